@@ -1,0 +1,154 @@
+"""Where something is wrong, what is wrong, and the errors that say so.
+
+ReconcileError            exit 1   everything that this tool raises on purpose
+├── UsageError            exit 64  the command line does not make sense
+├── InputError            exit 1   files that cannot be read, or read but are wrong
+├── ServerError           exit 1   the control server said no, or something odd
+│   ├── Unreachable                no answer at all: network, TLS, time-out
+│   ├── AuthError                  the credential is missing, wrong or expired
+│   ├── NotFound                   the object is not there (any more)
+│   ├── Rejected                   the server refused the content of a request
+│   └── NotAControlServer          something answered, but not Headscale's API
+├── StalePlan             exit 3   what was planned no longer matches reality
+└── Refused               exit 4   a rule of this tool or of the server forbids it
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+class Exit(IntEnum):
+    """The exit codes, as the README's table lists them."""
+
+    OK = 0
+    ERROR = 1
+    CHANGES = 2
+    STALE = 3
+    REFUSED = 4
+    PARTIAL = 5
+    NOT_APPLIED = 6
+    TESTS_FAILED = 7
+    USAGE = 64
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a file: 1-based line and column, with the text that stands there.
+
+    `length` is how many characters the finding is about, and `text` the whole
+    source line, so that an excerpt can be drawn without reading the file again.
+    """
+
+    file: str
+    line: int
+    column: int
+    length: int = 1
+    text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """A second place that explains a diagnostic, with a few words on why."""
+
+    position: Position
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding: what is wrong, where, why, and what to do.
+
+    `code` is stable (RC0107); `label` stands under the excerpt; `why` is the cause
+    and `help` the remedy, each one sentence or empty.
+    """
+
+    code: str
+    message: str
+    position: Position | None = None
+    severity: Severity = "error"
+    label: str = ""
+    why: str = ""
+    help: str = ""
+    related: tuple[Related, ...] = ()
+
+    def __str__(self) -> str:
+        place = f"{self.position}: " if self.position else ""
+        return f"{place}{self.severity}[{self.code}]: {self.message}"
+
+
+class ReconcileError(Exception):
+    """Base of every error raised on purpose; `hint` is the next thing to do."""
+
+    exit_code = Exit.ERROR
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(ReconcileError):
+    """The command line does not make sense."""
+
+    exit_code = Exit.USAGE
+
+
+class InputError(ReconcileError):
+    """Files that cannot be read, or that read but are wrong; holds every finding."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n".join(str(finding) for finding in self.diagnostics))
+
+
+class ServerError(ReconcileError):
+    """The control server said no, or answered something that cannot be understood.
+
+    `status` is the HTTP status (0 when there was no answer), `request` the method
+    and path, never a header or a body.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "", *, status: int = 0, request: str = ""
+    ) -> None:
+        super().__init__(message, hint)
+        self.status = status
+        self.request = request
+
+
+class Unreachable(ServerError):
+    """No answer: connection refused, name not found, TLS failure, time-out."""
+
+
+class AuthError(ServerError):
+    """The credential is missing, wrong or expired."""
+
+
+class NotFound(ServerError):
+    """The object is not there, or not any more."""
+
+
+class Rejected(ServerError):
+    """The server refused the content of a request."""
+
+
+class NotAControlServer(ServerError):
+    """Something answered, but it does not speak the control server's API."""
+
+
+class StalePlan(ReconcileError):
+    """What was planned no longer matches the server or the files."""
+
+    exit_code = Exit.STALE
+
+
+class Refused(ReconcileError):
+    """A rule of this tool, or of the server, forbids what was asked."""
+
+    exit_code = Exit.REFUSED

@@ -1,0 +1,133 @@
+"""The live tailnet as this tool sees it, in Headscale's words, whatever the server."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from ipaddress import ip_interface, ip_network
+from typing import Any
+
+EXIT_ROUTES = frozenset({"0.0.0.0/0", "::/0"})
+
+
+def canonical_route(text: str) -> str:
+    """Return a prefix in the one spelling that is compared.
+
+    Host bits stay, as Headscale keeps them: `10.2.0.5/24` is not `10.2.0.0/24`.
+    Raises ValueError when the text is not an address with a prefix length.
+    """
+    if "/" not in text:
+        raise ValueError(f"{text!r} has no prefix length")
+    return str(ip_interface(text))
+
+
+def route_order(route: str) -> tuple[int, int, int]:
+    """Sort key for prefixes: IPv4 first, then by number, then by length."""
+    network = ip_interface(route)
+    return network.version, int(network), network.network.prefixlen
+
+
+def covers(prefix: str, route: str) -> bool:
+    """Tell whether `prefix` contains the whole of `route`."""
+    outer, inner = ip_network(prefix, strict=False), ip_network(route, strict=False)
+    return outer.version == inner.version and inner.subnet_of(outer)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An owner account. `provider` is empty for a local user, `oidc` otherwise."""
+
+    id: str
+    name: str
+    display_name: str = ""
+    email: str = ""
+    provider: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A device. `name` is the unique MagicDNS name, `hostname` what the client says.
+
+    `user` is None for a tagged node. `approved` is what an administrator approved
+    and `available` what the client advertises, both canonical prefixes. `expiry`
+    is None for "never". `preauth_key` is the id of the key it joined with, or "".
+    """
+
+    id: str
+    name: str
+    hostname: str = ""
+    user: str | None = None
+    tags: frozenset[str] = frozenset()
+    approved: frozenset[str] = frozenset()
+    available: frozenset[str] = frozenset()
+    expiry: datetime | None = None
+    addresses: tuple[str, ...] = ()
+    machine_key: str = ""
+    node_key: str = ""
+    preauth_key: str = ""
+    ephemeral: bool = False
+    online: bool = False
+    last_seen: datetime | None = None
+    created: datetime | None = None
+
+    @property
+    def routes(self) -> frozenset[str]:
+        """The approved subnet routes, exit routes left out."""
+        return self.approved - EXIT_ROUTES
+
+    @property
+    def exit_node(self) -> bool:
+        """Whether both exit routes are approved (Headscale approves them as a pair)."""
+        return bool(self.approved & EXIT_ROUTES)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyText:
+    """The stored policy, byte for byte; `text` is None when none was ever stored.
+
+    `writable` is False when the server reads it from a file and refuses writes.
+    """
+
+    text: str | None
+    writable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What is known of the server itself.
+
+    `type` is `headscale` or `tailscale`; `version` is for people (`0.28.0`, `dev`);
+    `release` is the row of the capability table that applies (`0.28`, `main`).
+    """
+
+    type: str
+    url: str
+    version: str
+    release: str
+    capabilities: dict[str, str] = field(default_factory=dict)
+
+    def lacks(self, capability: str) -> str:
+        """Return why the server cannot do a thing, or "" when it can."""
+        return self.capabilities.get(capability, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What the server says now: complete for each kind that was read.
+
+    A kind that was not asked for is None. `taken_at` is the only clock that a plan
+    knows, so that the same inputs give the same plan.
+    """
+
+    server: ServerInfo
+    taken_at: datetime
+    users: tuple[User, ...] | None = None
+    nodes: tuple[Node, ...] | None = None
+    policy: PolicyText | None = None
+
+
+def instant(value: datetime) -> str:
+    """Return an instant as RFC 3339 in UTC, with a fraction only where there is one."""
+    text = value.astimezone(UTC).isoformat()
+    return text.removesuffix("+00:00") + "Z"
+
+
+JSON = Any
