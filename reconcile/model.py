@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_interface, ip_network
-from typing import Any
+
 
 EXIT_ROUTES = frozenset({"0.0.0.0/0", "::/0"})
 
@@ -128,6 +128,3 @@ def instant(value: datetime) -> str:
     """Return an instant as RFC 3339 in UTC, with a fraction only where there is one."""
     text = value.astimezone(UTC).isoformat()
     return text.removesuffix("+00:00") + "Z"
-
-
-JSON = Any

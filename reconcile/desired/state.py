@@ -1,0 +1,160 @@
+"""The desired state as data: what the files say, checked, with where it was said.
+
+A section that the files do not mention is None: unmanaged. An empty one is empty:
+nothing of that kind is wanted.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal
+
+from reconcile.errors import Diagnostic, Position
+
+NEVER: Literal["never"] = "never"
+Expiry = datetime | Literal["never"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRef:
+    """Which server, and where its credential comes from (never the credential).
+
+    `url` is http(s)://… or simulator:PATH. Exactly one of `env`, `file`, `command`
+    says where the API key is read from; the default is the variable HEADSCALE_API_KEY.
+    """
+
+    name: str
+    type: Literal["headscale", "tailscale"]
+    url: str
+    env: str = "HEADSCALE_API_KEY"
+    file: str = ""
+    command: tuple[str, ...] = ()
+    position: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WantedUser:
+    """A user that should exist. None means that a field is unmanaged.
+
+    `was` lists former names, for renames; after the day `until` the user is unwanted.
+    """
+
+    name: str
+    position: Position
+    was: tuple[str, ...] = ()
+    display_name: str | None = None
+    email: str | None = None
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How a node is found: every field given must hold.
+
+    Fields: id, machine_key, node_key, name, hostname, user, preauth_key, tag, ip.
+    `hostname` and `name` may hold `*` and `?` in `node_rules`.
+    """
+
+    fields: Mapping[str, str]
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """The subnet routes wanted: `exact` removes others, `at-least` keeps them."""
+
+    approve: frozenset[str]
+    mode: Literal["exact", "at-least"] = "exact"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What may be said of a node, by an entry or by a rule; None means unmanaged.
+
+    `positions` maps a field's name to the place where it was written.
+    """
+
+    tags: frozenset[str] | None = None
+    routes: Routes | None = None
+    exit_node: bool | None = None
+    expiry: Expiry | None = None
+    positions: Mapping[str, Position] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedNode:
+    """One entry of `nodes`: the wanted name, how to find the node, its settings.
+
+    `pending` is None where the file does not say what a node that is not there
+    (yet) means.
+    """
+
+    name: str
+    position: Position
+    match: Match
+    settings: NodeSettings
+    pending: Literal["ok", "warn", "error"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRule:
+    """One entry of `node_rules`: a class of nodes and what is wanted of each."""
+
+    match: Match
+    settings: NodeSettings
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """One line of `removed`: the address of an object that must not exist."""
+
+    kind: str
+    name: str
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class WantedPolicy:
+    """The policy: the exact text to send, its parsed value, and where it comes from.
+
+    `inline` is True when the text was rendered from YAML; then only the meaning
+    counts. `locate(path, key=False)` gives the place in the user's own file.
+    """
+
+    text: str
+    value: Mapping[str, object]
+    inline: bool
+    position: Position
+    locate: Callable[..., Position]
+
+
+@dataclass(frozen=True, slots=True)
+class Manage:
+    """What happens to objects that the files do not list (spec: `manage`)."""
+
+    users: Literal["report", "prune", "ignore"] = "report"
+    nodes: Literal["report", "ignore"] = "report"
+    ephemeral: Literal["report", "ignore"] = "ignore"
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The desired state of one server.
+
+    `files` holds (path as given, sha256) of everything that was read, so that a
+    saved plan can tell whether it is stale; `warnings` are findings that do not
+    stop a run. `if_unsupported` says what a declared setting means that the server
+    cannot make: an error, or a warning.
+    """
+
+    server: ServerRef | None
+    users: Mapping[str, WantedUser] | None = None
+    nodes: Mapping[str, WantedNode] | None = None
+    rules: tuple[NodeRule, ...] = ()
+    removed: tuple[Removed, ...] = ()
+    policy: WantedPolicy | None = None
+    manage: Manage = Manage()
+    if_unsupported: Literal["error", "warn"] = "error"
+    files: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
