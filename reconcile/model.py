@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_interface, ip_network
 
-
 EXIT_ROUTES = frozenset({"0.0.0.0/0", "::/0"})
 
 
