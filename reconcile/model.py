@@ -48,6 +48,7 @@ class Node:
     `user` is None for a tagged node. `approved` is what an administrator approved
     and `available` what the client advertises, both canonical prefixes. `expiry`
     is None for "never". `preauth_key` is the id of the key it joined with, or "".
+    `last_seen` and `created` are only shown, and stay as the server wrote them.
     """
 
     id: str
@@ -64,8 +65,8 @@ class Node:
     preauth_key: str = ""
     ephemeral: bool = False
     online: bool = False
-    last_seen: datetime | None = None
-    created: datetime | None = None
+    last_seen: str = ""
+    created: str = ""
 
     @property
     def routes(self) -> frozenset[str]:
@@ -95,17 +96,22 @@ class ServerInfo:
 
     `type` is `headscale` or `tailscale`; `version` is for people (`0.28.0`, `dev`);
     `release` is the row of the capability table that applies (`0.28`, `main`).
+    `lacking` maps what it cannot do to the reason; `caveats` maps a kind of
+    write to what it does besides.
     """
 
     type: str
     url: str
     version: str
     release: str
-    capabilities: dict[str, str] = field(default_factory=dict)
+    lacking: dict[str, str] = field(default_factory=dict)
+    caveats: dict[str, str] = field(default_factory=dict)
+    tags_need_owner: bool = True
+    tagging_drops_user: bool = True
 
     def lacks(self, capability: str) -> str:
         """Return why the server cannot do a thing, or "" when it can."""
-        return self.capabilities.get(capability, "")
+        return self.lacking.get(capability, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +133,21 @@ def instant(value: datetime) -> str:
     """Return an instant as RFC 3339 in UTC, with a fraction only where there is one."""
     text = value.astimezone(UTC).isoformat()
     return text.removesuffix("+00:00") + "Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One write: what to do to which object.
+
+    `verb` is `user.create`, `node.tags` and so on; `id` is the server's id of an
+    existing object, "" for a new one; `value` is what the verb needs: a name, a
+    tuple of tags or routes, an instant or None, a User, or a policy text. `before`
+    is the policy text that the plan saw, for the verbs that must not overwrite
+    anything else.
+    """
+
+    verb: str
+    address: str
+    id: str = ""
+    value: object = None
+    before: str | None = None

@@ -1,0 +1,59 @@
+"""Talking to a control server: what every adapter offers, and how one is opened."""
+
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from reconcile.model import Live, Operation
+from reconcile.server.credential import Secret
+from reconcile.server.headscale import Headscale
+from reconcile.server.http import Http
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class Server(Protocol):
+    """A control server. Only one that was opened `writable` takes `write`."""
+
+    def read(self, kinds: Collection[str]) -> Live:
+        """Return the live state of the kinds named, complete."""
+
+    def write(self, operation: Operation) -> None:
+        """Make one change, or raise the ServerError that says why not."""
+
+    def check_policy(self, text: str) -> None:
+        """Check a policy without storing it; raise Rejected when it is bad."""
+
+    def close(self) -> None:
+        """Close every connection."""
+
+
+def now() -> datetime:
+    """Return the present, in whole seconds of UTC."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def connect(
+    url: str,
+    key: Secret | None,
+    *,
+    writable: bool = False,
+    timeout: float = 30.0,
+    connections: int = 32,
+    transport: "httpx.BaseTransport | None" = None,
+    clock: Callable[[], datetime] = now,
+) -> Headscale:
+    """Open a Headscale server and find out its release.
+
+    Raises Unreachable, AuthError or NotAControlServer when that fails.
+    """
+    http = Http(
+        url,
+        key,
+        writable=writable,
+        timeout=timeout,
+        connections=connections,
+        transport=transport,
+    )
+    return Headscale(http, clock)

@@ -1,0 +1,342 @@
+"""Headscale's v1 wire format: lists become the model, operations become requests.
+
+Nodes are read from the list call alone: the answers of "get one" and of writes leave
+fields out or show them differently (`subnetRoutes`, `user`, `validTags`).
+"""
+
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from reconcile.errors import NotAControlServer, Rejected, StalePlan
+from reconcile.model import Live, Node, Operation, PolicyText, ServerInfo, User, instant
+from reconcile.server.http import Http, error_message
+from reconcile.server.releases import Release, detect
+
+# Proto3 and Go print "not set" as the zero time in some releases and fields.
+_UNSET = "0001-01-01T00:00:00Z"
+# From 0.28 on, the node list shows this user in place of a tagged node's owner.
+_TAGGED_DEVICES = "tagged-devices"
+
+_JSON = dict[str, Any]
+_T = TypeVar("_T")
+
+
+class Headscale:
+    """One Headscale server. `http` decides whether it can be written to."""
+
+    def __init__(self, http: Http, clock: Callable[[], datetime]) -> None:
+        self._http = http
+        self._clock = clock
+        self._version, self._release = detect(http)
+        self._node_count = 0
+
+    @property
+    def release(self) -> Release:
+        """The row of the capability table that applies."""
+        return self._release
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._http.close()
+
+    def read(self, kinds: Collection[str]) -> Live:
+        """Return the live state of the kinds named, each read with one list call.
+
+        Raises AuthError, Unreachable, NotAControlServer or another ServerError.
+        """
+        policy = self._read_policy() if "policy" in kinds else None
+        nodes = self._read_nodes() if "node" in kinds else None
+        return Live(
+            server=self._info(policy),
+            taken_at=self._clock(),
+            users=self._read_users() if "user" in kinds else None,
+            nodes=nodes,
+            policy=policy,
+        )
+
+    def check_policy(self, text: str) -> None:
+        """Let the server check a policy without storing it (0.29 and later).
+
+        It runs the policy's tests against the live users and nodes. Raises Rejected
+        with the server's words.
+        """
+        response = self._http.send(
+            "POST", "/api/v1/policy/check", body={"policy": text}
+        )
+        self._http.check(response)
+
+    def credential_expiry(self, key_prefix: str) -> datetime | None:
+        """Return when the API key with this prefix expires, None if it is not listed.
+
+        `key_prefix` is the whole key; the list shows its beginning only.
+        """
+        for entry in _items(self._http.get("/api/v1/apikey"), "apiKeys"):
+            prefix = str(entry.get("prefix", "")).removesuffix("-***")
+            if prefix and key_prefix.startswith(prefix):
+                return parse_instant(entry.get("expiration"))
+        return None
+
+    def write(self, operation: Operation) -> None:
+        """Make one change and return when the server acknowledged it.
+
+        Raises Rejected with the server's words, NotFound when the object is gone,
+        StalePlan when a policy is not the one that the plan saw, Unreachable when no
+        answer came (then it may or may not have happened).
+        """
+        _WRITERS[operation.verb](self, operation)
+
+    # -- reading -----------------------------------------------------------------
+
+    def _info(self, policy: PolicyText | None) -> ServerInfo:
+        lacks = dict(self._release.lacks)
+        if policy is not None and not policy.writable:
+            lacks["policy.write"] = (
+                "this Headscale reads its policy from a file (policy.mode: file) "
+                "and refuses writes"
+            )
+        return ServerInfo(
+            type="headscale",
+            url=self._http.url,
+            version=self._version,
+            release=self._release.name,
+            lacking=lacks,
+            caveats=self._release.caveats,
+            tags_need_owner=self._release.tags_need_owner,
+            tagging_drops_user=self._release.tagging_drops_user,
+        )
+
+    def _read_users(self) -> tuple[User, ...]:
+        entries = _items(self._http.get("/api/v1/user"), "users")
+        return tuple(_user(entry) for entry in entries)
+
+    def _read_nodes(self) -> tuple[Node, ...]:
+        entries = _items(self._http.get("/api/v1/node"), "nodes")
+        self._node_count = len(entries)
+        return tuple(_node(entry) for entry in entries)
+
+    def _read_policy(self) -> PolicyText:
+        response = self._http.send("GET", "/api/v1/policy")
+        if response.status_code != 200:
+            message = error_message(response)
+            if "acl policy not found" in message:
+                return PolicyText(None)
+            if "reading policy from path" in message:
+                return PolicyText(None, writable=False)
+        body = self._http.decode(response)
+        if not isinstance(body, dict) or not isinstance(body.get("policy"), str):
+            raise NotAControlServer("GET /api/v1/policy answered no policy text")
+        # File mode shows itself by a missing time: null up to 0.29, zero on main.
+        return PolicyText(
+            body["policy"], writable=parse_instant(body.get("updatedAt")) is not None
+        )
+
+    # -- writing -----------------------------------------------------------------
+
+    def _slow(self) -> float:
+        """Seconds to wait for a write: their cost grows with the number of nodes.
+
+        Measured: 10,000 nodes, one tag change 25 s, one policy 13 s; and parallel
+        writes share the server's work.
+        """
+        return max(self._http.timeout, 30.0 + self._node_count * 0.03)
+
+    def _post(self, path: str, body: object, *, repeatable: bool = True) -> None:
+        response = self._http.send(
+            "POST", path, body=body, repeatable=repeatable, timeout=self._slow()
+        )
+        self._http.check(response)
+
+    def _delete(self, path: str) -> None:
+        self._http.check(self._http.send("DELETE", path, timeout=self._slow()))
+
+    def _create_user(self, operation: Operation) -> None:
+        user = _expect(operation.value, User)
+        body = {
+            "name": user.name,
+            "displayName": user.display_name,
+            "email": user.email,
+        }
+        body = {key: value for key, value in body.items() if value}
+        self._post("/api/v1/user", body, repeatable=False)
+
+    def _rename_user(self, operation: Operation) -> None:
+        self._post(_path("user", operation.id, "rename", operation.value), {})
+
+    def _remove_user(self, operation: Operation) -> None:
+        self._delete(_path("user", operation.id))
+
+    def _set_tags(self, operation: Operation) -> None:
+        tags = sorted(_expect(operation.value, frozenset))
+        self._post(_path("node", operation.id, "tags"), {"tags": tags})
+
+    def _set_routes(self, operation: Operation) -> None:
+        routes = sorted(_expect(operation.value, frozenset))
+        self._post(_path("node", operation.id, "approve_routes"), {"routes": routes})
+
+    def _rename_node(self, operation: Operation) -> None:
+        # 0.26 refuses to rename a node to its own name, so it is not sent twice.
+        path = _path("node", operation.id, "rename", operation.value)
+        self._post(path, {}, repeatable=False)
+
+    def _set_expiry(self, operation: Operation) -> None:
+        """Set, clear or bring about a node's key expiry.
+
+        0.27 to 0.29 read the options from the query, main from the body, and what
+        they do not find there means "expire now". Both places are therefore sent.
+        """
+        path = _path("node", operation.id, "expire")
+        if operation.value is None:
+            self._post(f"{path}?disableExpiry=true", {"disableExpiry": True})
+        elif _expect(operation.value, datetime) <= self._clock():
+            self._post(path, {})
+        else:
+            text = instant(_expect(operation.value, datetime))
+            self._post(f"{path}?expiry={quote(text, safe='')}", {"expiry": text})
+
+    def _remove_node(self, operation: Operation) -> None:
+        self._delete(_path("node", operation.id))
+
+    def _set_policy(self, operation: Operation) -> None:
+        text = _expect(operation.value, str)
+        if not text.strip():
+            # Headscale takes an empty text and allows everything after a restart.
+            raise Rejected("an empty policy is never sent: it would allow everything")
+        if self._release.lacks.get("policy.if_match"):
+            self._put_policy(text, operation.before)
+        else:
+            self._post_policy(text, operation.before)
+
+    def _put_policy(self, text: str, before: str | None) -> None:
+        """Compare and write by v1, which has no precondition of its own."""
+        if self._read_policy().text != before:
+            raise StalePlan(_POLICY_MOVED, "see what changed: reconcile plan")
+        response = self._http.send(
+            "PUT", "/api/v1/policy", body={"policy": text}, timeout=self._slow()
+        )
+        self._http.check(response)
+
+    def _post_policy(self, text: str, before: str | None) -> None:
+        """Write by v2, where If-Match refuses a text that somebody else replaced."""
+        digest = sha256(before.encode()).hexdigest() if before else "ts-default"
+        response = self._http.send(
+            "POST",
+            "/api/v2/tailnet/-/acl",
+            content=text,
+            headers={
+                "Content-Type": "application/hujson",
+                "If-Match": f'"{digest}"',
+            },
+            timeout=self._slow(),
+        )
+        if response.status_code == 412:
+            raise StalePlan(_POLICY_MOVED, "see what changed: reconcile plan")
+        self._http.check(response)
+
+
+_POLICY_MOVED = "the policy on the server is not the one that this plan was made from"
+
+_WRITERS: dict[str, Callable[[Headscale, Operation], None]] = {
+    "user.create": Headscale._create_user,
+    "user.rename": Headscale._rename_user,
+    "user.remove": Headscale._remove_user,
+    "policy.set": Headscale._set_policy,
+    "node.tags": Headscale._set_tags,
+    "node.name": Headscale._rename_node,
+    "node.routes": Headscale._set_routes,
+    "node.expiry": Headscale._set_expiry,
+    "node.remove": Headscale._remove_node,
+}
+
+
+def _expect(value: object, kind: type[_T]) -> _T:
+    if not isinstance(value, kind):
+        raise TypeError(f"an operation holds {type(value).__name__}")
+    return value
+
+
+def _path(*parts: object) -> str:
+    """Join path segments; a name may hold anything, so each is percent-encoded."""
+    return "/api/v1/" + "/".join(quote(str(part), safe="") for part in parts)
+
+
+def _items(body: object, name: str) -> list[_JSON]:
+    """Return the list under `name`, or say that this is not Headscale's answer."""
+    items = body.get(name) if isinstance(body, dict) else None
+    if not isinstance(items, list) or not all(isinstance(i, dict) for i in items):
+        raise NotAControlServer(
+            f"the server's answer holds no list named {name}",
+            "is this a Headscale server, and does a proxy change its answers?",
+        )
+    return items
+
+
+def parse_instant(text: object) -> datetime | None:
+    """Return an instant of the wire, None when it is absent, null or the zero time.
+
+    Go prints up to nine digits of a second and Python reads six: the rest is cut.
+    Raises NotAControlServer when it is no time at all.
+    """
+    if not text or text == _UNSET:
+        return None
+    head, dot, tail = str(text).partition(".")
+    fraction = tail.rstrip("Z")[:6] if dot else ""
+    try:
+        found = datetime.fromisoformat(f"{head}.{fraction}+00:00" if dot else head)
+    except ValueError:
+        raise NotAControlServer(f"the server sent {text!r} for a time") from None
+    return found.astimezone(UTC)
+
+
+def _user(entry: _JSON) -> User:
+    try:
+        return User(
+            id=entry["id"],
+            name=entry["name"],
+            display_name=entry.get("displayName") or "",
+            email=entry.get("email") or "",
+            provider=entry.get("provider") or "",
+        )
+    except KeyError as missing:
+        raise NotAControlServer(f"a user in the list has no {missing}") from None
+
+
+def _node(entry: _JSON) -> Node:
+    try:
+        return Node(
+            id=entry["id"],
+            name=entry["givenName"],
+            hostname=entry.get("name") or "",
+            user=_owner(entry, tags := _tags(entry)),
+            tags=tags,
+            approved=frozenset(entry.get("approvedRoutes") or ()),
+            available=frozenset(entry.get("availableRoutes") or ()),
+            expiry=parse_instant(entry.get("expiry")),
+            addresses=tuple(entry.get("ipAddresses") or ()),
+            machine_key=entry.get("machineKey") or "",
+            node_key=entry.get("nodeKey") or "",
+            preauth_key=(key := entry.get("preAuthKey") or {}).get("id", ""),
+            ephemeral=bool(key.get("ephemeral")),
+            online=bool(entry.get("online")),
+            last_seen=entry.get("lastSeen") or "",
+            created=entry.get("createdAt") or "",
+        )
+    except KeyError as missing:
+        raise NotAControlServer(f"a node in the list has no {missing}") from None
+
+
+def _tags(entry: _JSON) -> frozenset[str]:
+    """The tags of a node: `tags` from 0.28 on, before that the forced ones.
+
+    `validTags` of 0.26 and 0.27 adds what the client asked for, which no call of the
+    API can set or remove; so only `forcedTags` can be managed.
+    """
+    tags = entry["tags"] if "tags" in entry else entry["forcedTags"]
+    return frozenset(tags or ())
+
+
+def _owner(entry: _JSON, tags: frozenset[str]) -> str | None:
+    name: str | None = (entry.get("user") or {}).get("name")
+    return None if tags and name == _TAGGED_DEVICES else name

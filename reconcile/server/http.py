@@ -1,0 +1,293 @@
+"""The HTTP client: authentication, time-outs, retries, and errors for people.
+
+A client is made read-only unless an apply asks for more; a read-only one refuses,
+inside its transport, every request that could change something. That way a plan
+cannot write, whatever the code above it does.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from httpx_retries import Retry, RetryTransport
+
+from reconcile import __version__
+from reconcile.errors import (
+    AuthError,
+    NotAControlServer,
+    NotFound,
+    Refused,
+    Rejected,
+    ServerError,
+    Unreachable,
+)
+from reconcile.server.credential import Secret
+
+# POSTs that change nothing: validation and previews.
+HARMLESS_POSTS = ("/policy/check", "/acl/validate", "/acl/preview", "/oauth/token")
+
+# A request that timed out is not sent again: a busy server would only get busier.
+_BROKEN = (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError)
+_RETRY = Retry(total=2, backoff_factor=0.3, retry_on_exceptions=_BROKEN)
+_NO_RETRY = Retry(total=0)
+
+
+class ReadOnlyTransport(httpx.BaseTransport):
+    """Passes on what cannot change the server, and refuses the rest."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self._inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a GET or a harmless POST; raise Refused for anything else."""
+        harmless = request.method == "POST" and request.url.path.endswith(
+            HARMLESS_POSTS
+        )
+        if request.method != "GET" and not harmless:
+            raise Refused(
+                f"a read command tried to send {request.method} {request.url.path}",
+                "this is a mistake in reconcile, please report it; nothing was sent",
+            )
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        """Close the transport below."""
+        self._inner.close()
+
+
+class Http:
+    """Requests to one server: JSON in and out, every failure a ServerError.
+
+    `transport` replaces the network (tests, the embedded simulator). `timeout` is
+    in seconds, for one read; the caller passes longer ones for slow writes.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: Secret | None,
+        *,
+        writable: bool,
+        timeout: float = 30.0,
+        connections: int = 32,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.url = url.rstrip("/")
+        limits = httpx.Limits(
+            max_connections=connections, max_keepalive_connections=connections
+        )
+        inner = transport or httpx.HTTPTransport(limits=limits)
+        retrying: httpx.BaseTransport = RetryTransport(inner, retry=_RETRY)
+        headers = {"User-Agent": f"reconcile/{__version__}"}
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key.reveal()}"
+        self._client = httpx.Client(
+            base_url=self.url,
+            headers=headers,
+            timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
+            transport=retrying if writable else ReadOnlyTransport(retrying),
+            trust_env=transport is None,
+        )
+        self.timeout = timeout
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """Return the JSON that GET answers. Raises ServerError."""
+        return self.decode(self.send("GET", path))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        content: str | None = None,
+        headers: dict[str, str] | None = None,
+        repeatable: bool = False,
+        timeout: float | None = None,
+    ) -> httpx.Response:
+        """Send one request and return the answer, whatever its status.
+
+        `body` goes as JSON, `content` as it is. A request other than GET is sent
+        again after a failure only when `repeatable` says that sending it twice is the
+        same as once. Raises Unreachable when no answer came.
+        """
+        retry = _RETRY if method == "GET" else _NO_RETRY
+        if repeatable:
+            retry = Retry(
+                total=2,
+                backoff_factor=0.3,
+                retry_on_exceptions=_BROKEN,
+                allowed_methods=[method],
+            )
+        sent = dict(headers or {})
+        if body is not None:
+            content = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+            sent["Content-Type"] = "application/json"
+        try:
+            return self._client.request(
+                method,
+                path,
+                content=content.encode() if content is not None else None,
+                headers=sent,
+                timeout=timeout or self.timeout,
+                extensions={"retry": retry},
+            )
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise self._unreachable(error, f"{method} {path}") from None
+
+    def decode(self, response: httpx.Response) -> Any:  # noqa: ANN401 - JSON
+        """Return the JSON of a good answer. Raises ServerError for any other."""
+        self.check(response)
+        try:
+            return json.loads(response.content)
+        except ValueError:
+            raise self._not_json(response) from None
+
+    def check(self, response: httpx.Response) -> None:
+        """Raise the ServerError that an answer stands for; return when it is 200."""
+        if response.status_code == 200:
+            return
+        raise self._failure(response)
+
+    def _failure(self, response: httpx.Response) -> ServerError:
+        status, request = response.status_code, _request(response)
+        if is_unauthorized(response):
+            return AuthError(
+                f"{self.url} refuses the API key",
+                "keys expire: make a new one with `headscale apikeys create` and "
+                "check that it is the one this run uses (`reconcile doctor`)",
+                status=status,
+                request=request,
+            )
+        if 300 <= status < 400:
+            return NotAControlServer(
+                f"{self.url} redirects to {response.headers.get('location', '?')}",
+                "use the address that it redirects to as the server's URL",
+                status=status,
+                request=request,
+            )
+        if is_html(response):
+            return self._not_json(response)
+        kind = _error_class(status, message := error_message(response))
+        return kind(
+            f"{request} answered {status}: {message}", status=status, request=request
+        )
+
+    def _not_json(self, response: httpx.Response) -> ServerError:
+        what = "a web page" if is_html(response) else "something that is not JSON"
+        return NotAControlServer(
+            f"{_request(response)} at {self.url} answered {what} "
+            f"(HTTP {response.status_code})",
+            "check the URL: it must be the control server's own address, the same "
+            "that `tailscale up --login-server` takes, and a proxy in front must pass "
+            "/api on",
+            status=response.status_code,
+            request=_request(response),
+        )
+
+    def _unreachable(self, error: Exception, request: str) -> Unreachable:
+        message, hint = explain_failure(error)
+        return Unreachable(f"{self.url}: {message}", hint, request=request)
+
+
+def _request(response: httpx.Response) -> str:
+    return f"{response.request.method} {response.request.url.path}"
+
+
+def is_html(response: httpx.Response) -> bool:
+    """Tell whether an answer is a web page: 0.28.0 gives one for unknown paths."""
+    return "html" in response.headers.get("content-type", "")
+
+
+def is_unauthorized(response: httpx.Response) -> bool:
+    """Tell whether the key was refused: 0.26 says so with 500 and a plain text."""
+    if response.status_code == 401:
+        return True
+    return response.status_code == 500 and response.content.strip() == b"Unauthorized"
+
+
+def _error_class(status: int, message: str) -> type[ServerError]:
+    if status == 403:
+        return AuthError
+    if status == 404 or message.endswith(("user not found", "node not found")):
+        return NotFound
+    if status in (400, 409, 412, 413, 415, 422, 500):
+        return Rejected
+    return ServerError
+
+
+def error_message(response: httpx.Response) -> str:
+    """Return the server's own words, from either of its two error shapes.
+
+    Up to 0.29 an error is `{"code", "message"}`; later it is a problem document
+    whose `detail` alone ("setting policy") says nothing without `errors[].message`.
+    """
+    try:
+        body = json.loads(response.content)
+    except ValueError:
+        return response.text.strip()[:300] or "(no message)"
+    if not isinstance(body, dict):
+        return "(no message)"
+    parts = [body.get("message") or body.get("detail") or body.get("title") or ""]
+    for entry in body.get("errors") or ():
+        if isinstance(entry, dict) and entry.get("message"):
+            where = f" at {entry['location']}" if entry.get("location") else ""
+            parts.append(f"{entry['message']}{where}")
+    return ": ".join(str(part) for part in parts if part) or "(no message)"
+
+
+def explain_failure(error: Exception) -> tuple[str, str]:
+    """Return (what happened, what to do) for a request that got no answer."""
+    text = str(error)
+    for matches, message, hint in _FAILURES:
+        if matches(error, text):
+            return message, hint
+    return f"the connection failed ({text or type(error).__name__})", ""
+
+
+def _timed_out(error: Exception, _text: str) -> bool:
+    return isinstance(error, httpx.TimeoutException)
+
+
+def _mentions(*words: str) -> Callable[[Exception, str], bool]:
+    return lambda _error, text: any(word in text for word in words)
+
+
+_FAILURES: tuple[tuple[Callable[[Exception, str], bool], str, str], ...] = (
+    (
+        _timed_out,
+        "no answer in time",
+        "the server may be busy: --timeout SECONDS waits longer",
+    ),
+    (
+        _mentions("CERTIFICATE_VERIFY_FAILED", "certificate verify failed"),
+        "its TLS certificate is not trusted by this machine",
+        "if it is signed by a private authority, name that authority's file in "
+        "SSL_CERT_FILE",
+    ),
+    (
+        _mentions("SSL", "TLS"),
+        "it does not speak TLS there, or not a version that this machine speaks",
+        "check http:// against https://, and the port",
+    ),
+    (
+        _mentions("refused"),
+        "nothing listens there (connection refused)",
+        "check host and port, and that the server runs",
+    ),
+    (
+        _mentions("Name or service", "nodename", "getaddrinfo", "name resolution"),
+        "its name cannot be resolved",
+        "check the spelling of the host, and this machine's DNS",
+    ),
+    (
+        _mentions("disconnected", "reset", "peer closed", "incomplete"),
+        "the connection broke off in the middle of the answer",
+        "run the command again; if it stays so, look at the proxy in front",
+    ),
+)

@@ -1,0 +1,192 @@
+"""What each Headscale release can do, in one table, and how to tell which it is.
+
+Every entry was seen on a running server of that release; the contract tests hold
+the table to it.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconcile.errors import NotAControlServer, ServerError
+from reconcile.server.http import Http, is_html
+
+# What a server may be able to do: the name in plans, and the words in `doctor`.
+CAPABILITIES = {
+    "user.profile": "change e-mail and display name of an existing user",
+    "node.untag": "remove the last tag of a node",
+    "node.expiry.at": "set a node's key expiry to a date",
+    "node.expiry.never": "set a node's key expiry to never",
+    "policy.write": "write the policy",
+    "policy.check": "check a policy without storing it",
+    "policy.if_match": "refuse a policy write when somebody else wrote first",
+}
+
+_PROFILE = "Headscale takes e-mail and display name only when it creates a user"
+_UNTAG = (
+    "Headscale 0.28 and later keep at least one tag on a tagged node; only the device "
+    "itself can go back, with `tailscale up --advertise-tags= --force-reauth`"
+)
+_NEVER = "Headscale can switch a node's expiry off from 0.29 on"
+_AT = "Headscale 0.26 ignores the date and logs the node out at once"
+_CHECK = "Headscale can check a policy without storing it from 0.29 on"
+_IF_MATCH = "this API has no precondition; the text is compared right before the write"
+_LOST = "Headscale {} keeps this only until the server restarts"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One row: what a release lacks, and what its writes do besides.
+
+    `lacks` maps a capability to the reason. `caveats` maps a kind of change to what
+    has to be said about it in the plan. The rest are the wire's differences.
+    """
+
+    name: str
+    lacks: dict[str, str]
+    caveats: dict[str, str] = field(default_factory=dict)
+    tags_need_owner: bool = True
+    tagging_drops_user: bool = True
+    reapproves_routes: bool = True
+
+
+RELEASES = {
+    "0.26": Release(
+        "0.26",
+        lacks={
+            "user.profile": _PROFILE,
+            "node.expiry.at": _AT,
+            "node.expiry.never": _NEVER,
+            "policy.check": _CHECK,
+            "policy.if_match": _IF_MATCH,
+        },
+        tags_need_owner=False,
+        tagging_drops_user=False,
+        reapproves_routes=False,
+    ),
+    "0.27": Release(
+        "0.27",
+        lacks={
+            "user.profile": _PROFILE,
+            "node.expiry.never": _NEVER,
+            "policy.check": _CHECK,
+            "policy.if_match": _IF_MATCH,
+        },
+        caveats={
+            "node.routes.empty": _LOST.format("0.27"),
+            "node.tags.empty": _LOST.format("0.27"),
+            "node.expiry": _LOST.format("0.27"),
+        },
+        tags_need_owner=False,
+        tagging_drops_user=False,
+    ),
+    "0.28": Release(
+        "0.28",
+        lacks={
+            "user.profile": _PROFILE,
+            "node.untag": _UNTAG,
+            "node.expiry.never": _NEVER,
+            "policy.check": _CHECK,
+            "policy.if_match": _IF_MATCH,
+        },
+        caveats={
+            "node.routes.empty": _LOST.format("0.28"),
+            "node.expiry": _LOST.format("0.28"),
+            "user.remove": "Headscale 0.28.0 deletes every pre-auth key of every "
+            "user along with any user",
+        },
+    ),
+    "0.29": Release(
+        "0.29",
+        lacks={
+            "user.profile": _PROFILE,
+            "node.untag": _UNTAG,
+            "policy.if_match": _IF_MATCH,
+        },
+    ),
+    "main": Release(
+        "main",
+        lacks={"user.profile": _PROFILE, "node.untag": _UNTAG},
+    ),
+}
+
+OLDEST, NEWEST = 26, 29
+
+
+def detect(http: Http) -> tuple[str, Release]:
+    """Return (version for people, release) of the server behind `http`.
+
+    `/version` tells it for a release build. A plain build says `dev`, and 0.26 has
+    no such path (404); then the descriptions of the API that the server publishes
+    tell, and where a proxy hides those, a few harmless requests do. Raises
+    NotAControlServer when nothing there looks like Headscale, ServerError when its
+    release is not supported.
+    """
+    version = _version(http)
+    if found := re.match(r"v?(\d+)\.(\d+)\.(\d+)", version):
+        return version.removeprefix("v"), _supported(version, int(found[2]))
+    release = _from_description(http) or _from_probes(http)
+    return version or release.name, release
+
+
+def _version(http: Http) -> str:
+    response = http.send("GET", "/version")
+    if response.status_code == 404:
+        return ""
+    if response.status_code != 200 or is_html(response):
+        http.check(response)
+    body = http.decode(response)
+    return str(body.get("version", "")) if isinstance(body, dict) else ""
+
+
+def _supported(version: str, minor: int) -> Release:
+    if minor < OLDEST:
+        raise ServerError(
+            f"{version} is older than reconcile supports",
+            f"Headscale 0.{OLDEST} is the oldest that works",
+        )
+    return RELEASES[f"0.{minor}" if minor <= NEWEST else "main"]
+
+
+def _from_description(http: Http) -> Release | None:
+    """Read the release off the API description, which needs no credential."""
+    description = _json_or_none(http, "/swagger/v1/openapiv2.json")
+    if description is None:
+        described = _json_or_none(http, "/api/v1/openapi.json") is not None
+        return RELEASES["main"] if described else None
+    paths = description.get("paths", {})
+    node = description.get("definitions", {}).get("v1Node", {}).get("properties", {})
+    if "/api/v1/policy/check" in paths:
+        return RELEASES["0.29"]
+    if "tags" in node:
+        return RELEASES["0.28"]
+    return RELEASES["0.27" if "/api/v1/health" in paths else "0.26"]
+
+
+def _from_probes(http: Http) -> Release:
+    """Tell the release by what it answers, when a proxy shows nothing but /api."""
+    probes: tuple[tuple[str, Callable[[], bool]], ...] = (
+        ("0.29", lambda: _policy_check_exists(http)),
+        ("0.28", lambda: _json_or_none(http, "/api/v1/preauthkey") is not None),
+        ("0.27", lambda: _json_or_none(http, "/api/v1/health") is not None),
+        ("0.26", lambda: _json_or_none(http, "/api/v1/user") is not None),
+    )
+    http.get("/api/v1/user")
+    for name, answers in probes:
+        if answers():
+            return RELEASES[name]
+    raise NotAControlServer(f"{http.url} does not answer like a Headscale server")
+
+
+def _policy_check_exists(http: Http) -> bool:
+    answer = http.send("POST", "/api/v1/policy/check", body={"policy": "{}"})
+    return answer.status_code == 200
+
+
+def _json_or_none(http: Http, path: str) -> dict[str, Any] | None:
+    response = http.send("GET", path)
+    if response.status_code != 200 or is_html(response):
+        return None
+    body = http.decode(response)
+    return body if isinstance(body, dict) else None
