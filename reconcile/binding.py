@@ -1,0 +1,222 @@
+"""Which live node does each entry of the file mean?
+
+Nodes appear by themselves, so an entry may find none (pending), one (bound) or too
+many (an error that offers narrower matches). Nothing here changes anything.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from reconcile.desired.state import Desired, Match, NodeRule, NodeSettings, WantedNode
+from reconcile.errors import Diagnostic
+from reconcile.model import Node
+
+_SETTINGS = ("tags", "routes", "exit_node", "expiry")
+# What tells two candidates apart, best first: set by the server before the client.
+_TELLING = ("preauth_key", "user", "hostname", "name", "machine_key", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A live node, what is wanted of it, and the entry or rule that says so.
+
+    `wanted_name` is None where only rules speak: rules never rename.
+    """
+
+    node: Node
+    wanted_name: str | None
+    settings: NodeSettings
+    entry: WantedNode | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """Every node that the file speaks of, and what could not be bound."""
+
+    bound: tuple[Bound, ...] = ()
+    pending: tuple[WantedNode, ...] = ()
+    unlisted: tuple[Node, ...] = ()
+    problems: tuple[Diagnostic, ...] = field(default=())
+
+
+def bind(desired: Desired, nodes: Iterable[Node]) -> Bindings:
+    """Bind the entries and rules of the desired state to the live nodes.
+
+    An entry's own field wins over a rule's, and a rule's over `defaults`.
+    """
+    index = _Index(nodes)
+    problems: list[Diagnostic] = []
+    entries: dict[str, WantedNode] = {}
+    pending: list[WantedNode] = []
+    for entry in (desired.nodes or {}).values():
+        found = index.find(entry.match)
+        if not found:
+            pending.append(entry)
+        elif len(found) > 1:
+            problems.append(_ambiguous(entry, found))
+        elif found[0].id in entries:
+            problems.append(_bound_twice(entry, entries[found[0].id], found[0]))
+        else:
+            entries[found[0].id] = entry
+    bound, unlisted = [], []
+    for node in index.nodes:
+        one = _settle(node, entries.get(node.id), desired, problems)
+        if one is None:
+            unlisted.append(node)
+        else:
+            bound.append(one)
+    return Bindings(tuple(bound), tuple(pending), tuple(unlisted), tuple(problems))
+
+
+def find(match: Match, nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """Return the nodes that a match describes, in the order given."""
+    return tuple(_Index(nodes).find(match))
+
+
+class _Index:
+    """The live nodes by each field that an entry may match, built when first used."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self.nodes = tuple(nodes)
+        self._by_field: dict[str, dict[str, list[Node]]] = {}
+
+    def find(self, match: Match) -> list[Node]:
+        fields = list(match.fields.items())
+        name, wanted = fields[0]
+        found = self._by(name).get(wanted, [])
+        return [node for node in found if all(_holds(node, *f) for f in fields[1:])]
+
+    def _by(self, name: str) -> dict[str, list[Node]]:
+        if name not in self._by_field:
+            table: dict[str, list[Node]] = {}
+            for node in self.nodes:
+                for value in _values(node, name):
+                    table.setdefault(value, []).append(node)
+            self._by_field[name] = table
+        return self._by_field[name]
+
+
+def _values(node: Node, name: str) -> Iterable[str]:
+    """Return what a node offers for a field of `match`: several tags, addresses."""
+    if name == "tag":
+        return node.tags
+    if name == "ip":
+        return node.addresses
+    value: str | None = getattr(node, name)
+    return (value,) if value else ()
+
+
+def _holds(node: Node, name: str, wanted: str) -> bool:
+    return wanted in _values(node, name)
+
+
+def _rule_holds(rule: NodeRule, node: Node) -> bool:
+    """Tell whether a rule is about a node; `name` and `hostname` may hold globs."""
+    return all(
+        any(fnmatchcase(value, wanted) for value in _values(node, name))
+        if name in ("name", "hostname")
+        else _holds(node, name, wanted)
+        for name, wanted in rule.match.fields.items()
+    )
+
+
+def _settle(
+    node: Node,
+    entry: WantedNode | None,
+    desired: Desired,
+    problems: list[Diagnostic],
+) -> Bound | None:
+    """Put together what entry, rules and defaults want of one node."""
+    rules = [rule for rule in desired.rules if _rule_holds(rule, node)]
+    if entry is None and not rules:
+        return None
+    settings, problem = _merge_rules(node, rules)
+    if problem:
+        problems.append(problem)
+    if entry is not None:
+        settings = _over(settings, desired.node_defaults)
+        settings = _over(entry.settings, settings)
+    return Bound(node, entry.name if entry else None, settings, entry)
+
+
+def _over(upper: NodeSettings, lower: NodeSettings) -> NodeSettings:
+    """Return `upper` with what it leaves open taken from `lower`."""
+    if lower == NodeSettings():
+        return upper
+    chosen = {
+        name: getattr(lower, name)
+        for name in _SETTINGS
+        if getattr(upper, name) is None and getattr(lower, name) is not None
+    }
+    if not chosen:
+        return upper
+    positions = {**lower.positions, **upper.positions}
+    return replace(upper, **chosen, positions=positions)
+
+
+def _merge_rules(
+    node: Node, rules: list[NodeRule]
+) -> tuple[NodeSettings, Diagnostic | None]:
+    """Return what the rules want together; two that disagree are an error."""
+    merged = NodeSettings()
+    for rule in rules:
+        for name in _SETTINGS:
+            mine, theirs = getattr(merged, name), getattr(rule.settings, name)
+            if None not in (mine, theirs) and mine != theirs:
+                return merged, Diagnostic(
+                    "RC0205",
+                    f"two rules want different {name} of node {node.name} (#{node.id})",
+                    rule.position,
+                    why="a rule has no rank over another",
+                    help="narrow one `match`, or give the node an entry of its own",
+                )
+        merged = _over(merged, rule.settings)
+    return merged, None
+
+
+def _ambiguous(entry: WantedNode, found: list[Node]) -> Diagnostic:
+    lines = [
+        f"#{node.id} {node.name}: user {node.user or '(tagged)'}, hostname "
+        f"{node.hostname}, {'online' if node.online else f'seen {node.last_seen}'}"
+        f"\n      match: {{ {_narrow(entry.match.fields, node, found)} }}"
+        for node in found[:10]
+    ]
+    return Diagnostic(
+        "RC0203",
+        f"node:{entry.name} matches {len(found)} nodes and must name exactly one",
+        entry.match.position,
+        label=f"{len(found)} nodes match",
+        help="one of these matches tells them apart:\n    " + "\n    ".join(lines),
+    )
+
+
+def _narrow(given: Mapping[str, str], node: Node, others: list[Node]) -> str:
+    """Return the shortest addition to a match that only one candidate fulfils."""
+    for name in _TELLING:
+        values = list(_values(node, name))
+        if name in given or not values:
+            continue
+        if sum(_holds(other, name, values[0]) for other in others) == 1:
+            if name in ("id", "machine_key"):
+                return f"{name}: {_quoted(values[0])}"
+            fields = {**given, name: values[0]}
+            return ", ".join(f"{k}: {_quoted(v)}" for k, v in fields.items())
+    return f"id: {_quoted(node.id)}"
+
+
+def _quoted(value: str) -> str:
+    """Quote a value for YAML; JSON strings are YAML strings."""
+    return json.dumps(value, ensure_ascii=True)
+
+
+def _bound_twice(entry: WantedNode, first: WantedNode, node: Node) -> Diagnostic:
+    return Diagnostic(
+        "RC0204",
+        f"node:{entry.name} and node:{first.name} are the same node, "
+        f"#{node.id} {node.name}",
+        entry.match.position,
+        why="two entries for one node would undo each other",
+        help=f"remove one of them; the other stands at {first.position}",
+    )
