@@ -66,7 +66,8 @@ class Diagnostic:
     """One finding: what is wrong, where, why, and what to do.
 
     `code` is stable (RC0107); `label` stands under the excerpt; `why` is the cause
-    and `help` the remedy, each one sentence or empty.
+    and `help` the remedy, each one sentence or empty. `address` names the object
+    that it is about (`node:nas`), where there is one.
     """
 
     code: str
@@ -77,6 +78,7 @@ class Diagnostic:
     why: str = ""
     help: str = ""
     related: tuple[Related, ...] = ()
+    address: str = ""
 
     def __str__(self) -> str:
         place = f"{self.position}: " if self.position else ""

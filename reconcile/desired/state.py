@@ -143,16 +143,17 @@ class Desired:
     """The desired state of one server.
 
     `files` holds (path as given, sha256) of everything that was read, so that a
-    saved plan can tell whether it is stale; `node_defaults` is what an entry wants
-    that neither it nor a rule speaks of; `warnings` are findings that do not
-    stop a run. `if_unsupported` says what a declared setting means that the server
-    cannot make: an error, or a warning.
+    saved plan can tell whether it is stale. `node_defaults` is what an entry wants
+    that neither it nor a rule speaks of, `node_pending` likewise. `warnings` are
+    findings that do not stop a run. `if_unsupported` says what a declared setting
+    means that the server cannot make: an error, or a warning.
     """
 
     server: ServerRef | None
     users: Mapping[str, WantedUser] | None = None
     nodes: Mapping[str, WantedNode] | None = None
     node_defaults: NodeSettings = NodeSettings()
+    node_pending: Literal["ok", "warn", "error"] | None = None
     rules: tuple[NodeRule, ...] = ()
     removed: tuple[Removed, ...] = ()
     policy: WantedPolicy | None = None

@@ -1,0 +1,52 @@
+"""What has to change so that the live state is the desired one; pure.
+
+`diff` never talks to a server and never looks at a clock: the instant at which the
+live state was read is the only "now", so the same inputs give the same changes.
+"""
+
+from reconcile.desired.state import Desired
+from reconcile.diff.changes import Difference
+from reconcile.diff.found import Found
+from reconcile.diff.nodes import diff_nodes
+from reconcile.diff.policies import diff_policy, facts
+from reconcile.diff.users import diff_users
+from reconcile.model import Live
+
+
+def diff(desired: Desired, live: Live) -> Difference:
+    """Return every change, pending node, unlisted object and problem.
+
+    Nodes come before users, because a user can go only when its nodes go.
+    """
+    found = Found("error" if desired.if_unsupported == "error" else "warning")
+    diff_policy(desired, live, found)
+    diff_nodes(desired, live, facts(desired, live), found)
+    diff_users(desired, live, found)
+    return found.finish()
+
+
+def kinds_needed(desired: Desired) -> frozenset[str]:
+    """Return the kinds that must be read: what is managed, and what it refers to.
+
+    Nodes need the policy (which tags it owns, which routes it approves by itself) and
+    the users (who its groups are); removing a user needs the nodes, since a user that
+    owns some cannot be removed.
+    """
+    nodes = desired.nodes is not None or bool(desired.rules)
+    nodes = nodes or any(line.kind == "node" for line in desired.removed)
+    users = desired.users is not None
+    removes_users = desired.manage.users == "prune" or any(
+        line.kind == "user" for line in desired.removed
+    )
+    removes_users = removes_users or any(
+        user.until is not None for user in (desired.users or {}).values()
+    )
+    renames = any(user.was for user in (desired.users or {}).values())
+    kinds = set()
+    if users or removes_users or nodes:
+        kinds.add("user")
+    if nodes or removes_users or renames:
+        kinds.add("node")
+    if nodes or desired.policy is not None:
+        kinds.add("policy")
+    return frozenset(kinds)

@@ -1,0 +1,56 @@
+"""What the diff of each kind adds to: lists that become a Difference at the end."""
+
+from dataclasses import dataclass, field
+
+from reconcile.diff.changes import Change, Difference, Pending, Unlisted
+from reconcile.errors import Diagnostic, Position, Severity
+
+
+@dataclass(slots=True)
+class Found:
+    """The findings of a diff in the making.
+
+    `if_unsupported` is the severity of a setting that the server cannot make;
+    `removed_nodes` holds the server ids of nodes that this diff removes.
+    """
+
+    if_unsupported: Severity = "error"
+    changes: list[Change] = field(default_factory=list)
+    pending: list[Pending] = field(default_factory=list)
+    unlisted: list[Unlisted] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
+    removed_nodes: set[str] = field(default_factory=set)
+
+    def unsupported(
+        self,
+        code: str,
+        message: str,
+        position: Position | None,
+        *,
+        why: str,
+        remedy: str,
+        address: str,
+    ) -> None:
+        """Note a declared setting that this server cannot make, with the reason."""
+        self.problems.append(
+            Diagnostic(
+                code,
+                message,
+                position,
+                self.if_unsupported,
+                why=why,
+                help=remedy,
+                address=address,
+            )
+        )
+
+    def finish(self) -> Difference:
+        """Return everything found, in an order that depends on nothing but names."""
+        return Difference(
+            changes=tuple(sorted(self.changes, key=lambda c: c.address)),
+            pending=tuple(sorted(self.pending, key=lambda p: p.address)),
+            unlisted=tuple(sorted(self.unlisted, key=lambda u: u.address)),
+            notes=tuple(self.notes),
+            problems=tuple(self.problems),
+        )

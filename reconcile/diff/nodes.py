@@ -1,0 +1,329 @@
+"""Nodes: name, tags, approved routes, exit node, key expiry, removal."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from reconcile.desired.state import NEVER, Desired, Expiry, NodeSettings, WantedNode
+from reconcile.diff.binding import Bindings, Bound, bind
+from reconcile.diff.changes import Action, Change, OneWay, Pending, State, Unlisted
+from reconcile.diff.found import Found
+from reconcile.diff.policies import PolicyFacts
+from reconcile.errors import Diagnostic, Position
+from reconcile.kinds import NODE
+from reconcile.model import (
+    EXIT_ROUTES,
+    Live,
+    Node,
+    ServerInfo,
+    instant,
+    route_order,
+)
+
+_REAUTH = "cannot be undone from here: the device must re-authenticate"
+_ENROL = "the device must enrol again"
+_LOGIN = "the device is logged out until it logs in again"
+
+
+def diff_nodes(desired: Desired, live: Live, facts: PolicyFacts, found: Found) -> None:
+    """Add to `found` what has to happen to nodes.
+
+    `facts` describes the policy that will be in force: which tags it owns, and which
+    routes it approves by itself.
+    """
+    if live.nodes is None:
+        return
+    _removals(desired, live, found)
+    kept = [node for node in live.nodes if node.id not in found.removed_nodes]
+    bindings = bind(desired, kept)
+    found.problems.extend(bindings.problems)
+    for bound in bindings.bound:
+        change = _Comparison(bound, live.server, live.taken_at, facts, found).change()
+        if change:
+            found.changes.append(change)
+    for entry in bindings.pending:
+        _pending(entry, desired, bindings, found)
+    if desired.nodes is not None:
+        for node in bindings.unlisted:
+            _unlisted(node, desired, found)
+
+
+def state(node: Node) -> State:
+    """Return what can be managed of a node, in JSON's types."""
+    return {
+        "name": node.name,
+        "user": node.user,
+        "tags": sorted(node.tags),
+        "routes": sorted(node.routes, key=route_order),
+        "exit_node": node.exit_node,
+        "expiry": instant(node.expiry) if node.expiry else NEVER,
+    }
+
+
+class _Comparison:
+    """One bound node against its settings."""
+
+    def __init__(
+        self,
+        bound: Bound,
+        server: ServerInfo,
+        now: datetime,
+        facts: PolicyFacts,
+        found: Found,
+    ) -> None:
+        self.node, self.settings, self.bound = bound.node, bound.settings, bound
+        self.server, self.now, self.facts, self.found = server, now, facts, found
+        self.address = f"node:{bound.wanted_name or bound.node.name}"
+        self.after: State = {}
+        self.notes: dict[str, str] = {}
+        self.irreversible: list[OneWay] = []
+        self.caveats: list[str] = []
+
+    def change(self) -> Change | None:
+        """Return the change that the node needs, None when it is as wanted."""
+        self._name()
+        self._tags()
+        self._routes()
+        self._expiry()
+        if not self.after:
+            return None
+        return Change(
+            self.address,
+            "node",
+            Action.UPDATE,
+            self.node.id,
+            self._position(),
+            before=state(self.node),
+            after=self.after,
+            notes=self.notes,
+            irreversible=tuple(self.irreversible),
+            caveats=tuple(dict.fromkeys(self.caveats)),
+        )
+
+    def _position(self) -> Position | None:
+        if self.bound.entry:
+            return self.bound.entry.position
+        return next(iter(self.settings.positions.values()), None)
+
+    def _name(self) -> None:
+        wanted = self.bound.wanted_name
+        if wanted is not None and wanted != self.node.name:
+            self.after["name"] = wanted
+
+    def _tags(self) -> None:
+        wanted = self.settings.tags
+        if wanted is None or wanted == self.node.tags:
+            return
+        if not wanted and (reason := self.server.lacks("node.untag")):
+            self._cannot("RC0302", "tags", "its last tag cannot be removed", reason)
+            return
+        if self._unowned(wanted):
+            return
+        self.after["tags"] = sorted(wanted)
+        if not wanted:
+            self._caveat("node.tags.empty")
+        if wanted and self.node.user and self.server.tagging_drops_user:
+            self.irreversible.append(
+                OneWay("tags", "owner", f"{self.node.user} -> (tagged)", _REAUTH)
+            )
+
+    def _unowned(self, wanted: Collection[str]) -> bool:
+        """Note tags that the server will refuse, since no policy owns them."""
+        missing = sorted(set(wanted) - self.facts.owned_tags)
+        if not missing or not self.server.tags_need_owner:
+            return False
+        self.found.problems.append(
+            Diagnostic(
+                "RC0303",
+                f"{self.address}: {', '.join(missing)} "
+                f"{'is' if len(missing) == 1 else 'are'} not in the policy's tagOwners",
+                self.settings.positions.get("tags") or self._position(),
+                why="the server refuses a tag that the policy does not own",
+                help=f'add it to the policy: "tagOwners": {{"{missing[0]}": []}}',
+                address=self.address,
+            )
+        )
+        return True
+
+    def _routes(self) -> None:
+        """Compare subnet routes and exit node, which are one list on the server."""
+        automatic = self._automatic()
+        routes = self.settings.routes
+        if routes is not None:
+            self._subnets(routes.approve - EXIT_ROUTES, routes.mode, automatic)
+        wanted = self.settings.exit_node
+        if wanted is not None and wanted != self.node.exit_node:
+            if not wanted and automatic & EXIT_ROUTES:
+                self._approved_anyway({"exit_node"})
+            else:
+                self.after["exit_node"] = wanted
+        if not self._approved_after():
+            self._caveat("node.routes.empty")
+
+    def _subnets(
+        self, approve: frozenset[str], mode: str, automatic: frozenset[str]
+    ) -> None:
+        extra = self.node.routes - approve
+        kept = extra if mode == "at-least" else extra & automatic
+        if mode == "exact" and kept:
+            self._approved_anyway(kept)
+        wanted = approve | kept
+        if wanted == self.node.routes:
+            return
+        self.after["routes"] = sorted(wanted, key=route_order)
+        added = wanted - self.node.routes
+        if absent := added - self.node.available:
+            listed = ", ".join(sorted(absent, key=route_order))
+            self.notes["routes"] = f"{listed} not advertised yet"
+        elif added:
+            self.notes["routes"] = "advertised, not approved yet"
+
+    def _automatic(self) -> frozenset[str]:
+        """The approved routes that the policy would approve again by itself."""
+        if self.settings.routes is None and self.settings.exit_node is None:
+            return frozenset()
+        if not self.node.approved:
+            return frozenset()
+        return self.facts.auto_approved(self.node)
+
+    def _approved_anyway(self, routes: Collection[str]) -> None:
+        listed = ", ".join(sorted(routes)).replace("exit_node", "exit node")
+        self.found.notes.append(
+            f"{self.address}: {listed} approved by autoApprovers (not drift)"
+        )
+
+    def _approved_after(self) -> bool:
+        """Whether anything stays approved; True as well when routes do not change."""
+        if not {"routes", "exit_node"} & self.after.keys():
+            return True
+        return bool(
+            self.after.get("routes", self.node.routes)
+            or self.after.get("exit_node", self.node.exit_node)
+        )
+
+    def _expiry(self) -> None:
+        wanted = self.settings.expiry
+        if wanted is None or self._expiry_holds(wanted):
+            return
+        if reason := self._expiry_refused(wanted):
+            self._cannot("RC0306", "expiry", "its key expiry cannot be set", reason)
+            return
+        if wanted == NEVER:
+            self.after["expiry"] = NEVER
+        else:
+            self.after["expiry"] = instant(wanted)
+            if wanted <= self.now:
+                self.irreversible.append(
+                    OneWay("expiry", "login", "expired now", _LOGIN)
+                )
+        self._caveat("node.expiry")
+
+    def _expiry_holds(self, wanted: Expiry) -> bool:
+        actual = self.node.expiry
+        if wanted == NEVER or actual is None:
+            return wanted == NEVER and actual is None
+        # A time that has passed means "expired", whenever that happened.
+        return wanted == actual or max(wanted, actual) <= self.now
+
+    def _expiry_refused(self, wanted: Expiry) -> str:
+        if wanted == NEVER:
+            return self.server.lacks("node.expiry.never")
+        return self.server.lacks("node.expiry.at") if wanted > self.now else ""
+
+    def _cannot(self, code: str, name: str, what: str, reason: str) -> None:
+        self.found.unsupported(
+            code,
+            f"{self.address}: {what}",
+            self.settings.positions.get(name) or self._position(),
+            why=reason,
+            remedy=f"remove `{name}` from the entry to leave it alone, or set "
+            "`if_unsupported: warn`",
+            address=self.address,
+        )
+
+    def _caveat(self, name: str) -> None:
+        if text := self.server.caveats.get(name):
+            self.caveats.append(text)
+
+
+def _removals(desired: Desired, live: Live, found: Found) -> None:
+    for line in desired.removed:
+        if line.kind != "node":
+            continue
+        for node in live.nodes or ():
+            if node.name == line.name:
+                found.removed_nodes.add(node.id)
+                found.changes.append(_removal(node, line.position))
+
+
+def _removal(node: Node, position: Position) -> Change:
+    return Change(
+        f"node:{node.name}",
+        "node",
+        Action.DELETE,
+        node.id,
+        position,
+        before=state(node),
+        reason="listed in `removed:`",
+        irreversible=(OneWay("", "node", "removed", _ENROL),),
+    )
+
+
+def _pending(
+    entry: WantedNode, desired: Desired, bindings: Bindings, found: Found
+) -> None:
+    hint = _replacement(entry, bindings.unlisted)
+    count = _settings_count(entry.settings)
+    found.pending.append(
+        Pending(
+            f"node:{entry.name}",
+            entry.position,
+            count,
+            policy=entry.pending or desired.node_pending or "",
+            hint=hint,
+        )
+    )
+    severity = entry.pending or desired.node_pending
+    if severity in ("warn", "error"):
+        found.problems.append(
+            Diagnostic(
+                "RC0206",
+                f"node:{entry.name} is not on the server",
+                entry.position,
+                severity="error" if severity == "error" else "warning",
+                why=f"the file says `pending: {severity}`",
+                help="enrol the device, correct `match`, or remove the entry",
+                address=f"node:{entry.name}",
+            )
+        )
+
+
+def _settings_count(settings: NodeSettings) -> int:
+    names = ("tags", "routes", "exit_node", "expiry")
+    return sum(getattr(settings, name) is not None for name in names)
+
+
+def _replacement(entry: WantedNode, strangers: Collection[Node]) -> str:
+    """Say which unlisted node looks like this one, installed anew."""
+    names = {entry.name, entry.match.fields.get("hostname", entry.name)}
+    for node in strangers:
+        stem, _, suffix = node.name.rpartition("-")
+        if node.hostname in names or (stem in names and suffix):
+            owner = f"user {node.user}" if node.user else "tagged"
+            return (
+                f"looks like it was re-installed: #{node.id} {node.name} "
+                f"(hostname {node.hostname}, {owner}) is new; if so, write "
+                f"match: {{ machine_key: {node.machine_key} }}"
+            )
+    return ""
+
+
+def _unlisted(node: Node, desired: Desired, found: Found) -> None:
+    level = desired.manage.ephemeral if node.ephemeral else desired.manage.nodes
+    if level == "report":
+        found.unlisted.append(Unlisted(f"node:{node.name}", "node", node.name))
+
+
+def field_order(after: Mapping[str, Any]) -> list[str]:
+    """Return the names of the changed fields in the order of the kind's table."""
+    return [field.name for field in NODE.fields if field.name in after]

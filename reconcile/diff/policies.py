@@ -1,0 +1,116 @@
+"""The policy: one document, compared by bytes or by meaning, told by meaning."""
+
+from collections import Counter
+from typing import Any
+
+from reconcile.desired.state import Desired, WantedPolicy
+from reconcile.diff.changes import Action, Change, PolicyChange, PolicyItem
+from reconcile.diff.found import Found
+from reconcile.errors import InputError, Position
+from reconcile.hujson import parse
+from reconcile.model import Live, Node, User
+from reconcile.policy import PolicyDiff, auto_approved, compare, owned_tags
+
+_OPEN = (
+    'has neither "acls" nor "grants": the server then allows ALL traffic; write '
+    '"acls": [] for "allow nothing"'
+)
+
+
+class PolicyFacts:
+    """What nodes must know of the policy that will be in force after the plan."""
+
+    def __init__(self, value: Any, users: tuple[User, ...]) -> None:  # noqa: ANN401
+        self._value, self._users = value, users
+        self.owned_tags = owned_tags(value)
+
+    def auto_approved(self, node: Node) -> frozenset[str]:
+        """Return the routes of a node that the policy approves by itself."""
+        return auto_approved(self._value, node, self._users)
+
+
+def facts(desired: Desired, live: Live) -> PolicyFacts:
+    """Return the facts of the wanted policy, or of the live one when unmanaged."""
+    value: Any = {}
+    if desired.policy is not None:
+        value = desired.policy.value
+    elif live.policy is not None:
+        value = _value(live.policy.text)
+    return PolicyFacts(value, live.users or ())
+
+
+def diff_policy(desired: Desired, live: Live, found: Found) -> None:
+    """Add to `found` the write that the policy needs, if it needs one.
+
+    A policy file goes to the server byte for byte, so a comment that differs is a
+    change; for an inline policy only the meaning counts.
+    """
+    wanted, actual = desired.policy, live.policy
+    if wanted is None or actual is None or wanted.text == actual.text:
+        return
+    before = _value(actual.text)
+    if wanted.inline and actual.text is not None and before == wanted.value:
+        return
+    meaning = compare(before, wanted.value, same_text=False)
+    found.changes.append(
+        Change(
+            "policy",
+            "policy",
+            Action.UPDATE if actual.text is not None else Action.CREATE,
+            position=wanted.position,
+            before={"text": actual.text} if actual.text is not None else {},
+            after={"text": wanted.text},
+            policy=_told(wanted, actual.text, meaning),
+            blocked=live.server.lacks("policy.write"),
+        )
+    )
+
+
+def _value(text: str | None) -> Any:  # noqa: ANN401 - JSON
+    """Return the meaning of a stored policy; what cannot be read means nothing."""
+    if text is None:
+        return {}
+    try:
+        return parse(text).value
+    except InputError:
+        return {}
+
+
+def _told(
+    wanted: WantedPolicy, before: str | None, meaning: PolicyDiff
+) -> PolicyChange:
+    items = tuple(
+        PolicyItem(
+            op=item.op,
+            subject=item.subject,
+            effect=item.effect,
+            title=item.title,
+            changes=item.changes,
+            position=_position(wanted, item.path),
+            detail=item.detail,
+        )
+        for item in meaning.items
+    )
+    keys = {str(key).lower() for key in wanted.value}
+    return PolicyChange(
+        items,
+        unchanged=meaning.unchanged,
+        lines=_changed_lines(before or "", wanted.text),
+        first=before is None,
+        warnings=() if keys & {"acls", "grants"} else (f"the policy {_OPEN}",),
+    )
+
+
+def _position(wanted: WantedPolicy, path: Any) -> Position | None:  # noqa: ANN401
+    if path is None:
+        return None
+    try:
+        return wanted.locate(path)
+    except KeyError:
+        return wanted.position
+
+
+def _changed_lines(before: str, after: str) -> int:
+    """Count the lines that only one of two texts has, the larger side."""
+    old, new = Counter(before.splitlines()), Counter(after.splitlines())
+    return max((old - new).total(), (new - old).total())

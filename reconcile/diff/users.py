@@ -1,0 +1,243 @@
+"""Users: created, renamed, removed; never deleted and made anew for a new name."""
+
+from collections.abc import Iterable, Mapping
+
+from reconcile.desired.state import Desired, WantedUser
+from reconcile.diff.changes import Action, Change, OneWay, State, Unlisted
+from reconcile.diff.found import Found
+from reconcile.errors import Diagnostic, Position
+from reconcile.model import Live, User
+
+_PROFILE = ("display_name", "email")
+
+
+def diff_users(desired: Desired, live: Live, found: Found) -> None:
+    """Add to `found` what has to happen to users."""
+    if live.users is None:
+        return
+    local = {user.name: user for user in live.users if not user.provider}
+    foreign = {user.name for user in live.users if user.provider}
+    unwanted = _unwanted(desired, live)
+    wanted = {
+        name: user
+        for name, user in (desired.users or {}).items()
+        if name not in unwanted
+    }
+    renames = _renames(wanted, local, found)
+    for name, user in wanted.items():
+        if name in renames:
+            found.changes.append(_rename(user, local[renames[name]], live))
+            _profile(user, local[renames[name]], live, found)
+        elif name in local:
+            _profile(user, local[name], live, found)
+        elif name not in foreign:
+            found.changes.append(_create(user))
+            _suggest_rename(user, wanted, local, found)
+    kept = set(wanted) | set(renames.values())
+    for name, account in local.items():
+        if name in unwanted:
+            _remove(account, unwanted[name], live, found)
+        elif desired.users is not None and name not in kept:
+            _unlisted(account, desired, live, found)
+
+
+def _unwanted(desired: Desired, live: Live) -> dict[str, tuple[str, Position | None]]:
+    """Return the users that are to go: name -> why, said out loud in the file."""
+    gone: dict[str, tuple[str, Position | None]] = {
+        line.name: ("listed in `removed:`", line.position)
+        for line in desired.removed
+        if line.kind == "user"
+    }
+    for user in (desired.users or {}).values():
+        if user.until and live.taken_at.date() > user.until:
+            gone[user.name] = (f"until {user.until} has passed", user.position)
+    return gone
+
+
+def _renames(
+    wanted: Mapping[str, WantedUser], local: Mapping[str, User], found: Found
+) -> dict[str, str]:
+    """Return the renames that are due, new name -> old name.
+
+    A name that is taken counts as free once its bearer is to be renamed itself, so
+    chains (a to b, b to c) are found. `was` is history once the old name is gone.
+    """
+    renames: dict[str, str] = {}
+    while due := _due(wanted, local, renames):
+        renames.update(due)
+    for name, user in wanted.items():
+        both = [old for old in user.was if old in local and old not in wanted]
+        if name in local and name not in renames and both:
+            found.problems.append(_cannot_rename(user, both[0]))
+    return renames
+
+
+def _due(
+    wanted: Mapping[str, WantedUser],
+    local: Mapping[str, User],
+    renames: Mapping[str, str],
+) -> dict[str, str]:
+    leaving = set(renames.values())
+    for name, user in wanted.items():
+        taken = name in local and name not in leaving
+        if name in renames or (taken and not _swapped(user, wanted, local, leaving)):
+            continue
+        for old in user.was:
+            if old in local and old not in leaving:
+                return {name: old}
+    return {}
+
+
+def _swapped(
+    user: WantedUser,
+    wanted: Mapping[str, WantedUser],
+    local: Mapping[str, User],
+    leaving: Iterable[str],
+) -> bool:
+    """Tell whether two users are to exchange names and have not done so yet.
+
+    Both names exist before and after, so only an e-mail or a display name that the
+    file gives can tell: it must be the other one's now.
+    """
+    for old in user.was:
+        other = wanted.get(old)
+        if (
+            old not in local
+            or old in leaving
+            or not other
+            or user.name not in other.was
+        ):
+            continue
+        here, there = local[user.name], local[old]
+        if any(
+            (mine := getattr(user, field)) is not None
+            and getattr(there, field) == mine != getattr(here, field)
+            for field in _PROFILE
+        ):
+            return True
+    return False
+
+
+def _cannot_rename(user: WantedUser, old: str) -> Diagnostic:
+    return Diagnostic(
+        "RC0210",
+        f"user:{old} cannot be renamed to {user.name}: both are on the server",
+        user.position,
+        severity="warning",
+        help=f"remove `was: {old}` here; to drop the other one, write "
+        f"`removed: [user:{old}]`",
+    )
+
+
+def state(user: User) -> State:
+    """Return what can be managed of a user, in JSON's types."""
+    return {
+        "name": user.name,
+        "display_name": user.display_name,
+        "email": user.email,
+    }
+
+
+def _create(user: WantedUser) -> Change:
+    fields = {"name": user.name}
+    fields |= {f: getattr(user, f) for f in _PROFILE if getattr(user, f)}
+    return Change(
+        f"user:{user.name}", "user", Action.CREATE, position=user.position, after=fields
+    )
+
+
+def _rename(user: WantedUser, old: User, live: Live) -> Change:
+    keeps = ""
+    if live.nodes is not None:
+        count = sum(node.user == old.name for node in live.nodes)
+        keeps = f"keeps {count} node{'' if count == 1 else 's'}"
+    return Change(
+        f"user:{old.name}",
+        "user",
+        Action.RENAME,
+        old.id,
+        user.position,
+        before=state(old),
+        after={"name": user.name},
+        reason=keeps,
+    )
+
+
+def _profile(user: WantedUser, old: User, live: Live, found: Found) -> None:
+    """Say what cannot be changed: the profile is set at creation only."""
+    reason = live.server.lacks("user.profile")
+    for field in _PROFILE:
+        mine = getattr(user, field)
+        if mine is None or mine == getattr(old, field):
+            continue
+        found.unsupported(
+            "RC0304",
+            f"user:{user.name}: {field} cannot be changed from "
+            f"{getattr(old, field)!r} to {mine!r}",
+            user.position,
+            why=reason,
+            remedy=f"remove `{field}` from the entry, or write what the server has",
+            address=f"user:{user.name}",
+        )
+
+
+def _suggest_rename(
+    user: WantedUser,
+    wanted: Mapping[str, WantedUser],
+    local: Mapping[str, User],
+    found: Found,
+) -> None:
+    for other in local.values():
+        if user.email and other.email == user.email and other.name not in wanted:
+            found.notes.append(
+                f"user:{user.name} (new) and user:{other.name} (not in the file) share "
+                f"the e-mail {user.email}: rename? add `was: {other.name}`"
+            )
+
+
+def _remove(
+    user: User, why: tuple[str, Position | None], live: Live, found: Found
+) -> None:
+    owned = [
+        node.name
+        for node in live.nodes or ()
+        if node.user == user.name and node.id not in found.removed_nodes
+    ]
+    reason, position = why
+    if owned:
+        found.problems.append(
+            Diagnostic(
+                "RC0305",
+                f"user:{user.name} cannot be removed: it owns {len(owned)} "
+                f"node{'' if len(owned) == 1 else 's'} ({', '.join(owned[:5])})",
+                position,
+                why="the server refuses to remove a user that has nodes",
+                help="add them to `removed:` as well: "
+                + ", ".join(f"node:{name}" for name in owned[:5]),
+                address=f"user:{user.name}",
+            )
+        )
+        return
+    caveat = live.server.caveats.get("user.remove")
+    found.changes.append(
+        Change(
+            f"user:{user.name}",
+            "user",
+            Action.DELETE,
+            user.id,
+            position,
+            before=state(user),
+            reason=reason,
+            irreversible=(
+                OneWay("", "user", "removed", "its pre-auth keys go with it"),
+            ),
+            caveats=(caveat,) if caveat else (),
+        )
+    )
+
+
+def _unlisted(user: User, desired: Desired, live: Live, found: Found) -> None:
+    if desired.manage.users == "prune":
+        _remove(user, ("not in the file (manage.users: prune)", None), live, found)
+    elif desired.manage.users == "report":
+        found.unlisted.append(Unlisted(f"user:{user.name}", "user", user.name))
