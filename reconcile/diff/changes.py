@@ -67,12 +67,14 @@ class PolicyItem:
 class PolicyChange:
     """What a new policy text means next to the old one.
 
+    `items` lead from the live policy to the wanted one, `drifted` the other way.
     `unchanged` counts the rules that both have; `lines` the lines that differ.
     Without items the two texts differ in layout and comments alone. `warnings` are
     sentences about what the whole policy does ("allows everything").
     """
 
     items: tuple[PolicyItem, ...] = ()
+    drifted: tuple[PolicyItem, ...] = ()
     unchanged: int = 0
     lines: int = 0
     first: bool = False

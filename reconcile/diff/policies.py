@@ -9,7 +9,8 @@ from reconcile.diff.found import Found
 from reconcile.errors import InputError, Position
 from reconcile.hujson import parse
 from reconcile.model import Live, Node, User
-from reconcile.policy import PolicyDiff, auto_approved, compare, owned_tags
+from reconcile.policy import auto_approved, owned_tags
+from reconcile.policy.changes import Item, compare
 
 _OPEN = (
     'has neither "acls" nor "grants": the server then allows ALL traffic; write '
@@ -51,7 +52,6 @@ def diff_policy(desired: Desired, live: Live, found: Found) -> None:
     before = _value(actual.text)
     if wanted.inline and actual.text is not None and before == wanted.value:
         return
-    meaning = compare(before, wanted.value, same_text=False)
     found.changes.append(
         Change(
             "policy",
@@ -60,7 +60,7 @@ def diff_policy(desired: Desired, live: Live, found: Found) -> None:
             position=wanted.position,
             before={"text": actual.text} if actual.text is not None else {},
             after={"text": wanted.text},
-            policy=_told(wanted, actual.text, meaning),
+            policy=_told(wanted, actual.text, before),
             blocked=live.server.lacks("policy.write"),
         )
     )
@@ -76,28 +76,29 @@ def _value(text: str | None) -> Any:  # noqa: ANN401 - JSON
         return {}
 
 
-def _told(
-    wanted: WantedPolicy, before: str | None, meaning: PolicyDiff
-) -> PolicyChange:
-    items = tuple(
-        PolicyItem(
-            op=item.op,
-            subject=item.subject,
-            effect=item.effect,
-            title=item.title,
-            changes=item.changes,
-            position=_position(wanted, item.path),
-            detail=item.detail,
-        )
-        for item in meaning.items
-    )
+def _told(wanted: WantedPolicy, text: str | None, before: Any) -> PolicyChange:  # noqa: ANN401
+    forward = compare(before, wanted.value, same_text=False)
+    back = compare(wanted.value, before, same_text=False)
     keys = {str(key).lower() for key in wanted.value}
     return PolicyChange(
-        items,
-        unchanged=meaning.unchanged,
-        lines=_changed_lines(before or "", wanted.text),
-        first=before is None,
+        items=tuple(_item(i, _position(wanted, i.path)) for i in forward.items),
+        drifted=tuple(_item(i, _position(wanted, i.before_path)) for i in back.items),
+        unchanged=forward.unchanged,
+        lines=_changed_lines(text or "", wanted.text),
+        first=text is None,
         warnings=() if keys & {"acls", "grants"} else (f"the policy {_OPEN}",),
+    )
+
+
+def _item(item: Item, position: Position | None) -> PolicyItem:
+    return PolicyItem(
+        op=item.op,
+        subject=item.subject,
+        effect=item.effect,
+        title=item.title,
+        changes=item.changes,
+        position=position,
+        detail=item.detail,
     )
 
 

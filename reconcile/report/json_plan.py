@@ -1,0 +1,363 @@
+"""The JSON plan: what CI reads, and what `plan --out` saves and `apply` loads.
+
+Its shape is promised by schemas/plan.schema.json: unknown properties may appear in
+minor versions, a new major is announced. It holds no secret.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from reconcile import __version__
+from reconcile.diff.changes import (
+    Action,
+    Change,
+    OneWay,
+    Pending,
+    PolicyChange,
+    PolicyItem,
+    Unlisted,
+)
+from reconcile.errors import Diagnostic, InputError, Position, Related
+from reconcile.kinds import KINDS
+from reconcile.model import ServerInfo, instant
+from reconcile.plan import Plan, fingerprint, steps
+from reconcile.server.releases import CAPABILITIES
+
+FORMAT = "1.0"
+
+
+def to_json(plans: Sequence[Plan], command: str = "plan") -> dict[str, Any]:
+    """Return the plan document for one or more servers."""
+    first = plans[0]
+    return {
+        "format_version": FORMAT,
+        "tool": {"name": "reconcile", "version": __version__},
+        "command": command,
+        "created_at": instant(max(plan.taken_at for plan in plans)),
+        "source": {
+            "files": [{"path": p, "sha256": digest} for p, digest in first.files],
+            "commit": first.commit,
+        },
+        "servers": [_server(plan) for plan in plans],
+        "summary": summary(plans),
+        "has_changes": any(plan.changes for plan in plans),
+        "errored": any(plan.errors for plan in plans),
+        "checksum": checksum(plans),
+    }
+
+
+def dumps(plans: Sequence[Plan], command: str = "plan") -> str:
+    """Return the plan document as text, one final newline."""
+    return json.dumps(to_json(plans, command), indent=2, ensure_ascii=False) + "\n"
+
+
+def checksum(plans: Sequence[Plan]) -> str:
+    """Return the checksum over all servers' changes."""
+    if len(plans) == 1:
+        return plans[0].checksum
+    joined = "\n".join(f"{plan.name} {plan.checksum}" for plan in plans)
+    return "rc1:" + sha256(joined.encode()).hexdigest()[:12]
+
+
+def summary(plans: Sequence[Plan]) -> dict[str, int]:
+    """Return the counts of the last line: add, change, rename, remove, pending."""
+    count = {
+        "add": Action.CREATE,
+        "change": Action.UPDATE,
+        "rename": Action.RENAME,
+        "remove": Action.DELETE,
+    }
+    found = {key: sum(plan.count(a) for plan in plans) for key, a in count.items()}
+    found["pending"] = sum(len(plan.pending) for plan in plans)
+    found["blocked"] = sum(len(plan.blocked) for plan in plans)
+    return found
+
+
+def _server(plan: Plan) -> dict[str, Any]:
+    return {
+        "name": plan.name,
+        "type": plan.server.type,
+        "version": plan.server.version,
+        "release": plan.server.release,
+        "url": plan.server.url,
+        "taken_at": instant(plan.taken_at),
+        "policy_mode": plan.policy_mode,
+        "policy_bytes": plan.policy_bytes,
+        "capabilities": {
+            name.replace(".", "_"): not plan.server.lacks(name) for name in CAPABILITIES
+        },
+        "counts": plan.counts,
+        "changes": _changes(plan),
+        "policy": _policy(plan),
+        "pending": [_pending(pending) for pending in plan.pending],
+        "unmanaged": [asdict(unlisted) for unlisted in plan.unlisted],
+        "notes": list(plan.notes),
+        "left_out": plan.limited,
+        "diagnostics": [diagnostic_json(d) for d in plan.diagnostics],
+    }
+
+
+def _changes(plan: Plan) -> list[dict[str, Any]]:
+    order: dict[str, list[Any]] = {}
+    for step in steps(plan.changes):
+        order.setdefault(step.operation.address, []).append(step)
+    return [_change(change, order.get(change.address, [])) for change in plan.changes]
+
+
+def _change(change: Change, ordered: list[Any]) -> dict[str, Any]:
+    waits = dict.fromkeys(w for step in ordered for w in step.waits_for)
+    return {
+        "address": change.address,
+        "kind": change.kind,
+        "action": str(change.action),
+        "server_id": change.server_id,
+        "source": _position(change.position),
+        "before": change.before,
+        "after": change.after,
+        "fields": list(_fields(change)),
+        "reason": change.reason,
+        "notes": dict(change.notes),
+        "irreversible": [_one_way(way) for way in change.irreversible],
+        "caveats": list(change.caveats),
+        "blocked_by": [change.blocked] if change.blocked else [],
+        "sensitive": [],
+        "fingerprint": fingerprint(change),
+        "depends_on": list(waits),
+        "phase": int(ordered[0].phase) if ordered else 0,
+    }
+
+
+def _fields(change: Change) -> Any:  # noqa: ANN401 - generator of JSON
+    """Yield what happens to each field: values added, removed, or set."""
+    for name, after in change.after.items():
+        if name == "text":
+            continue
+        before = change.before.get(name)
+        if isinstance(after, list):
+            old = before or []
+            for op, values in (
+                ("add", [v for v in after if v not in old]),
+                ("remove", [v for v in old if v not in after]),
+            ):
+                yield from ({"path": name, "op": op, "value": v} for v in values)
+        else:
+            yield {"path": name, "op": "set", "value": after, "before": before}
+
+
+def _one_way(way: OneWay) -> dict[str, str]:
+    return {**asdict(way), "summary": str(way)}
+
+
+def _policy(plan: Plan) -> dict[str, Any] | None:
+    change = next((c for c in plan.changes if c.kind == "policy"), None)
+    if change is None or change.policy is None:
+        return None
+    told = change.policy
+    return {
+        "before_sha256": _sha(change.before.get("text")),
+        "after_sha256": _sha(change.after.get("text")),
+        "semantic": [_item(item) for item in told.items],
+        "drifted": [_item(item) for item in told.drifted],
+        "unchanged_rules": told.unchanged,
+        "changed_lines": told.lines,
+        "formatting_only": told.formatting_only,
+        "first": told.first,
+        "warnings": list(told.warnings),
+    }
+
+
+def _sha(text: str | None) -> str | None:
+    return None if text is None else sha256(text.encode()).hexdigest()
+
+
+def _item(item: PolicyItem) -> dict[str, Any]:
+    return {
+        "op": item.effect if item.op == "change" else item.op,
+        "kind": item.op,
+        "rule": item.subject,
+        "effect": item.effect,
+        "summary": item.title,
+        "changes": list(item.changes),
+        "line": item.position.line if item.position else None,
+        "source": _position(item.position),
+        "detail": dict(item.detail),
+    }
+
+
+def _pending(pending: Pending) -> dict[str, Any]:
+    return {
+        "address": pending.address,
+        "source": _position(pending.position),
+        "settings": pending.settings,
+        "pending": pending.policy,
+        "hint": pending.hint,
+    }
+
+
+def _position(position: Position | None) -> dict[str, Any] | None:
+    if position is None:
+        return None
+    return {"file": position.file, "line": position.line, "column": position.column}
+
+
+def diagnostic_json(finding: Diagnostic) -> dict[str, Any]:
+    """Return a finding as JSON."""
+    return {
+        "code": finding.code,
+        "severity": finding.severity,
+        "message": finding.message,
+        "source": _position(finding.position),
+        "label": finding.label,
+        "why": finding.why,
+        "help": finding.help,
+        "address": finding.address,
+        "related": [
+            {"source": _position(r.position), "label": r.label} for r in finding.related
+        ],
+    }
+
+
+# -- loading -----------------------------------------------------------------------
+
+
+def loads(text: str, path: str) -> tuple[Plan, ...]:
+    """Return the plans of a saved plan. Raises InputError when it is none."""
+    try:
+        document = json.loads(text)
+        if document["format_version"].split(".")[0] != FORMAT.split(".")[0]:
+            raise ValueError("it was saved by another major version")
+        source = document["source"]
+        files = tuple((f["path"], f["sha256"]) for f in source["files"])
+        return tuple(
+            _load_server(entry, files, source["commit"])
+            for entry in document["servers"]
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        reason = str(error) if isinstance(error, ValueError) else "parts are missing"
+        raise InputError(
+            [
+                Diagnostic(
+                    "RC0029",
+                    f"{path} is not a plan of reconcile",
+                    Position(path, 1, 1),
+                    why=reason.split("\n")[0][:120],
+                    help="make one with: reconcile plan --out FILE",
+                )
+            ]
+        ) from None
+
+
+def _load_server(
+    entry: dict[str, Any], files: tuple[tuple[str, str], ...], commit: str
+) -> Plan:
+    lacking = {
+        name: "it could not when this was planned"
+        for name in CAPABILITIES
+        if not entry["capabilities"][name.replace(".", "_")]
+    }
+    info = ServerInfo(
+        entry["type"], entry["url"], entry["version"], entry["release"], lacking
+    )
+    policy = _load_policy(entry["policy"])
+    return Plan(
+        name=entry["name"],
+        server=info,
+        taken_at=datetime.fromisoformat(entry["taken_at"]),
+        files=files,
+        counts=entry["counts"],
+        commit=commit,
+        policy_mode=entry["policy_mode"],
+        policy_bytes=entry["policy_bytes"],
+        changes=tuple(_load_change(c, policy) for c in entry["changes"]),
+        pending=tuple(_load_pending(p) for p in entry["pending"]),
+        unlisted=tuple(Unlisted(**u) for u in entry["unmanaged"]),
+        notes=tuple(entry["notes"]),
+        diagnostics=tuple(_load_diagnostic(d) for d in entry["diagnostics"]),
+        limited=entry["left_out"],
+    )
+
+
+def _load_change(entry: dict[str, Any], policy: PolicyChange | None) -> Change:
+    if entry["kind"] not in {kind.name for kind in KINDS}:
+        raise ValueError(f"unknown kind {entry['kind']!r}")
+    change = Change(
+        address=entry["address"],
+        kind=entry["kind"],
+        action=Action(entry["action"]),
+        server_id=entry["server_id"],
+        position=_load_position(entry["source"]),
+        before=entry["before"],
+        after=entry["after"],
+        reason=entry["reason"],
+        notes=entry["notes"],
+        irreversible=tuple(
+            OneWay(w["field"], w["label"], w["text"], w["why"])
+            for w in entry["irreversible"]
+        ),
+        caveats=tuple(entry["caveats"]),
+        blocked="; ".join(entry["blocked_by"]),
+        policy=policy if entry["kind"] == "policy" else None,
+    )
+    if fingerprint(change) != entry["fingerprint"]:
+        raise ValueError(f"{change.address} was edited after the plan was saved")
+    return change
+
+
+def _load_policy(entry: dict[str, Any] | None) -> PolicyChange | None:
+    if entry is None:
+        return None
+    return PolicyChange(
+        items=tuple(_load_item(item) for item in entry["semantic"]),
+        drifted=tuple(_load_item(item) for item in entry["drifted"]),
+        unchanged=entry["unchanged_rules"],
+        lines=entry["changed_lines"],
+        first=entry["first"],
+        warnings=tuple(entry["warnings"]),
+    )
+
+
+def _load_item(entry: dict[str, Any]) -> PolicyItem:
+    return PolicyItem(
+        op=entry["kind"],
+        subject=entry["rule"],
+        effect=entry["effect"],
+        title=entry["summary"],
+        changes=tuple(entry["changes"]),
+        position=_load_position(entry["source"]),
+        detail=entry["detail"],
+    )
+
+
+def _load_pending(entry: dict[str, Any]) -> Pending:
+    return Pending(
+        entry["address"],
+        _load_position(entry["source"]),
+        entry["settings"],
+        entry["pending"],
+        entry["hint"],
+    )
+
+
+def _load_diagnostic(entry: dict[str, Any]) -> Diagnostic:
+    related = ((_load_position(r["source"]), r["label"]) for r in entry["related"])
+    return Diagnostic(
+        entry["code"],
+        entry["message"],
+        _load_position(entry["source"]),
+        entry["severity"],
+        entry["label"],
+        entry["why"],
+        entry["help"],
+        tuple(Related(place, label) for place, label in related if place),
+        entry["address"],
+    )
+
+
+def _load_position(entry: dict[str, Any] | None) -> Position | None:
+    if entry is None:
+        return None
+    return Position(entry["file"], entry["line"], entry["column"])

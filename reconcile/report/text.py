@@ -1,0 +1,371 @@
+"""The plan and the drift for people, in plain text; colour comes from the caller."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import unified_diff
+from itertools import groupby
+from typing import Any
+
+from reconcile import __version__
+from reconcile.diff.changes import Action, Change, PolicyChange, PolicyItem
+from reconcile.errors import Position
+from reconcile.plan import Plan, steps
+from reconcile.report.json_plan import checksum, summary
+from reconcile.report.safe import safe, safe_lines
+
+Paint = Callable[[str, str], str]
+
+_LEFT, _MIDDLE = 44, 42
+_COLOURS = {"+": "green", "-": "red", "~": "yellow", ">": "cyan", "!": "red", "?": ""}
+_SECTIONS = (("user", "Users"), ("policy", "Policy"), ("node", "Nodes"))
+
+
+def plain(text: str, _colour: str) -> str:
+    """Paint nothing."""
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a section: a sign, what it is about, a remark, and its source."""
+
+    sign: str
+    left: str
+    middle: str = ""
+    position: Position | None = None
+    depth: int = 0
+
+    def draw(self, paint: Paint) -> str:
+        """Lay the line out in columns; what is too long pushes the next aside."""
+        head = "  " + "    " * self.depth
+        left = f"{head}{self.sign or ' '} {safe(self.left)}"
+        text = left
+        if self.middle:
+            text = f"{left:<{_LEFT - 2}}  {safe(self.middle)}"
+        if self.position:
+            place = f"{safe(self.position.file)}:{self.position.line}"
+            text = f"{text:<{_LEFT + _MIDDLE - 2}}  {place}"
+        colour = _COLOURS.get(self.sign, "")
+        return paint(text, colour) if colour else text
+
+
+def render_plans(
+    plans: Sequence[Plan], paint: Paint = plain, *, text_diff: bool = False
+) -> str:
+    """Return the plans of all servers as text."""
+    parts = [_one(plan, paint, text_diff=text_diff) for plan in plans]
+    if any(plan.changes for plan in plans):
+        parts.append(_closing(plans, paint))
+    return "\n".join(parts)
+
+
+def render_drift(
+    plans: Sequence[Plan], paint: Paint = plain, *, text_diff: bool = False
+) -> str:
+    """Return what changed on the servers, seen from the files."""
+    return "\n".join(_drift(plan, paint, text_diff=text_diff) for plan in plans)
+
+
+# -- one plan ----------------------------------------------------------------------
+
+
+def _one(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
+    lines = [*_head(plan), ""]
+    for kind, title in _SECTIONS:
+        lines += _section(plan, kind, title, paint, text_diff=text_diff)
+    lines += _notes(plan)
+    lines += _unlisted(plan)
+    if plan.changes:
+        lines.append(_order(plan))
+    else:
+        lines.append(_unchanged(plan))
+    return "\n".join(lines) + "\n"
+
+
+def _head(plan: Plan) -> Iterator[str]:
+    info = plan.server
+    parts = [
+        f"reconcile {__version__}",
+        plan.name,
+        f"{info.type} {info.version} at {info.url}",
+    ]
+    if info.version in ("", "dev"):
+        parts[2] = f"{info.type} {info.release} (a plain build) at {info.url}"
+    if plan.policy_mode:
+        parts.append(f"policy mode: {plan.policy_mode}")
+    yield safe(" · ".join(parts))
+    read = [_count(number, kind[:-1]) for kind, number in plan.counts.items()]
+    if plan.policy_bytes is not None:
+        read.append(f"policy {_size(plan.policy_bytes)}")
+    files = ", ".join(path for path, _ in plan.files[:1]) or "no file"
+    more = f" and {len(plan.files) - 1} more" if len(plan.files) > 1 else ""
+    commit = f" @ {plan.commit}" if plan.commit else ""
+    yield safe(f"Read {', '.join(read) or 'nothing'}. File: {files}{more}{commit}")
+
+
+def _section(
+    plan: Plan, kind: str, title: str, paint: Paint, *, text_diff: bool
+) -> list[str]:
+    changes = [change for change in plan.changes if change.kind == kind]
+    lines: list[str] = []
+    for change in changes:
+        if change.policy is not None:
+            lines += _policy(change, change.policy, paint, text_diff=text_diff)
+        else:
+            lines += (line.draw(paint) for line in _change(change))
+    if kind == "node":
+        for pending in plan.pending:
+            waits = _count(pending.settings, "setting")
+            remark = f"not on the server yet ({waits} pending)"
+            line = Line("?", pending.address, remark, pending.position)
+            lines.append(line.draw(paint))
+            if pending.hint:
+                lines.append(Line("", pending.hint, depth=1).draw(paint))
+    if not lines:
+        return []
+    if kind == "policy" and changes[0].policy:
+        title = f"{title:<{_LEFT - 2}}  {_policy_title(changes[0], changes[0].policy)}"
+    return [paint(title.rstrip(), "bold"), *lines, ""]
+
+
+def _change(change: Change) -> Iterator[Line]:
+    """Yield the lines of a user or node: one for it, one for each field."""
+    number = f" (#{change.server_id})" if change.kind == "node" else ""
+    match change.action:
+        case Action.CREATE:
+            profile = ", ".join(
+                f"{name.replace('_', ' ')} {value}"
+                for name, value in change.after.items()
+                if name != "name"
+            )
+            yield Line("+", change.address, profile, change.position)
+        case Action.RENAME:
+            keeps = f", {change.reason}" if change.reason else ""
+            left = f"{change.address} -> {change.after['name']}"
+            yield Line(">", left, f"renamed{keeps}", change.position)
+        case Action.DELETE:
+            why = "; ".join([change.reason, *(w.why for w in change.irreversible)])
+            yield Line("-", f"{change.address}{number}", why, change.position)
+        case Action.UPDATE:
+            yield Line("~", f"{change.address}{number}", "", change.position)
+            yield from _fields(change)
+    for caveat in change.caveats:
+        yield Line("!", caveat, depth=1)
+
+
+def _fields(change: Change) -> Iterator[Line]:
+    for name, after in change.after.items():
+        note = change.notes.get(name, "")
+        yield _field(name, change.before.get(name), after, note)
+        for way in change.irreversible:
+            if way.field == name:
+                yield Line("!", f"{way.label:<11} {way.text}", way.why, depth=1)
+
+
+def _field(name: str, before: Any, after: Any, note: str) -> Line:  # noqa: ANN401
+    label = name.replace("_", " ")
+    if isinstance(after, list):
+        old = before or []
+        added = [f"+ {value}" for value in after if value not in old]
+        removed = [f"- {value}" for value in old if value not in after]
+        sign = "~" if added and removed else "+" if added else "-"
+        shown = "   ".join(added + removed)
+        if sign != "~":
+            shown = ", ".join(part[2:] for part in added + removed)
+        return Line(sign, f"{label:<11} {shown}", note, depth=1)
+    shown = f"{_word(before)} -> {_word(after)}"
+    return Line("~", f"{label:<11} {shown}", note, depth=1)
+
+
+def _word(value: Any) -> str:  # noqa: ANN401 - a JSON value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "(none)" if value in (None, "") else str(value)
+
+
+# -- policy ------------------------------------------------------------------------
+
+
+def _policy_title(change: Change, told: PolicyChange) -> str:
+    file = safe(change.position.file) if change.position else ""
+    if told.first:
+        return f"{file}, the first policy of this server"
+    if told.formatting_only:
+        return f"{file}, formatting and comments only: no rule changes"
+    words = {"widen": "widened", "narrow": "narrowed", "add": "added"}
+    words |= {"remove": "removed", "change": "changed", "move": "moved"}
+    counts: dict[str, int] = {}
+    for item in told.items:
+        if "[" in item.subject:
+            kind = item.effect if item.op == "change" else item.op
+            kind = kind if kind in words else "change"
+            counts[kind] = counts.get(kind, 0) + 1
+    parts = [f"{_count(n, 'rule')} {words[kind]}" for kind, n in counts.items()]
+    return ", ".join([file, *parts])
+
+
+def _policy(
+    change: Change, told: PolicyChange, paint: Paint, *, text_diff: bool
+) -> list[str]:
+    lines = [line.draw(paint) for item in told.items for line in _item_lines(item)]
+    lines += [Line("!", warning).draw(paint) for warning in told.warnings]
+    hidden = "" if text_diff else " (--text-diff shows them)"
+    unchanged = f"{_count(told.unchanged, 'rule')} unchanged; " * (not told.first)
+    lines.append(f"    {unchanged}{_count(told.lines, 'line')} of text differ{hidden}")
+    if change.blocked:
+        lines.append(Line("!", f"not applied: {change.blocked}.").draw(paint))
+        lines.append(f"    {_FILE_MODE}")
+    if text_diff:
+        lines += _text_diff(change, paint)
+    return lines
+
+
+_FILE_MODE = (
+    "Copy the file to the server and reload it there, or set policy.mode: database."
+)
+
+
+def _item_lines(item: PolicyItem) -> Iterator[Line]:
+    left = f"{item.subject}   {item.title}" if item.title else item.subject
+    yield Line(item.symbol, left, "   ".join(item.changes), item.position)
+
+
+def _text_diff(change: Change, paint: Paint) -> Iterator[str]:
+    before = (change.before.get("text") or "").splitlines(keepends=True)
+    after = (change.after.get("text") or "").splitlines(keepends=True)
+    name = change.position.file if change.position else "policy"
+    for line in unified_diff(before, after, "on the server", name):
+        text = f"    {safe_lines(line.rstrip(chr(10)))}"
+        colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[0], "")
+        yield paint(text, colour) if colour else text
+
+
+# -- what is not a change ------------------------------------------------------------
+
+
+def _notes(plan: Plan) -> list[str]:
+    if not plan.notes:
+        return []
+    return [*(f"Note: {safe(note)}" for note in plan.notes), ""]
+
+
+def _unlisted(plan: Plan) -> list[str]:
+    """List what the file does not name, as YAML that can be pasted into it."""
+    if not plan.unlisted:
+        return []
+    lines = ["Not in the file (reported, not touched); to manage them, paste:"]
+    for kind, entries in groupby(plan.unlisted, key=lambda entry: entry.kind):
+        lines.append(f"    {kind}s:")
+        lines += [f"      {safe(entry.yaml)}" for entry in entries]
+    return [*lines, ""]
+
+
+def _order(plan: Plan) -> str:
+    ordered = steps(plan.changes)
+    phases = dict.fromkeys(step.phase.label for step in ordered)
+    return f"Order: {' > '.join(phases)}      ({_count(len(ordered), 'call')})"
+
+
+def _unchanged(plan: Plan) -> str:
+    counted = [_count(number, kind[:-1]) for kind, number in plan.counts.items()]
+    if plan.pending:
+        counted.append(f"{len(plan.pending)} pending")
+    files = safe(plan.files[0][0]) if plan.files else "the file"
+    left_out = f" {plan.limited} left out by --target or --exclude." * bool(
+        plan.limited
+    )
+    return f"No changes. {safe(plan.name)} matches {files} ({', '.join(counted)})." + (
+        left_out
+    )
+
+
+def _closing(plans: Sequence[Plan], paint: Paint) -> str:
+    parts = [
+        f"{number} {'pending' if word == 'pending' else f'to {word}'}"
+        for word, number in summary(plans).items()
+        if number and word != "blocked"
+    ]
+    text = paint(f"Plan: {', '.join(parts)}.", "bold")
+    blocked = [c.address for plan in plans for c in plan.blocked]
+    if blocked:
+        text += f"\nNot possible on this server: {', '.join(blocked)} (see above)."
+    limited = sum(plan.limited for plan in plans)
+    if limited:
+        text += f"\n{_count(limited, 'change')} left out by --target or --exclude."
+    mark = checksum(plans)
+    return (
+        f"{text}\nChecksum: {mark}    Apply exactly this with: "
+        f"reconcile apply --checksum {mark}\n"
+    )
+
+
+# -- drift ---------------------------------------------------------------------------
+
+
+def _drift(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
+    lines = [*_head(plan), ""]
+    found: list[str] = []
+    for change in plan.changes:
+        if change.policy is not None:
+            found += _policy_drift(change, change.policy, paint, text_diff=text_diff)
+        else:
+            found += (line.draw(paint) for line in _drifted(change))
+    for pending in missing(plan):
+        line = Line("-", pending.address, "not on the server", pending.position)
+        found.append(line.draw(paint))
+        if pending.hint:
+            found.append(Line("", pending.hint, depth=1).draw(paint))
+    number = len(plan.changes) + len(missing(plan))
+    if found:
+        title = f"Drift: {_count(number, 'object')} on {safe(plan.name)} "
+        title += "differ" + ("s" if number == 1 else "") + " from the file"
+        lines += [paint(title, "bold"), *found, ""]
+    else:
+        lines += [f"No drift. {_unchanged(plan).removeprefix('No changes. ')}", ""]
+    return "\n".join(lines + _notes(plan) + _unlisted(plan)).rstrip("\n") + "\n"
+
+
+def missing(plan: Plan) -> list[Any]:
+    """Return the nodes of the file that are gone, unless it says that this is fine."""
+    return [pending for pending in plan.pending if pending.policy != "ok"]
+
+
+def _drifted(change: Change) -> Iterator[Line]:
+    number = f" (#{change.server_id})" if change.kind == "node" else ""
+    match change.action:
+        case Action.CREATE:
+            yield Line("-", change.address, "not on the server", change.position)
+        case Action.DELETE:
+            remark = f"is on the server; {change.reason}"
+            yield Line("+", f"{change.address}{number}", remark, change.position)
+        case Action.RENAME:
+            left = f"{change.address} is called {change.before['name']}"
+            remark = f"the file says {change.after['name']}"
+            yield Line(">", left, remark, change.position)
+        case Action.UPDATE:
+            yield Line("~", f"{change.address}{number}", "", change.position)
+            for name, wanted in change.after.items():
+                yield _field(name, wanted, change.before.get(name), "")
+
+
+def _policy_drift(
+    change: Change, told: PolicyChange, paint: Paint, *, text_diff: bool
+) -> Iterator[str]:
+    remark = "formatting and comments only" if told.formatting_only else ""
+    if told.first:
+        remark = "the server has none"
+    yield Line("~", "policy", remark, change.position).draw(paint)
+    if not told.first:
+        for item in told.drifted:
+            for line in _item_lines(item):
+                yield "    " + line.draw(paint)
+    if text_diff:
+        yield from _text_diff(change, paint)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _size(number: int) -> str:
+    return f"{number} B" if number < 1000 else f"{number / 1000:.1f} kB"
