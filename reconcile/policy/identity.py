@@ -1,0 +1,100 @@
+"""Who a selector means: users and groups resolved against a tailnet's users."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from reconcile.model import EXIT_ROUTES, Node, User
+from reconcile.policy import selectors
+from reconcile.policy.fields import entries, find, get, strings
+from reconcile.policy.sets import prefix
+
+
+class Ambiguous(LookupError):
+    """A user token that fits two users; servers refuse it: `multiple users found`."""
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The users of a tailnet and the groups of a policy."""
+
+    users: Sequence[User]
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, value: object, users: Sequence[User]) -> "Directory":
+        """Make a directory from a policy value, whatever its shape, and the users."""
+        groups = {
+            name: [text.strip() for _, text in strings((), members)]
+            for _, name, members in entries(value, "groups")
+        }
+        return cls(users, groups)
+
+    def user(self, token: str) -> User | None:
+        """Return the user that a token means, None when there is none.
+
+        The token is an email, or a name with `@` behind it. Raises Ambiguous when two
+        users fit: one by name and one by email, or several with one email.
+        """
+        wanted = token.removesuffix("@")
+        found = [
+            user for user in self.users if wanted and wanted in (user.name, user.email)
+        ]
+        if len(found) > 1:
+            raise Ambiguous(f"multiple users found for {token}")
+        return found[0] if found else None
+
+    def names(self, selector: str) -> frozenset[str]:
+        """Return the names of the users that a user or group selector means.
+
+        A token that fits two users means both here, so that nothing is overlooked.
+        """
+        kind = selectors.parse(selector).kind
+        tokens = [selector.strip()]
+        if kind == "group":
+            tokens = list(self.groups.get(selector.strip(), ()))
+        wanted = {token.removesuffix("@") for token in tokens} - {""}
+        return frozenset(
+            user.name for user in self.users if {user.name, user.email} & wanted
+        )
+
+    def selects(self, selector: str, node: Node) -> bool:
+        """Tell whether a user, group, tag or autogroup selector means a node.
+
+        A node with tags has no user in effect, whatever its record says.
+        """
+        parsed = selectors.parse(selector)
+        if parsed.kind == "tag":
+            return parsed.text in node.tags
+        if parsed.kind == "autogroup":
+            return parsed.autogroup == ("tagged" if node.tags else "member")
+        if parsed.kind not in ("user", "group") or node.tags or node.user is None:
+            return False
+        return node.user in self.names(parsed.text)
+
+
+def auto_approved(value: object, node: Node, users: Sequence[User]) -> frozenset[str]:
+    """Return the routes that a node advertises and the policy approves by itself.
+
+    Exit routes are approved only by `autoApprovers.exitNode`: an entry `0.0.0.0/0`
+    under `routes` covers every IPv4 subnet route, but never the exit route.
+    """
+    directory = Directory.of(value, users)
+    approvers = get(value, "autoApprovers")
+    covering = [
+        prefix(route)
+        for _, route, names in entries(approvers, "routes")
+        if selectors.is_address(route) and _selected(directory, names, node)
+    ]
+    approved = {
+        route
+        for route in node.available - EXIT_ROUTES
+        if any(prefix(route) <= wider for wider in covering)
+    }
+    exit_node = find(approvers, "exitNode")
+    if exit_node and _selected(directory, exit_node[1], node):
+        approved |= node.available & EXIT_ROUTES
+    return frozenset(approved)
+
+
+def _selected(directory: Directory, names: object, node: Node) -> bool:
+    return any(directory.selects(text, node) for _, text in strings((), names))

@@ -1,0 +1,150 @@
+"""Names that a policy declares and mentions, and which routes it approves."""
+
+from typing import Any
+
+import pytest
+
+from reconcile.hujson import parse
+from reconcile.model import Node, User
+from reconcile.policy.identity import Ambiguous, Directory, auto_approved
+from reconcile.policy.references import references
+from reconcile.policy.selectors import parse as selector
+
+POLICY = """{
+  "Groups": {"group:a": ["alice@", "bob@example.com"], "group:idle": []},
+  "hosts": {"db": "10.0.0.5", "spare": "10.0.0.6"},
+  "tagOwners": {"tag:x": ["group:a", "carol@"], "tag:idle": []},
+  "autoApprovers": {"routes": {"10.0.0.0/8": ["tag:r"]}, "exitNode": ["group:b"]},
+  "acls": [{"action": "accept", "src": ["group:c"], "DST": ["db:22", "tag:x:*"]}],
+  "grants": [{"src": ["*"], "dst": ["nas"], "ip": ["*"], "via": ["tag:v"]}],
+  "ssh": [{"action": "accept", "src": ["tag:s"], "dst": ["tag:x"], "users": ["root"]}],
+  "tests": [{"src": "dave@", "accept": ["spare:22"], "deny": ["[fd7a::1]:80"]}],
+}
+"""
+
+
+def test_declared_and_mentioned() -> None:
+    document = parse(POLICY)
+    found = references(document.value)
+    assert list(found.groups) == ["group:a", "group:idle"]
+    assert found.groups["group:a"] == ("Groups", "group:a")
+    assert document.locate(found.hosts["db"], key=True).column == 13
+    assert list(found.users) == ["alice@", "bob@example.com", "carol@", "dave@"]
+    assert {m.name for m in found.undeclared("tag")} == {"tag:r", "tag:v", "tag:s"}
+    assert [m.path for m in found.undeclared("group")] == [
+        ("autoApprovers", "exitNode", 0),
+        ("acls", 0, "src", 0),
+    ]
+    assert [m.name for m in found.undeclared("host")] == ["nas"]
+    for mention in found.mentions:
+        assert document.locate(mention.path).length >= len(mention.name)
+        assert mention.kind != "unknown"
+
+
+def test_unused() -> None:
+    found = references(parse(POLICY).value)
+    assert list(found.unused("group")) == ["group:idle"]
+    assert list(found.unused("tag")) == ["tag:idle"]
+    assert list(found.unused("host")) == ["spare"]  # a test is no use
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        [],
+        {"groups": 3, "acls": {}, "hosts": []},
+        {"acls": [None, {"src": 3}], "autoApprovers": []},
+    ],
+)
+def test_odd_shapes_hold_no_names(value: Any) -> None:
+    assert references(value).mentions == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("*", "any"),
+        (" alice@ ", "user"),
+        ("user:*@example.com", "domain"),
+        ("group:a@b", "user"),
+        ("group:a", "group"),
+        ("tag:a", "tag"),
+        ("autogroup:self", "autogroup"),
+        ("10.0.0.1", "address"),
+        ("10.0.0.0/8", "address"),
+        ("fd7a::1", "address"),
+        ("::/0", "address"),
+        ("10.0.0.0/255.0.0.0", "host"),
+        ("10", "host"),
+        ("db", "host"),
+        ("ipset:x", "ipset"),
+        ("svc:x", "service"),
+        ("x:y", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_kinds_of_selectors(text: str, kind: str) -> None:
+    assert selector(text).kind == kind
+
+
+USERS = (
+    User("1", "alice", email="alice@example.com"),
+    User("2", "bob", email="bob@example.com"),
+    User("3", "bob@example.com"),
+)
+
+
+def test_users_by_name_and_email() -> None:
+    directory = Directory.of({"groups": {"group:a": ["alice@", "nobody@"]}}, USERS)
+    assert directory.user("alice@") == USERS[0]
+    assert directory.user("alice@example.com") == USERS[0]
+    assert directory.user("nobody@") is None
+    assert directory.names("group:a") == {"alice"}
+    assert directory.names("group:b") == frozenset()
+
+
+def test_a_token_that_fits_two_users() -> None:
+    directory = Directory(USERS)
+    with pytest.raises(Ambiguous, match="multiple users found"):
+        directory.user("bob@example.com")
+    assert directory.names("bob@example.com") == {"bob", "bob@example.com"}
+
+
+ROUTES = frozenset({"10.1.0.0/16", "192.168.0.0/24", "fd00::/64", "0.0.0.0/0", "::/0"})
+
+
+def approved(approvers: Any, **node: Any) -> set[str]:
+    policy = {"groups": {"group:a": ["alice@"]}, "autoApprovers": approvers}
+    return set(auto_approved(policy, Node("1", "n", available=ROUTES, **node), USERS))
+
+
+def test_routes_are_approved_by_covering_prefixes() -> None:
+    routes = {
+        "10.0.0.0/8": ["tag:r"],
+        "192.168.0.0/25": ["tag:r"],
+        "fd00::/64": ["tag:r"],
+    }
+    tagged = frozenset({"tag:r"})
+    assert approved({"routes": routes}, tags=tagged) == {"10.1.0.0/16", "fd00::/64"}
+    assert approved({"routes": routes}, tags=frozenset({"tag:o"})) == set()
+    assert approved({"Routes": routes}, user="alice") == set()
+
+
+def test_approvers_may_be_users_and_groups_of_untagged_nodes() -> None:
+    for name in ("alice@", "alice@example.com", "group:a"):
+        routes = {"routes": {"10.0.0.0/8": [name]}}
+        assert approved(routes, user="alice") == {"10.1.0.0/16"}
+        assert approved(routes, user="bob") == set()
+        assert approved(routes, user="alice", tags=frozenset({"tag:x"})) == set()
+
+
+def test_exit_routes_need_exit_node() -> None:
+    every = {"0.0.0.0/0": ["alice@"], "bad": ["alice@"]}
+    assert approved({"routes": every}, user="alice") == {
+        "10.1.0.0/16",
+        "192.168.0.0/24",
+    }
+    assert approved({"exitNode": ["alice@"]}, user="alice") == {"0.0.0.0/0", "::/0"}
+    assert approved({"exitNode": ["bob@"]}, user="alice") == set()
+    assert approved(None, user="alice") == set()
