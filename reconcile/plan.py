@@ -260,25 +260,41 @@ def steps(changes: Iterable[Change]) -> tuple[Step, ...]:
     for change in changes:
         made.extend(_STEPS[change.kind](change))
     made.extend(_renames([c for c in changes if "name" in c.after]))
-    forward = tuple(
-        dict.fromkeys(s.operation.address for s in made if s.phase < _BACKWARD)
-    )
-    policy = any(s.phase == Phase.POLICY for s in made)
-    ordered = [_waiting(step, forward, policy) for step in made]
-    ordered.sort(key=lambda s: (s.phase, s.wave, s.operation.address, s.operation.verb))
-    return tuple(ordered)
+    ordered = _Order(made)
+    made = [ordered.place(step) for step in made]
+    made.sort(key=lambda s: (s.phase, s.wave, s.operation.address, s.operation.verb))
+    return tuple(made)
 
 
 _BACKWARD = Phase.ROUTES_REMOVED
 
 
-def _waiting(step: Step, forward: tuple[str, ...], policy: bool) -> Step:
-    waits = list(step.waits_for)
-    if step.phase >= _BACKWARD:
-        waits += [a for a in forward if a not in waits]
-    elif step.phase == Phase.TAGS and policy:
-        waits.append("policy")
-    return replace(step, waits_for=tuple(waits))
+class _Order:
+    """Knows which changes a step waits for, from everything that is to be done."""
+
+    def __init__(self, made: list[Step]) -> None:
+        self._forward = [s.operation.address for s in made if s.phase < _BACKWARD]
+        self._policy = any(s.phase == Phase.POLICY for s in made)
+        self._users = [s.operation for s in made if s.phase == Phase.USERS]
+
+    def place(self, step: Step) -> Step:
+        """Return the step with everything that it waits for."""
+        waits = [*step.waits_for]
+        if step.phase >= _BACKWARD:
+            waits += self._forward
+        elif step.phase == Phase.TAGS and self._policy:
+            waits.append("policy")
+        elif step.phase == Phase.POLICY:
+            waits += self._named_users(str(step.operation.value))
+        return replace(step, waits_for=tuple(dict.fromkeys(waits)))
+
+    def _named_users(self, policy: str) -> list[str]:
+        """The users made or renamed in this plan whom the policy may name."""
+        names = {
+            o.address: o.value.name if isinstance(o.value, User) else str(o.value)
+            for o in self._users
+        }
+        return [address for address, name in names.items() if f"{name}@" in policy]
 
 
 def _user_steps(change: Change) -> Iterable[Step]:

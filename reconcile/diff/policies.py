@@ -9,8 +9,9 @@ from reconcile.diff.found import Found
 from reconcile.errors import InputError, Position
 from reconcile.hujson import parse
 from reconcile.model import Live, Node, User
-from reconcile.policy import auto_approved, owned_tags
 from reconcile.policy.changes import Item, compare
+from reconcile.policy.identity import auto_approved
+from reconcile.policy.references import references
 
 _OPEN = (
     'has neither "acls" nor "grants": the server then allows ALL traffic; write '
@@ -23,7 +24,7 @@ class PolicyFacts:
 
     def __init__(self, value: Any, users: tuple[User, ...]) -> None:  # noqa: ANN401
         self._value, self._users = value, users
-        self.owned_tags = owned_tags(value)
+        self.owned_tags = frozenset(references(value).tags)
 
     def auto_approved(self, node: Node) -> frozenset[str]:
         """Return the routes of a node that the policy approves by itself."""
