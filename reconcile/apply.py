@@ -6,18 +6,18 @@ decides what to do; it only does it and says what became of it.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from time import monotonic
-from typing import Literal, Protocol
+from typing import Protocol
 
 from reconcile.diff.changes import Change
-from reconcile.errors import AuthError, Exit, ReconcileError, Unreachable
+from reconcile.errors import AuthError, ReconcileError, Unreachable
 from reconcile.model import Operation
-from reconcile.plan import Plan, Step, steps
-
-Status = Literal["done", "failed", "skipped"]
+from reconcile.order import Step, steps
+from reconcile.outcome import Outcome, Progress, Result
+from reconcile.plan import Plan
 
 # An object that was read longer ago than this is read again before it is written.
 _FRESH = timedelta(seconds=30)
@@ -28,48 +28,6 @@ class Writable(Protocol):
 
     def write(self, operation: Operation) -> None:
         """Make one change, or raise the ServerError that says why not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one step: its status, why, and how long it took in seconds.
-
-    `lost` is True when no answer came, so that the write may have happened.
-    """
-
-    step: Step
-    status: Status
-    error: str = ""
-    hint: str = ""
-    seconds: float = 0.0
-    lost: bool = False
-
-
-Progress = Callable[[Result, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The end of an apply: every result, and the changes that did not stick.
-
-    `unread` is the reason why the server could not be read back, "" normally.
-    """
-
-    results: tuple[Result, ...]
-    not_applied: tuple[Change, ...] = ()
-    unread: str = ""
-    interrupted: bool = False
-
-    def of(self, status: Status) -> tuple[Result, ...]:
-        """Return the results with one status."""
-        return tuple(result for result in self.results if result.status == status)
-
-    @property
-    def exit_code(self) -> Exit:
-        """5 when something is left to do, 6 when the read-back differs, else 0."""
-        if self.of("failed") or self.of("skipped"):
-            return Exit.PARTIAL
-        return Exit.NOT_APPLIED if self.not_applied or self.unread else Exit.OK
 
 
 class Apply:

@@ -42,7 +42,7 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
 class Document:
     """A parsed HuJSON text: its plain value, and where each part of it stands."""
 
-    def __init__(self, text: str, file: str, value: Any) -> None:  # noqa: ANN401
+    def __init__(self, text: str, file: str, value: Any) -> None:
         self.text = text
         self.file = file
         self.value = value
@@ -108,7 +108,7 @@ def _blank(found: re.Match[str]) -> str:
     return " " if found.lastgroup == "comma" else found.group()
 
 
-def _fast(text: str) -> Any:  # noqa: ANN401
+def _fast(text: str) -> Any:
     """Return the value of a well-formed text; ValueError for any other."""
     if _SURROGATE.search(text):
         _check_surrogates(text)

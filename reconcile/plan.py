@@ -5,33 +5,18 @@ nothing else, so what was reviewed is what is done.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Any
 
-from reconcile.desired.state import NEVER, Desired
+from reconcile.desired.state import Desired
 from reconcile.diff import diff
 from reconcile.diff.changes import Action, Change, Pending, Unlisted
-from reconcile.errors import Diagnostic, StalePlan
-from reconcile.kinds import BY_NAME, Phase
-from reconcile.model import EXIT_ROUTES, Live, Operation, ServerInfo, User
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One write and its place in the order.
-
-    Steps of one `wave` may run in parallel; a wave starts when the one before has
-    ended. `waits_for` names the changes without which this one makes no sense.
-    """
-
-    operation: Operation
-    phase: Phase
-    wave: int = 0
-    waits_for: tuple[str, ...] = ()
+from reconcile.errors import Diagnostic
+from reconcile.model import Live, ServerInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +60,7 @@ class Plan:
     @property
     def checksum(self) -> str:
         """A short name for exactly these changes, whatever the hour they are made."""
-        return "rc1:" + _digest([_substance(change) for change in self.changes])[:12]
+        return "rc1:" + digest([_substance(change) for change in self.changes])[:12]
 
 
 def build(
@@ -174,9 +159,6 @@ def _part(change: Change, after: dict[str, Any]) -> Change:
     )
 
 
-# -- what was planned, and does it still hold -------------------------------------
-
-
 def _substance(change: Change) -> list[Any]:
     """Return what a change does, without the words around it."""
     before = {name: change.before.get(name) for name in change.after}
@@ -185,226 +167,7 @@ def _substance(change: Change) -> list[Any]:
     return [change.address, change.action, change.server_id, before, change.after]
 
 
-def _digest(value: object) -> str:
+def digest(value: object) -> str:
+    """Return the SHA-256 of a JSON value, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return sha256(text.encode()).hexdigest()
-
-
-def fingerprint(change: Change) -> str:
-    """Return a digest of the live object that a change touches, as the plan saw it."""
-    return "sha256:" + _digest([change.server_id, change.before])
-
-
-def require_same(planned: Plan, fresh: Plan) -> None:
-    """Raise StalePlan unless everything that `planned` touches is as it was.
-
-    `fresh` is made now from the same files. What else moved on the server in between
-    does not matter.
-    """
-    now = {change.address: change for change in fresh.changes}
-    for change in planned.changes:
-        current = now.get(change.address)
-        if current is None:
-            raise StalePlan(
-                f"{change.address} is not as it was when this was planned: "
-                "the change is not due any more",
-                "make a new plan: reconcile plan",
-            )
-        if fingerprint(current) != fingerprint(change):
-            raise StalePlan(
-                f"{change.address} moved: {_moved(change, current)}",
-                "make a new plan: reconcile plan",
-            )
-        if current.after != change.after and not _part_of(change, current):
-            raise StalePlan(
-                f"{change.address} is wanted differently than when this was planned",
-                "make a new plan: reconcile plan",
-            )
-
-
-def _part_of(change: Change, current: Change) -> bool:
-    """Tell whether a change is the part of a current one that --target chose."""
-    return change.after.items() <= current.after.items() if change.after else True
-
-
-def _moved(planned: Change, current: Change) -> str:
-    if planned.server_id != current.server_id:
-        return f"it was #{planned.server_id} when planned, is #{current.server_id} now"
-    parts = [
-        f"{name} was {_shown(planned.before.get(name))} when planned, is "
-        f"{_shown(current.before.get(name))} now"
-        for name in sorted(planned.before.keys() | current.before.keys())
-        if planned.before.get(name) != current.before.get(name)
-    ]
-    return "; ".join(parts)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(str, value))}]"
-    text = str(value)
-    return text if len(text) < 60 and "\n" not in text else f"{len(text)} characters"
-
-
-# -- order ------------------------------------------------------------------------
-
-
-def steps(changes: Iterable[Change]) -> tuple[Step, ...]:
-    """Return the writes that the changes need, in the order in which they may run.
-
-    Forward steps first; what takes away comes after all of them, so that nothing is
-    lost before its replacement is in place.
-    """
-    made: list[Step] = []
-    changes = list(changes)
-    for change in changes:
-        made.extend(_STEPS[change.kind](change))
-    made.extend(_renames([c for c in changes if "name" in c.after]))
-    ordered = _Order(made)
-    made = [ordered.place(step) for step in made]
-    made.sort(key=lambda s: (s.phase, s.wave, s.operation.address, s.operation.verb))
-    return tuple(made)
-
-
-_BACKWARD = Phase.ROUTES_REMOVED
-
-
-class _Order:
-    """Knows which changes a step waits for, from everything that is to be done."""
-
-    def __init__(self, made: list[Step]) -> None:
-        self._forward = [s.operation.address for s in made if s.phase < _BACKWARD]
-        self._policy = any(s.phase == Phase.POLICY for s in made)
-        self._users = [s.operation for s in made if s.phase == Phase.USERS]
-
-    def place(self, step: Step) -> Step:
-        """Return the step with everything that it waits for."""
-        waits = [*step.waits_for]
-        if step.phase >= _BACKWARD:
-            waits += self._forward
-        elif step.phase == Phase.TAGS and self._policy:
-            waits.append("policy")
-        elif step.phase == Phase.POLICY:
-            waits += self._named_users(str(step.operation.value))
-        return replace(step, waits_for=tuple(dict.fromkeys(waits)))
-
-    def _named_users(self, policy: str) -> list[str]:
-        """The users made or renamed in this plan whom the policy may name."""
-        names = {
-            o.address: o.value.name if isinstance(o.value, User) else str(o.value)
-            for o in self._users
-        }
-        return [address for address, name in names.items() if f"{name}@" in policy]
-
-
-def _user_steps(change: Change) -> Iterable[Step]:
-    if change.action is Action.CREATE:
-        user = User(
-            "",
-            change.after["name"],
-            change.after.get("display_name", ""),
-            change.after.get("email", ""),
-        )
-        yield Step(
-            Operation("user.create", change.address, value=user), Phase.USERS, wave=9
-        )
-    elif change.action is Action.DELETE:
-        yield Step(
-            Operation("user.remove", change.address, change.server_id),
-            Phase.USERS_REMOVED,
-        )
-
-
-def _policy_steps(change: Change) -> Iterable[Step]:
-    operation = Operation(
-        "policy.set",
-        change.address,
-        value=change.after["text"],
-        before=change.before.get("text"),
-    )
-    yield Step(operation, Phase.POLICY)
-
-
-def _node_steps(change: Change) -> Iterable[Step]:
-    if change.action is Action.DELETE:
-        yield Step(
-            Operation("node.remove", change.address, change.server_id),
-            Phase.NODES_REMOVED,
-        )
-        return
-    if "tags" in change.after:
-        yield _node_step(change, "tags", frozenset(change.after["tags"]), Phase.TAGS)
-    if "expiry" in change.after:
-        text = change.after["expiry"]
-        when = None if text == NEVER else datetime.fromisoformat(text)
-        yield _node_step(change, "expiry", when, Phase.NODES)
-    yield from _route_steps(change)
-
-
-def _route_steps(change: Change) -> Iterable[Step]:
-    """Approve first and un-approve last; the server takes the whole list each time."""
-    before = _approved(change.before)
-    after = _approved({**change.before, **change.after})
-    if after - before:
-        yield _node_step(change, "routes", before | after, Phase.NODES)
-    if before - after:
-        yield _node_step(change, "routes", after, Phase.ROUTES_REMOVED)
-
-
-def _approved(state: dict[str, Any]) -> frozenset[str]:
-    exits = EXIT_ROUTES if state["exit_node"] else frozenset[str]()
-    return frozenset(state["routes"]) | exits
-
-
-def _node_step(change: Change, name: str, value: object, phase: Phase) -> Step:
-    operation = Operation(f"node.{name}", change.address, change.server_id, value)
-    return Step(operation, phase)
-
-
-_STEPS: dict[str, Callable[[Change], Iterable[Step]]] = {
-    "user": _user_steps,
-    "policy": _policy_steps,
-    "node": _node_steps,
-}
-
-
-def _renames(changes: Iterable[Change]) -> Iterable[Step]:
-    """Order renames so that a name is free before it is taken.
-
-    A ring (two objects exchange names) is opened with a temporary name.
-    """
-    for kind in ("user", "node"):
-        due = {c.before["name"]: c for c in changes if c.kind == kind and c.server_id}
-        yield from _rename_steps(kind, due)
-
-
-def _rename_steps(kind: str, due: dict[str, Change]) -> Iterable[Step]:
-    phase = BY_NAME[kind].field("name").phase
-    verb = {"user": "user.rename", "node": "node.name"}[kind]
-    wave = 0
-    last: dict[str, str] = {}
-    while due:
-        free = [old for old, c in due.items() if c.after["name"] not in due]
-        for old in free:
-            change = due[old]
-            blocker = last.get(change.after["name"])
-            operation = Operation(
-                verb, change.address, change.server_id, change.after["name"]
-            )
-            yield Step(operation, phase, wave, (blocker,) if blocker else ())
-        if not free:
-            old, change = min(due.items())
-            operation = Operation(
-                verb, change.address, change.server_id, _temporary(old)
-            )
-            yield Step(operation, phase, wave)
-            due[_temporary(old)] = due.pop(old)
-            last[old] = change.address
-        for old in free:
-            last[old] = due.pop(old).address
-        wave += 1
-
-
-def _temporary(name: str) -> str:
-    """Return a name that nobody has, short enough for a DNS label."""
-    return f"{name[:50]}-rc-swap"

@@ -54,11 +54,11 @@ def loads(text: str, path: str) -> Live:
         ) from None
 
 
-def _list(items: tuple[Any, ...] | None, entry: Any) -> list[Any] | None:  # noqa: ANN401
+def _list(items: tuple[Any, ...] | None, entry: Any) -> list[Any] | None:
     return None if items is None else [entry(item) for item in items]
 
 
-def _tuple(items: list[Any] | None, entry: Any) -> tuple[Any, ...] | None:  # noqa: ANN401
+def _tuple(items: list[Any] | None, entry: Any) -> tuple[Any, ...] | None:
     return None if items is None else tuple(entry(item) for item in items)
 
 

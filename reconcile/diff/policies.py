@@ -22,7 +22,7 @@ _OPEN = (
 class PolicyFacts:
     """What nodes must know of the policy that will be in force after the plan."""
 
-    def __init__(self, value: Any, users: tuple[User, ...]) -> None:  # noqa: ANN401
+    def __init__(self, value: Any, users: tuple[User, ...]) -> None:
         self._value, self._users = value, users
         self.owned_tags = frozenset(references(value).tags)
 
@@ -67,7 +67,7 @@ def diff_policy(desired: Desired, live: Live, found: Found) -> None:
     )
 
 
-def _value(text: str | None) -> Any:  # noqa: ANN401 - JSON
+def _value(text: str | None) -> Any:
     """Return the meaning of a stored policy; what cannot be read means nothing."""
     if text is None:
         return {}
@@ -77,7 +77,7 @@ def _value(text: str | None) -> Any:  # noqa: ANN401 - JSON
         return {}
 
 
-def _told(wanted: WantedPolicy, text: str | None, before: Any) -> PolicyChange:  # noqa: ANN401
+def _told(wanted: WantedPolicy, text: str | None, before: Any) -> PolicyChange:
     forward = compare(before, wanted.value, same_text=False)
     back = compare(wanted.value, before, same_text=False)
     keys = {str(key).lower() for key in wanted.value}
@@ -103,7 +103,7 @@ def _item(item: Item, position: Position | None) -> PolicyItem:
     )
 
 
-def _position(wanted: WantedPolicy, path: Any) -> Position | None:  # noqa: ANN401
+def _position(wanted: WantedPolicy, path: Any) -> Position | None:
     if path is None:
         return None
     try:

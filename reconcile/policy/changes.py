@@ -170,7 +170,7 @@ def _item(
     subject: str,
     paths: Paths,
     effect: Effect = "change",
-    **more: Any,  # noqa: ANN401
+    **more: Any,
 ) -> Item:
     old, new = paths
     return Item(
@@ -442,7 +442,7 @@ def _node(
     subject: str,
     paths: Paths,
     kind: str,
-    node: Any,  # noqa: ANN401
+    node: Any,
 ) -> Item:
     op: Op = "add" if kind.endswith("_added") else "change"
     op = "remove" if kind.endswith("_removed") else op

@@ -71,7 +71,7 @@ def find(value: object, name: str) -> tuple[str, Any] | None:
     return None
 
 
-def get(value: object, name: str) -> Any:  # noqa: ANN401
+def get(value: object, name: str) -> Any:
     """Return the value of a field, None when it is absent."""
     found = find(value, name)
     return found[1] if found else None

@@ -24,8 +24,10 @@ from reconcile.diff.changes import (
 from reconcile.errors import Diagnostic, InputError, Position, Related
 from reconcile.kinds import KINDS
 from reconcile.model import ServerInfo, instant
-from reconcile.plan import Plan, fingerprint, steps
+from reconcile.order import steps
+from reconcile.plan import Plan
 from reconcile.server.releases import CAPABILITIES
+from reconcile.stale import fingerprint
 
 FORMAT = "1.0"
 
@@ -131,7 +133,7 @@ def _change(change: Change, ordered: list[Any]) -> dict[str, Any]:
     }
 
 
-def _fields(change: Change) -> Any:  # noqa: ANN401 - generator of JSON
+def _fields(change: Change) -> Any:
     """Yield what happens to each field: values added, removed, or set."""
     for name, after in change.after.items():
         if name == "text":

@@ -9,7 +9,8 @@ from typing import Any
 from reconcile import __version__
 from reconcile.diff.changes import Action, Change, PolicyChange, PolicyItem
 from reconcile.errors import Position
-from reconcile.plan import Plan, steps
+from reconcile.order import steps
+from reconcile.plan import Plan
 from reconcile.report.json_plan import checksum, summary
 from reconcile.report.safe import safe, safe_lines
 
@@ -162,7 +163,7 @@ def _fields(change: Change) -> Iterator[Line]:
                 yield Line("!", f"{way.label:<11} {way.text}", way.why, depth=1)
 
 
-def _field(name: str, before: Any, after: Any, note: str) -> Line:  # noqa: ANN401
+def _field(name: str, before: Any, after: Any, note: str) -> Line:
     label = name.replace("_", " ")
     if isinstance(after, list):
         old = before or []
@@ -177,7 +178,7 @@ def _field(name: str, before: Any, after: Any, note: str) -> Line:  # noqa: ANN4
     return Line("~", f"{label:<11} {shown}", note, depth=1)
 
 
-def _word(value: Any) -> str:  # noqa: ANN401 - a JSON value
+def _word(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "(none)" if value in (None, "") else str(value)

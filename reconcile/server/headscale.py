@@ -38,6 +38,16 @@ class Headscale:
         """The row of the capability table that applies."""
         return self._release
 
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return self._http.url
+
+    @property
+    def version(self) -> str:
+        """The server's version for people: `0.28.0`, or `dev` for a plain build."""
+        return self._version
+
     def close(self) -> None:
         """Close every connection."""
         self._http.close()

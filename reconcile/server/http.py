@@ -95,7 +95,7 @@ class Http:
         """Close every connection."""
         self._client.close()
 
-    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+    def get(self, path: str) -> Any:
         """Return the JSON that GET answers. Raises ServerError."""
         return self.decode(self.send("GET", path))
 
@@ -140,7 +140,7 @@ class Http:
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise self._unreachable(error, f"{method} {path}") from None
 
-    def decode(self, response: httpx.Response) -> Any:  # noqa: ANN401 - JSON
+    def decode(self, response: httpx.Response) -> Any:
         """Return the JSON of a good answer. Raises ServerError for any other."""
         self.check(response)
         try:

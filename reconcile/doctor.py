@@ -1,0 +1,135 @@
+"""The checks of `doctor`: each says what was found and, when wrong, what to do."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from reconcile.desired.state import ServerRef
+from reconcile.errors import InputError, ReconcileError
+from reconcile.server import now
+from reconcile.server.headscale import Headscale
+from reconcile.server.releases import CAPABILITIES
+from reconcile.session import (
+    DEFAULT_FILE,
+    Options,
+    credential,
+    default_server,
+    load,
+    open_server,
+)
+
+_SOON = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the examination."""
+
+    ok: bool
+    text: str
+    remedy: str = ""
+
+
+def examine(options: Options) -> Iterator[Finding]:
+    """Yield findings, from the files to the server's abilities.
+
+    What a failed check makes impossible is not tried.
+    """
+    for ref in _servers(options):
+        if isinstance(ref, Finding):
+            yield ref
+        else:
+            yield from _server(ref, options)
+
+
+def _servers(options: Options) -> Iterator[Finding | ServerRef]:
+    if options.files == (DEFAULT_FILE,) and not Path(DEFAULT_FILE).exists():
+        yield Finding(
+            True, f"files: no {DEFAULT_FILE} here, looking at the server only"
+        )
+        yield default_server(options.environ)
+        return
+    try:
+        states = load(options)
+    except InputError as error:
+        number = len(error.diagnostics)
+        yield Finding(
+            False,
+            f"files: {number} finding{'' if number == 1 else 's'}, the first at "
+            f"{error.diagnostics[0].position}",
+            "see them all: reconcile validate",
+        )
+        return
+    for state in states:
+        yield Finding(True, f"files: {', '.join(path for path, _ in state.files)}")
+        yield state.server or default_server(options.environ)
+
+
+def _server(ref: ServerRef, options: Options) -> Iterator[Finding]:
+    try:
+        server = open_server(ref, options)
+    except ReconcileError as error:
+        yield Finding(False, f"server: {error}", error.hint)
+        return
+    with closing(server):
+        yield Finding(True, f"server: {ref.url} answers")
+        release = server.release.name
+        yield Finding(
+            True, f"version: {server.version}, treated as Headscale {release}"
+        )
+        try:
+            yield from _inside(server, ref, options)
+        except ReconcileError as error:
+            yield Finding(False, f"credential: {error}", error.hint)
+
+
+def _inside(server: Headscale, ref: ServerRef, options: Options) -> Iterator[Finding]:
+    live = server.read({"policy"})
+    yield Finding(True, f"credential: accepted ({_origin(ref)})")
+    yield from _expiry(server, ref, options)
+    if live.policy is not None:
+        yield _policy(live.policy.writable, live.policy.text is not None)
+    for name, words in CAPABILITIES.items():
+        reason = live.server.lacks(name)
+        yield Finding(
+            True, f"can {words}" if not reason else f"cannot {words}: {reason}"
+        )
+    for what, caveat in live.server.caveats.items():
+        yield Finding(True, f"beware, {what}: {caveat}")
+
+
+def _origin(ref: ServerRef) -> str:
+    if ref.command:
+        return f"from the program {ref.command[0]}"
+    return f"from the file {ref.file}" if ref.file else f"from the variable {ref.env}"
+
+
+def _expiry(server: Headscale, ref: ServerRef, options: Options) -> Iterator[Finding]:
+    expiry = server.credential_expiry(credential(ref, options.environ).reveal())
+    if expiry is None:
+        yield Finding(True, "credential expiry: the server does not tell")
+        return
+    left = expiry - now()
+    yield Finding(
+        left > _SOON,
+        f"credential expiry: {expiry:%Y-%m-%d}, in {left.days} days",
+        ""
+        if left > _SOON
+        else "make a new key in time: headscale apikeys create --expiration 90d",
+    )
+
+
+def _policy(writable: bool, stored: bool) -> Finding:
+    if writable:
+        state = (
+            "" if stored else ", no policy stored yet: everything may reach everything"
+        )
+        return Finding(True, f"policy mode: database{state}")
+    return Finding(
+        False,
+        "policy mode: file, so the policy cannot be written through the API",
+        "set policy.mode: database in the server's configuration, or leave `policy` "
+        "out of the file and deliver policy.hujson to the server yourself",
+    )

@@ -1,0 +1,84 @@
+"""The global flags, written once and put on every command that has a use for them."""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from reconcile.session import Options
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_FILES = [
+    click.option(
+        "-f",
+        "--file",
+        "files",
+        multiple=True,
+        metavar="FILE",
+        help="Desired state: a file, a folder or - (repeat; default tailnet.yaml).",
+    ),
+    click.option("--server", metavar="NAME", help="One of several servers, or all."),
+]
+_LIVE = [
+    click.option(
+        "--timeout",
+        type=click.FloatRange(0.1, 3600),
+        default=30.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Longest wait for one answer.",
+    ),
+]
+_PLAN = [
+    click.option(
+        "--target", multiple=True, metavar="ADDR", help="Only this: node:nas.routes."
+    ),
+    click.option(
+        "--exclude", multiple=True, metavar="ADDR", help="All but this; globs work."
+    ),
+]
+_FROM = [
+    click.option(
+        "--from",
+        "snapshot",
+        metavar="SNAPSHOT",
+        help="Plan against a saved snapshot instead of the server.",
+    ),
+]
+_PARALLEL = [
+    click.option(
+        "--parallelism",
+        type=click.IntRange(1, 256),
+        default=32,
+        show_default=True,
+        help="Most writes at the same time.",
+    ),
+]
+
+
+def _add(options: list[Callable[[_F], _F]]) -> Callable[[_F], _F]:
+    def decorate(command: _F) -> _F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+files = _add(_FILES)
+live = _add(_FILES + _LIVE)
+connection = _add(_LIVE)
+plan = _add(_FILES + _LIVE + _PLAN + _FROM)
+apply = _add(_FILES + _LIVE + _PLAN + _PARALLEL)
+
+
+def collect(**flags: Any) -> "Options":
+    """Return the Options that the flags of a command stand for."""
+    from reconcile.session import DEFAULT_FILE, Options
+
+    given = {name: value for name, value in flags.items() if value is not None}
+    given["files"] = tuple(given.get("files") or (DEFAULT_FILE,))
+    return Options(environ=os.environ, **given)

@@ -1,0 +1,111 @@
+"""What became of an apply, for people and as JSON."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from reconcile.outcome import Outcome, Result
+from reconcile.plan import Plan
+from reconcile.report.json_plan import to_json
+from reconcile.report.safe import safe
+
+_VERBS = {
+    "user.create": "create",
+    "user.rename": "rename",
+    "user.remove": "remove",
+    "policy.set": "write",
+    "node.tags": "set tags",
+    "node.name": "rename",
+    "node.routes": "approve routes",
+    "node.expiry": "set expiry",
+    "node.remove": "remove",
+}
+
+
+def progress_line(result: Result, number: int, total: int) -> str:
+    """Return one line for a step that has just ended."""
+    operation = result.step.operation
+    end = f"{result.seconds:.1f} s" if result.status == "done" else result.status
+    return safe(
+        f"[{number}/{total}] {operation.address}: {_VERBS[operation.verb]} ({end})"
+    )
+
+
+def render_text(outcomes: Sequence[Outcome]) -> str:
+    """Return the end of an apply: counts, failures, and what did not stick."""
+    results = [result for outcome in outcomes for result in outcome.results]
+    if not results:
+        return ""
+    lines = [_closing(results)]
+    for result in results:
+        if result.status != "done":
+            lines += _trouble(result)
+    for outcome in outcomes:
+        lines += _not_applied(outcome)
+    return "\n".join(lines) + "\n"
+
+
+def _closing(results: Sequence[Result]) -> str:
+    counts = {
+        status: sum(result.status == status for result in results)
+        for status in ("done", "failed", "skipped")
+    }
+    text = f"Applied {counts['done']} of {len(results)}."
+    if counts["done"] == len(results):
+        return text
+    return (
+        f"{text} {counts['failed']} failed, {counts['skipped']} skipped. "
+        "Run again: it will continue where it stopped."
+    )
+
+
+def _trouble(result: Result) -> list[str]:
+    operation = result.step.operation
+    what = f"{operation.address}: {_VERBS[operation.verb]}"
+    lines = [safe(f"  {result.status}: {what}: {result.error}")]
+    if result.lost:
+        lines.append("    no answer came: it may have happened all the same")
+    if result.hint:
+        lines.append(safe(f"    = help: {result.hint}"))
+    return lines
+
+
+def _not_applied(outcome: Outcome) -> list[str]:
+    lines = [
+        safe(
+            f"  accepted but not applied: {change.address} "
+            f"({', '.join(change.after) or 'still there'})"
+        )
+        for change in outcome.not_applied
+    ]
+    if lines:
+        lines.append("  The server said yes and shows otherwise: reconcile plan")
+    if outcome.unread:
+        lines.append(safe(f"  could not read back: {outcome.unread}"))
+    return lines
+
+
+def render_json(plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> str:
+    """Return the plan document with what became of every operation."""
+    document = to_json(plans, "apply")
+    document["operations"] = [
+        _operation(result) for outcome in outcomes for result in outcome.results
+    ]
+    document["not_applied"] = [
+        change.address for outcome in outcomes for change in outcome.not_applied
+    ]
+    document["applied"] = all(int(outcome.exit_code) == 0 for outcome in outcomes)
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _operation(result: Result) -> dict[str, Any]:
+    operation = result.step.operation
+    return {
+        "address": operation.address,
+        "verb": operation.verb,
+        "server_id": operation.id,
+        "phase": int(result.step.phase),
+        "status": result.status,
+        "error": result.error,
+        "seconds": round(result.seconds, 3),
+    }

@@ -1,0 +1,293 @@
+"""One run: from the files and options to plans, with the server in between.
+
+Every command starts here, so that `plan`, `drift` and `apply` cannot differ in how
+they get to a plan.
+"""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from reconcile import desired as desired_state
+from reconcile import snapshot
+from reconcile.desired.state import Desired, ServerRef
+from reconcile.diff import kinds_needed
+from reconcile.errors import (
+    Diagnostic,
+    Exit,
+    ReconcileError,
+    Rejected,
+    StalePlan,
+    UsageError,
+)
+from reconcile.model import Live
+from reconcile.plan import Plan, build
+from reconcile.server import connect
+from reconcile.server.credential import Secret, from_command, from_env, from_file
+from reconcile.server.headscale import Headscale
+
+if TYPE_CHECKING:
+    import httpx
+
+SIMULATOR = "simulator:"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the global flags say."""
+
+    files: tuple[str, ...]
+    environ: Mapping[str, str]
+    server: str | None = None
+    target: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    snapshot: str | None = None
+    timeout: float = 30.0
+    parallelism: int = 32
+
+
+def load(options: Options) -> tuple[Desired, ...]:
+    """Read the desired state of every server that was asked for.
+
+    Raises InputError with every finding, and UsageError when there is no file.
+    """
+    if options.files == (DEFAULT_FILE,) and not Path(DEFAULT_FILE).exists():
+        raise UsageError(
+            f"there is no {DEFAULT_FILE} in this folder",
+            "name the file with -f FILE, or make one from a live server with: "
+            "reconcile import",
+        )
+    return desired_state.read(
+        options.files, server=options.server, environ=options.environ
+    )
+
+
+DEFAULT_FILE = "tailnet.yaml"
+
+
+def default_server(environ: Mapping[str, str], url: str | None = None) -> ServerRef:
+    """Return the server that the environment names, for files that name none."""
+    address = url or environ.get("HEADSCALE_URL", "")
+    if not address:
+        raise UsageError(
+            "no server: neither the file nor HEADSCALE_URL names one",
+            "export HEADSCALE_URL=https://… and HEADSCALE_API_KEY=…, or add "
+            "`server: { type: headscale, url: … }` to the file",
+        )
+    return ServerRef(name=server_name(address), type="headscale", url=address)
+
+
+def server_name(url: str) -> str:
+    """Return what a server without a name is called: its host, or its world file."""
+    if url.startswith(SIMULATOR):
+        return Path(url.removeprefix(SIMULATOR)).stem
+    return urlsplit(url).hostname or url
+
+
+def open_server(
+    ref: ServerRef, options: Options, *, writable: bool = False
+) -> Headscale:
+    """Connect to a server, read-only unless asked otherwise.
+
+    Raises AuthError when there is no credential, ServerError when it does not answer
+    as it should.
+    """
+    if ref.type != "headscale":
+        raise ReconcileError(
+            "this version talks to Headscale only",
+            "Tailscale's own service comes in a later version",
+        )
+    transport: httpx.BaseTransport | None = None
+    url = ref.url
+    if url.startswith(SIMULATOR):
+        from reconcile.simulator import SimulatorTransport
+
+        transport = SimulatorTransport(Path(url.removeprefix(SIMULATOR)))
+        url = "http://simulator"
+    _require_http(url)
+    return connect(
+        url,
+        credential(ref, options.environ),
+        writable=writable,
+        timeout=options.timeout,
+        connections=options.parallelism,
+        transport=transport,
+    )
+
+
+def _require_http(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(
+            f"{url} is not the URL of a server",
+            "it looks like https://headscale.example.com",
+        )
+    if parts.username or parts.password:
+        raise UsageError(
+            "the server's URL holds a user name or a password",
+            "leave it out; the API key comes from HEADSCALE_API_KEY",
+        )
+
+
+def credential(ref: ServerRef, environ: Mapping[str, str]) -> Secret:
+    """Return the API key of a server, from where the file says it is."""
+    if ref.command:
+        return from_command(ref.command)
+    if ref.file:
+        return from_file(ref.file)
+    if ref.url.startswith(SIMULATOR) and not environ.get(ref.env):
+        return Secret("simulator")
+    return from_env(ref.env, environ)
+
+
+class Run:
+    """The desired state of one server, and how its live state is got at.
+
+    With a snapshot there is no server: the live state comes from the file.
+    """
+
+    def __init__(
+        self, desired: Desired, options: Options, *, writable: bool = False
+    ) -> None:
+        self.desired = desired
+        self.ref = desired.server or default_server(options.environ)
+        self._options = options
+        self._commit = git_commit(desired.files)
+        self.server: Headscale | None = None
+        if options.snapshot is None:
+            self.server = open_server(self.ref, options, writable=writable)
+
+    def close(self) -> None:
+        """Close the connection to the server."""
+        if self.server is not None:
+            self.server.close()
+
+    def read(self) -> Live:
+        """Return the live state of every kind that the files speak of."""
+        if self.server is not None:
+            live = self.server.read(kinds_needed(self.desired))
+        else:
+            live = snapshot_live(str(self._options.snapshot))
+        if self.ref.url.startswith(SIMULATOR):
+            live = replace(live, server=replace(live.server, url=self.ref.url))
+        return live
+
+    @property
+    def shown_url(self) -> str:
+        """The server's address as plans show it."""
+        if self.server is None or self.ref.url.startswith(SIMULATOR):
+            return self.ref.url
+        return self.server.url
+
+    def plan(self, *, check: bool = True, limited: bool = True) -> Plan:
+        """Read the live state and return the plan towards the desired one.
+
+        `check` lets a server that can do so look at a new policy, without storing it.
+        `limited` heeds --target and --exclude.
+        """
+        made = build(
+            self.desired,
+            self.read(),
+            name=self.ref.name,
+            commit=self._commit,
+            target=self._options.target if limited else (),
+            exclude=self._options.exclude if limited else (),
+        )
+        return self._checked(made) if check else made
+
+    def _checked(self, plan: Plan) -> Plan:
+        policy = next((c for c in plan.changes if c.kind == "policy"), None)
+        if policy is None or self.server is None or plan.server.lacks("policy.check"):
+            return plan
+        text = policy.after["text"]
+        made = [c for c in plan.changes if c.kind == "user" and "name" in c.after]
+        if any(f"{c.after['name']}@" in text for c in made):
+            return plan  # the server does not know these users yet
+        try:
+            self.server.check_policy(text)
+        except Rejected as error:
+            refused = Diagnostic(
+                "RC0307",
+                "the server refuses this policy",
+                policy.position,
+                why=str(error),
+                help="correct the policy; nothing was stored",
+                address="policy",
+            )
+            return replace(plan, diagnostics=(*plan.diagnostics, refused))
+        return plan
+
+
+def runs(options: Options, *, writable: bool = False) -> list[Run]:
+    """Load the files and open every server that was asked for."""
+    return [Run(desired, options, writable=writable) for desired in load(options)]
+
+
+def make_plans(options: Options) -> tuple[Plan, ...]:
+    """Return the plan of each server that was asked for; the servers only read."""
+    plans = []
+    for run in runs(options):
+        with closing(run):
+            plans.append(run.plan())
+    return tuple(plans)
+
+
+def snapshot_live(path: str) -> Live:
+    """Return the live state of a snapshot file. Raises InputError when it is none."""
+    from reconcile.text import decode, read
+
+    return snapshot.loads(decode(read(path), path), path)
+
+
+def require_files(plan: Plan, desired: Desired) -> None:
+    """Raise StalePlan unless the files are those that a saved plan was made from."""
+    if dict(plan.files) == dict(desired.files):
+        return
+    old, new = dict(plan.files), dict(desired.files)
+    names = sorted(n for n in old.keys() | new.keys() if old.get(n) != new.get(n))
+    raise StalePlan(
+        f"{', '.join(names)} changed after this plan was saved",
+        "make a new plan: reconcile plan --out FILE",
+    )
+
+
+def exit_for(plans: Sequence[Plan], *, changes: bool, code: int = Exit.CHANGES) -> int:
+    """Return the exit code of a plan: 1 with errors, `code` when `changes` counts."""
+    if any(plan.errors for plan in plans):
+        return Exit.ERROR
+    return code if changes else Exit.OK
+
+
+def git_commit(files: Sequence[tuple[str, str]]) -> str:
+    """Return the short commit that the first file stands in, "" outside of git.
+
+    A file with changes that are not committed shows as `4f2c91a+edits`.
+    """
+    paths = [path for path, _ in files if path not in ("-", "<stdin>")]
+    if not paths:
+        return ""
+    folder = str(Path(paths[0]).resolve().parent)
+    commit = _git(folder, "rev-parse", "--short", "HEAD")
+    if not commit:
+        return ""
+    absolute = [str(Path(path).resolve()) for path in paths]
+    edited = _git(folder, "status", "--porcelain", "--", *absolute)
+    return f"{commit}+edits" if edited else commit
+
+
+def _git(folder: str, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", folder, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,61 @@
+"""Does a plan still hold? Fingerprints of only the objects that it touches."""
+
+from reconcile.diff.changes import Change
+from reconcile.errors import StalePlan
+from reconcile.plan import Plan, digest
+
+
+def fingerprint(change: Change) -> str:
+    """Return a digest of the live object that a change touches, as the plan saw it."""
+    return "sha256:" + digest([change.server_id, change.before])
+
+
+def require_same(planned: Plan, fresh: Plan) -> None:
+    """Raise StalePlan unless everything that `planned` touches is as it was.
+
+    `fresh` is made now from the same files. What else moved on the server in between
+    does not matter.
+    """
+    now = {change.address: change for change in fresh.changes}
+    for change in planned.changes:
+        current = now.get(change.address)
+        if current is None:
+            raise StalePlan(
+                f"{change.address} is not as it was when this was planned: "
+                "the change is not due any more",
+                "make a new plan: reconcile plan",
+            )
+        if fingerprint(current) != fingerprint(change):
+            raise StalePlan(
+                f"{change.address} moved: {_moved(change, current)}",
+                "make a new plan: reconcile plan",
+            )
+        if current.after != change.after and not _part_of(change, current):
+            raise StalePlan(
+                f"{change.address} is wanted differently than when this was planned",
+                "make a new plan: reconcile plan",
+            )
+
+
+def _part_of(change: Change, current: Change) -> bool:
+    """Tell whether a change is the part of a current one that --target chose."""
+    return change.after.items() <= current.after.items() if change.after else True
+
+
+def _moved(planned: Change, current: Change) -> str:
+    if planned.server_id != current.server_id:
+        return f"it was #{planned.server_id} when planned, is #{current.server_id} now"
+    parts = [
+        f"{name} was {_shown(planned.before.get(name))} when planned, is "
+        f"{_shown(current.before.get(name))} now"
+        for name in sorted(planned.before.keys() | current.before.keys())
+        if planned.before.get(name) != current.before.get(name)
+    ]
+    return "; ".join(parts)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value))}]"
+    text = str(value)
+    return text if len(text) < 60 and "\n" not in text else f"{len(text)} characters"
