@@ -35,6 +35,17 @@ class Places(Mapping[str, Position]):
     def __getitem__(self, name: str) -> Position:
         return self._tree.locate(self._paths[name])
 
+    def locate(self, name: str, *below: str | int) -> Position:
+        """Return the position of something inside a field."""
+        return self._tree.locate((*self._paths[name], *below))
+
+    def value(self, name: str) -> Any:  # noqa: ANN401
+        """Return a field as it was written."""
+        value: Any = self._tree.value
+        for step in self._paths[name]:
+            value = value[step]
+        return value
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._paths)
 
