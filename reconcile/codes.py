@@ -1,0 +1,60 @@
+"""The stable codes of all findings, each with its title.
+
+docs/diagnostics.md has a paragraph for each; a test keeps the two in step.
+"""
+
+TITLES = {
+    # RC00xx: reading, and the form of what was read
+    "RC0001": "File cannot be read",
+    "RC0002": "Not plain UTF-8 text",
+    "RC0003": "Null where something or nothing must be said",
+    "RC0004": "Not valid YAML",
+    "RC0005": "Unknown key",
+    "RC0006": "Not in this version yet",
+    "RC0007": "Wrong type",
+    "RC0008": "Value not allowed",
+    "RC0009": "Variable without a value",
+    "RC0010": "Not valid HuJSON",
+    "RC0011": "Comment that never ends",
+    "RC0012": "Not a JSON value",
+    "RC0013": "Quotes that JSON does not have",
+    "RC0014": "Member name repeated",
+    "RC0015": "Text after the end of the policy",
+    "RC0016": "Not valid in a JSON string",
+    "RC0017": "Character that JSON does not allow",
+    "RC0018": "Nested too deeply",
+    "RC0019": "Empty policy",
+    "RC0020": "Key repeated",
+    "RC0021": "YAML feature that is not allowed here",
+    "RC0022": "Something required is missing",
+    "RC0023": "Said in two files",
+    "RC0024": "Include that cannot be followed",
+    "RC0025": "Section that the file may not hold",
+    "RC0026": "Secret written into the file",
+    "RC0027": "Byte order mark",
+    "RC0028": "No such server, or none chosen",
+    # RC01xx: references between parts of the desired state
+    "RC0101": "Policy names a user that is not declared",
+    "RC0102": "Policy names a user that is being removed",
+    "RC0103": "Both declared and removed",
+    "RC0104": "Former name that cannot be one",
+    "RC0105": "Address that cannot be removed",
+    "RC0106": "Match names a user that is not declared",
+    "RC0107": "Tag without an owner",
+    "RC0108": "Route listed twice",
+    "RC0109": "Not a route",
+    "RC0110": "Route with host bits",
+    "RC0111": "Exit routes contradict exit_node",
+    "RC0112": "User name that does not work everywhere",
+    "RC0113": "Node name that does not work everywhere",
+    "RC0114": "Not a date or an instant",
+    "RC0115": "Expiry in the past",
+    "RC0116": "Policy that allows everything",
+    # RC02xx: how nodes are found
+    "RC0201": "Two entries match the same node",
+    "RC0202": "Match that can never hold",
+    "RC0207": "Match that a device chooses itself",
+    "RC0208": "Match that stops matching once applied",
+    # RC03xx: what the server cannot do
+    "RC0301": "Not set by this kind of server",
+}

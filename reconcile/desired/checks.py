@@ -1,0 +1,165 @@
+"""Checks the sections against each other: tags, policy users, removals."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconcile.desired.findings import Findings, did_you_mean, nearest
+from reconcile.desired.layers import Tree
+from reconcile.desired.matches import check_match
+from reconcile.desired.settings import Places
+from reconcile.desired.state import Desired, NodeSettings, WantedPolicy
+from reconcile.desired.users import expired
+from reconcile.errors import Related
+from reconcile.policy.references import References, references
+from reconcile.source import Path, quoted
+
+_NO_OWNER = (
+    "Headscale refuses a tag that the live policy does not own "
+    '("invalid or not permitted")'
+)
+
+
+def check(desired: Desired, tree: Tree, findings: Findings, now: datetime) -> None:
+    """Report every contradiction between the sections of one server."""
+    if desired.policy:
+        names = references(desired.policy.value)
+        _TagCheck(desired.policy, names, findings).check(desired)
+        _check_policy_users(desired, desired.policy, names, findings, now)
+    _check_removed(desired, tree, findings)
+    for node in (desired.nodes or {}).values():
+        check_match(f"node:{node.name}", node.name, node.match, node.settings, findings)
+    for index, rule in enumerate(desired.rules):
+        check_match(f"node_rules[{index}]", None, rule.match, rule.settings, findings)
+
+
+@dataclass(slots=True)
+class _TagCheck:
+    """Finds tags that the policy does not own; equal sets are looked at once."""
+
+    policy: WantedPolicy
+    names: References
+    findings: Findings
+    _fine: set[frozenset[str]] = field(default_factory=set)
+
+    def check(self, desired: Desired) -> None:
+        for settings in _all_settings(desired):
+            tags = settings.tags
+            if not tags or tags in self._fine:
+                continue
+            if tags <= self.names.tags.keys():
+                self._fine.add(tags)
+                continue
+            places = settings.positions
+            if isinstance(places, Places):
+                self._report(places)
+
+    def _report(self, places: Places) -> None:
+        for index, tag in enumerate(places.value("tags")):
+            if tag in self.names.tags:
+                continue
+            home = self.policy.position.file
+            near = nearest(tag, self.names.tags)
+            related: tuple[Related, ...] = ()
+            if near:
+                place = self.policy.locate(self.names.tags[near], key=True)
+                related = (Related(place, "did you mean this one?"),)
+            self.findings.error(
+                "RC0107",
+                f"{tag} has no tagOwners entry",
+                places.locate("tags", index),
+                label=f"not defined in {home}",
+                why=_NO_OWNER,
+                help=f'add "{tag}": [] to tagOwners in {home}, or correct the tag',
+                related=related,
+            )
+
+
+def _all_settings(desired: Desired) -> Iterator[NodeSettings]:
+    for node in (desired.nodes or {}).values():
+        yield node.settings
+    for rule in desired.rules:
+        yield rule.settings
+
+
+def _check_policy_users(
+    desired: Desired,
+    policy: WantedPolicy,
+    names: References,
+    findings: Findings,
+    now: datetime,
+) -> None:
+    """Report `name@` in the policy where no such user is wanted.
+
+    Tokens with a domain are left alone: they are mostly users of an identity
+    provider, which no file declares.
+    """
+    if desired.users is None:
+        return
+    unwanted = {r.name: r.position for r in desired.removed if r.kind == "user"}
+    unwanted |= {u.name: u.position for u in desired.users.values() if expired(u, now)}
+    renamed = {old: user for user in desired.users.values() for old in user.was}
+    for token, paths in names.users.items():
+        name = token.removesuffix("@")
+        if name in unwanted:
+            related = (Related(unwanted[name], "removed here"),)
+            for path in paths:
+                findings.error(
+                    "RC0102",
+                    f"the policy names {quoted(token)}, who is being removed",
+                    policy.locate(path),
+                    help="remove the name from the policy too",
+                    related=related,
+                )
+        elif token.endswith("@") and name not in desired.users:
+            _unknown_user(token, paths[0], desired, policy, renamed.get(name), findings)
+
+
+def _unknown_user(
+    token: str,
+    path: Path,
+    desired: Desired,
+    policy: WantedPolicy,
+    renamed: object,
+    findings: Findings,
+) -> None:
+    users = desired.users or {}
+    help = did_you_mean(token, [f"{name}@" for name in users])
+    related: tuple[Related, ...] = ()
+    user = next((u for u in users.values() if u is renamed), None)
+    if user:
+        help = f"write {user.name}@"
+        related = (Related(user.position, "renamed here"),)
+    findings.warn(
+        "RC0101",
+        f"the policy names {quoted(token)}, but `users` does not have that user",
+        policy.locate(path),
+        why="a rule for a user who does not exist matches nobody, without an error",
+        help=help or "add the user, or remove the name from the policy",
+        related=related,
+    )
+
+
+def _check_removed(desired: Desired, tree: Tree, findings: Findings) -> None:
+    users, nodes = desired.users or {}, desired.nodes or {}
+    former = {old: user for user in users.values() for old in user.was}
+    for removed in desired.removed:
+        wanted = users if removed.kind == "user" else nodes
+        if removed.name in wanted:
+            place = tree.locate((f"{removed.kind}s", removed.name), key=True)
+            findings.error(
+                "RC0103",
+                f"{removed.kind}:{removed.name} is both wanted and removed",
+                removed.position,
+                help="remove this line, or the entry",
+                related=(Related(place, "wanted here"),),
+            )
+        elif removed.kind == "user" and removed.name in former:
+            user = former[removed.name]
+            findings.error(
+                "RC0103",
+                f"user:{removed.name} is both renamed and removed",
+                removed.position,
+                help=f"remove this line: the user lives on as {user.name}",
+                related=(Related(user.position, "renamed here"),),
+            )

@@ -1,0 +1,181 @@
+"""Finds and reads the files of a desired state: folders, globs, includes, `-`."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from glob import escape, glob, has_magic
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from reconcile import text
+from reconcile.desired.findings import Findings
+from reconcile.desired.form import check
+from reconcile.errors import InputError, Position, Related
+from reconcile.source import Source, parse, quoted
+
+_KEY = re.compile(r"\b(?:hskey|tskey)-[A-Za-z0-9_-]{8,}")
+_NOT_INCLUDED = ("server", "servers", "include")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that was read: its source, and what of it is valid."""
+
+    source: Source
+    value: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Files:
+    """Everything that was read, in order, with the digests of the raw bytes."""
+
+    environ: Mapping[str, str]
+    findings: Findings
+    read: list[File] = field(default_factory=list)
+    digests: list[tuple[str, str]] = field(default_factory=list)
+    _seen: dict[str, Position | None] = field(default_factory=dict)
+
+    def add(self, paths: Iterable[str]) -> None:
+        """Read files, folders of them, and standard input for `-`."""
+        for path in paths:
+            if path != text.STDIN and Path(path).is_dir():
+                for name in self._folder(path):
+                    self._add(name, None, None, ())
+            else:
+                self._add(path, None, None, ())
+
+    def _folder(self, path: str) -> list[str]:
+        entries = sorted(Path(path).iterdir())
+        names = [str(e) for e in entries if e.suffix in (".yaml", ".yml")]
+        if not names:
+            self.findings.error(
+                "RC0001",
+                f"the folder {path} holds no .yaml file",
+                Position(path, 1, 1),
+                help="name a file, or a folder with files that end in .yaml or .yml",
+            )
+        return names
+
+    def bytes(self, path: str, cause: Position | None = None) -> bytes:
+        """Return the bytes of a file, and note their digest."""
+        data = text.read(path, cause)
+        self.digests.append((path, sha256(data).hexdigest()))
+        return data
+
+    def _add(
+        self,
+        path: str,
+        cause: Position | None,
+        owns: list[str] | None,
+        above: tuple[str, ...],
+    ) -> None:
+        """Read one file and what it includes; `above` are the files that led here."""
+        identity = path if path == text.STDIN else str(Path(path).resolve())
+        if identity in above:
+            self._cycle(path, cause, self._seen[identity])
+            return
+        if identity in self._seen:
+            return
+        self._seen[identity] = cause
+        try:
+            source = self._parse(path, cause)
+        except InputError as error:
+            self.findings.extend(error.diagnostics)
+            return
+        value = check(source, self.findings)
+        if cause:
+            self._limit(source, value, owns, cause)
+        file = File(source, value)
+        self.read.append(file)
+        for index, item in enumerate(value.get("include", ())):
+            self._include(file, index, item, (*above, identity))
+
+    def _parse(self, path: str, cause: Position | None) -> Source:
+        shown = text.shown(path)
+        content = text.decode(self.bytes(path, cause), shown)
+        if _KEY.search(content):
+            self._secrets(content, shown)
+            content = _KEY.sub(lambda found: "*" * len(found.group()), content)
+        return parse(content, shown, self.environ)
+
+    def _secrets(self, content: str, file: str) -> None:
+        lines = text.Lines(content, file)
+        for found in _KEY.finditer(content):
+            place = replace(lines.position(*found.span()), text="")
+            self.findings.error(
+                "RC0026",
+                f"{file} holds a key of the control server",
+                place,
+                why="the file lives in git, and its history never forgets",
+                help="revoke the key, and name the variable that holds the new one",
+            )
+
+    def _include(
+        self, file: File, index: int, item: str | dict[str, Any], above: tuple[str, ...]
+    ) -> None:
+        place = file.source.locate(("include", index))
+        pattern, owns = item, None
+        if isinstance(item, dict):
+            place = file.source.locate(("include", index, "path"))
+            pattern, owns = item["path"], item.get("owns")
+        found = self._matching(str(pattern), place)
+        for path in found:
+            self._add(path, place, owns, above)
+
+    def _matching(self, pattern: str, place: Position) -> list[str]:
+        folder = folder_of(place)
+        if not has_magic(pattern):
+            return [str(folder / pattern)]
+        whole = str(Path(escape(str(folder))) / pattern)
+        # Path.glob would refuse an absolute pattern.
+        found = sorted(glob(whole, recursive=True))  # noqa: PTH207
+        if not found:
+            self.findings.error(
+                "RC0024",
+                f"{quoted(pattern)} matches no file",
+                place,
+                label="nothing there",
+                help="remove the line, or add the files that it should find",
+            )
+        return found
+
+    def _cycle(self, path: str, cause: Position | None, first: Position | None) -> None:
+        related = (Related(first, "included here first"),) if first else ()
+        self.findings.error(
+            "RC0024",
+            f"{path} includes itself",
+            cause,
+            help="remove one of the includes",
+            related=related,
+        )
+
+    def _limit(
+        self,
+        source: Source,
+        value: dict[str, Any],
+        owns: list[str] | None,
+        cause: Position,
+    ) -> None:
+        """Take away the sections that an included file may not hold."""
+        for section in [*value]:
+            if section == "version" or (
+                section not in _NOT_INCLUDED and (owns is None or section in owns)
+            ):
+                continue
+            del value[section]
+            why = "an included file describes neither servers nor further includes"
+            if section not in _NOT_INCLUDED:
+                why = f"it may hold only: {', '.join(owns or ())}"
+            self.findings.error(
+                "RC0025",
+                f"{source.file} may not hold the section {section}",
+                source.locate((section,), key=True),
+                why=why,
+                related=(Related(cause, "included here"),),
+            )
+
+
+def folder_of(place: Position) -> Path:
+    """Return the folder that relative paths at a place start from."""
+    return Path() if place.file == text.shown(text.STDIN) else Path(place.file).parent

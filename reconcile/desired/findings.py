@@ -1,0 +1,92 @@
+"""Collects what is wrong with the files, so that one run reports all of it."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TypedDict, Unpack
+
+from reconcile.errors import Diagnostic, InputError, Position, Related
+from reconcile.source import Path, as_written, quoted
+
+
+class Details(TypedDict, total=False):
+    """The fields of a Diagnostic that explain it."""
+
+    label: str
+    why: str
+    help: str
+    related: tuple[Related, ...]
+
+
+class Findings:
+    """The findings of a run, each once, whatever found it."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, Position | None], Diagnostic] = {}
+
+    def add(self, finding: Diagnostic) -> None:
+        """Note one finding."""
+        self._found.setdefault(
+            (finding.code, finding.message, finding.position), finding
+        )
+
+    def extend(self, findings: Iterable[Diagnostic]) -> None:
+        """Note several findings."""
+        for finding in findings:
+            self.add(finding)
+
+    def error(
+        self, code: str, message: str, place: Position | None, **more: Unpack[Details]
+    ) -> None:
+        """Note an error; `more` are the other fields of a Diagnostic."""
+        self.add(Diagnostic(code, message, place, **more))
+
+    def warn(
+        self, code: str, message: str, place: Position | None, **more: Unpack[Details]
+    ) -> None:
+        """Note a warning; `more` are the other fields of a Diagnostic."""
+        self.add(Diagnostic(code, message, place, severity="warning", **more))
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """The warnings, in the order of files and lines."""
+        found = self._found.values()
+        return tuple(sorted((f for f in found if f.severity == "warning"), key=_order))
+
+    def refuse(self) -> None:
+        """Raise InputError with every finding if one of them is an error."""
+        if any(finding.severity == "error" for finding in self._found.values()):
+            raise InputError(sorted(self._found.values(), key=_order))
+
+
+def _order(finding: Diagnostic) -> tuple[str, int, int, str, str]:
+    place = finding.position or Position("", 0, 0)
+    return place.file, place.line, place.column, finding.code, finding.message
+
+
+def nearest(word: str, options: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return the option that is most likely meant, or ""."""
+    names = sorted(options)
+    for name in names:
+        if name.lower() == word.lower():
+            return name
+    found = get_close_matches(word, names, n=1, cutoff=cutoff)
+    return found[0] if found else ""
+
+
+def did_you_mean(word: str, options: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return `did you mean …?` for a near miss, or ""."""
+    found = nearest(word, options, cutoff)
+    return f"did you mean {quoted(found)}?" if found else ""
+
+
+def dotted(path: Path) -> str:
+    """Return a path as people write it: nodes.nas.tags[0]."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+            continue
+        name = as_written(step)
+        plain = name.replace("-", "").replace("_", "").isalnum() and name.isascii()
+        text += ("." if text else "") + (name if plain else quoted(name))
+    return text or "the file"

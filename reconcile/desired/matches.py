@@ -1,0 +1,86 @@
+"""Finds matches that anyone can fake, and matches that undo themselves."""
+
+from reconcile.desired.findings import Findings
+from reconcile.desired.state import Match, NodeSettings
+from reconcile.source import quoted
+
+# What a device chooses itself: its host name, and the name derived from it.
+_CHOSEN_BY_DEVICE = {"hostname", "name"}
+
+
+def check_match(
+    address: str,
+    name: str | None,
+    match: Match,
+    settings: NodeSettings,
+    findings: Findings,
+) -> None:
+    """Report what is dangerous about a match; `name` is None for a rule's."""
+    fields = match.fields
+    if fields.keys() <= _CHOSEN_BY_DEVICE:
+        _check_spoofable(address, match, settings, findings)
+    if settings.tags and "user" in fields:
+        _stops(
+            address,
+            match,
+            findings,
+            why="a tagged node has no user, so it is no longer found once it is tagged",
+            help="match by machine_key or preauth_key instead of user",
+        )
+    if name is not None and fields.get("name", name) != name:
+        old = quoted(fields["name"])
+        _stops(
+            address,
+            match,
+            findings,
+            why=f"the node is renamed from {old}, and no longer found by that name",
+            help="match by machine_key, or another field that a rename leaves alone",
+        )
+    if settings.tags is not None and fields.get("tag", "") not in {"", *settings.tags}:
+        _stops(
+            address,
+            match,
+            findings,
+            why=f"its tags do not hold {fields['tag']}, by which it is found",
+            help=f"add {fields['tag']} to its tags, or match by machine_key",
+        )
+
+
+def _stops(
+    address: str, match: Match, findings: Findings, *, why: str, help: str
+) -> None:
+    findings.error(
+        "RC0208",
+        f"the match of {address} stops matching once the entry is applied",
+        match.position,
+        why=why,
+        help=help,
+    )
+
+
+def _check_spoofable(
+    address: str, match: Match, settings: NodeSettings, findings: Findings
+) -> None:
+    gains = _gains(settings)
+    if not gains:
+        return
+    by = " and ".join(sorted(match.fields))
+    chosen = match.fields.get("hostname", match.fields.get("name", ""))
+    more = "" if settings.tags else "user, "
+    findings.warn(
+        "RC0207",
+        f"{address} is matched by {by} only, and gets {gains}",
+        match.position,
+        why=f"anyone who can enrol a device called {quoted(chosen)} gets that too",
+        help=f"add {more}preauth_key or machine_key to the match",
+    )
+
+
+def _gains(settings: NodeSettings) -> str:
+    """Return what a node gets that others would like to have, or ""."""
+    gains = sorted(settings.tags or ())
+    if settings.routes:
+        gains += sorted(settings.routes.approve)
+    if settings.exit_node:
+        gains.append("the exit node")
+    return ", ".join(gains[:3]) + (" and more" if len(gains) > 3 else "")

@@ -1,0 +1,114 @@
+"""Reads the desired state: files, form, references, one result a server."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from reconcile.desired import checks, nodes, policy, servers, users
+from reconcile.desired.files import Files
+from reconcile.desired.findings import Findings
+from reconcile.desired.layers import Tree, merge, overlaid
+from reconcile.desired.settings import SettingsReader
+from reconcile.desired.state import Desired, Manage, Removed
+from reconcile.errors import Position
+
+
+def read(
+    paths: Sequence[str],
+    *,
+    server: str | None = None,
+    environ: Mapping[str, str],
+    offline: bool = False,
+    now: datetime | None = None,
+) -> tuple[Desired, ...]:
+    """Return the desired state of each chosen server (`all`: of every one).
+
+    `paths` are files, folders, or `-`. With `offline` nothing will be connected to,
+    so a variable without a value in a server's URL or credential is no mistake.
+    Raises InputError with every finding of the run; warnings alone raise nothing
+    and are in the results.
+    """
+    findings = Findings()
+    files = Files(environ, findings)
+    files.add(paths)
+    tree = merge(files.read, findings)
+    chosen = servers.selected(tree, server, findings) if files.read else []
+    _check_version(files, findings)
+    _check_variables(files, chosen, offline, findings)
+    moment = now or datetime.now(UTC)
+    states = [
+        _state(overlaid(tree, str(name)), name, files, findings, moment)
+        for name in chosen
+    ]
+    findings.refuse()
+    digests = tuple(dict.fromkeys(files.digests))
+    return tuple(
+        replace(state, files=digests, warnings=findings.warnings) for state in states
+    )
+
+
+def _check_version(files: Files, findings: Findings) -> None:
+    if files.read and not any("version" in file.source.value for file in files.read):
+        findings.error(
+            "RC0022",
+            "no file says its version",
+            Position(files.read[0].source.file, 1, 1),
+            why="a later version of this format can then be told from this one",
+            help="begin the file with `version: 1`",
+        )
+
+
+def _check_variables(
+    files: Files, chosen: Sequence[str | None], offline: bool, findings: Findings
+) -> None:
+    """Report variables without a value, unless nothing of this run needs them."""
+    for file in files.read:
+        for path, finding in file.source.unset:
+            of_server = path[:1] in (("server",), ("servers",))
+            elsewhere = (
+                path[0] in ("servers", "overlays")
+                and path[1:2]
+                and (chosen and path[1] not in chosen)
+            )
+            if not elsewhere and not (offline and of_server):
+                findings.add(finding)
+
+
+def _state(
+    tree: Tree, server: str | None, files: Files, findings: Findings, now: datetime
+) -> Desired:
+    value = tree.value
+    defaults: dict[str, Any] = value.get("defaults", {}).get("nodes", {})
+    reader = SettingsReader(tree, findings, now, defaults)
+    desired = Desired(
+        server=servers.reference(tree, server),
+        users=users.read(tree, findings),
+        nodes=nodes.read_nodes(reader),
+        rules=nodes.read_rules(reader),
+        removed=_removed(tree),
+        policy=policy.read(tree, files, findings),
+        manage=_manage(value.get("manage", {})),
+        if_unsupported=value.get("if_unsupported", "error"),
+    )
+    checks.check(desired, tree, findings, now)
+    return desired
+
+
+def _removed(tree: Tree) -> tuple[Removed, ...]:
+    found = []
+    for index, address in enumerate(tree.value.get("removed", ())):
+        kind, _, name = address.partition(":")
+        found.append(Removed(kind, name, tree.locate(("removed", index))))
+    return tuple(found)
+
+
+def _manage(value: dict[str, Any]) -> Manage:
+    nodes = value.get("nodes", {})
+    if isinstance(nodes, str):
+        nodes = {"unlisted": nodes}
+    return Manage(
+        users=value.get("users", "report"),
+        nodes=nodes.get("unlisted", "report"),
+        ephemeral=nodes.get("ephemeral", "ignore"),
+    )

@@ -1,0 +1,128 @@
+"""Which servers the files describe, and which of them a run is about."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from reconcile.desired.files import folder_of
+from reconcile.desired.findings import Findings, did_you_mean
+from reconcile.desired.layers import Tree
+from reconcile.desired.state import ServerRef
+from reconcile.errors import Position
+from reconcile.source import Path, quoted
+
+ALL = "all"
+_SIMULATOR = "simulator:"
+
+
+def selected(tree: Tree, server: str | None, findings: Findings) -> list[str | None]:
+    """Return the names of the chosen servers; None is a single, unnamed one."""
+    names: Mapping[str, object] = tree.value.get("servers", {})
+    place = tree.locate(("servers",), key=True) if tree.origins else None
+    if names and "server" in tree.value:
+        findings.error(
+            "RC0028",
+            "`server` and `servers` exclude each other",
+            tree.locate(("server",), key=True),
+            help="move the one server under `servers`, with a name",
+        )
+    listed = ", ".join(names)
+    if not names:
+        return _single(tree, server, findings, place)
+    _check_overlays(tree, names, findings)
+    if server == ALL or (server is None and len(names) == 1):
+        return [*names]
+    if server is None:
+        findings.error(
+            "RC0028",
+            f"the file describes {len(names)} servers: {listed}",
+            place,
+            help=f"choose one with --server {next(iter(names))}, or --server all",
+        )
+        return []
+    if server not in names:
+        near = did_you_mean(server, names)
+        findings.error(
+            "RC0028",
+            f"no server is called {quoted(server)}",
+            place,
+            help=near or f"the file describes: {listed}",
+        )
+        return []
+    return [server]
+
+
+def _single(
+    tree: Tree, server: str | None, findings: Findings, place: Position | None
+) -> list[str | None]:
+    if tree.value.get("overlays"):
+        findings.error(
+            "RC0028",
+            "`overlays` need `servers`",
+            tree.locate(("overlays",), key=True),
+            help="name the servers under `servers`",
+        )
+    name = tree.value.get("server", {}).get("name")
+    if server not in (None, ALL, name):
+        findings.error(
+            "RC0028",
+            f"no server is called {quoted(str(server))}",
+            place,
+            help="the file describes one server only: leave out --server",
+        )
+    return [None]
+
+
+def _check_overlays(tree: Tree, names: Mapping[str, object], found: Findings) -> None:
+    for name in tree.value.get("overlays", {}):
+        if name not in names:
+            found.error(
+                "RC0028",
+                f"no server is called {quoted(name)}",
+                tree.locate(("overlays", name), key=True),
+                help=did_you_mean(name, names) or f"servers: {', '.join(names)}",
+            )
+
+
+def reference(tree: Tree, name: str | None) -> ServerRef | None:
+    """Return where a server is; None when the files do not say."""
+    path: Path = ("server",) if name is None else ("servers", name)
+    value: Any = tree.value
+    for step in path:
+        value = value.get(step)
+        if value is None:
+            return None
+    place = tree.locate((*path, "url"))
+    url = _absolute(value["url"], place)
+    key: dict[str, Any] = value.get("credentials", {}).get("api_key", {})
+    where: dict[str, Any] = {}
+    if "file" in key:
+        key_place = tree.locate((*path, "credentials", "api_key", "file"))
+        where = {"env": "", "file": str(folder_of(key_place) / key["file"])}
+    elif "command" in key:
+        where = {"env": "", "command": tuple(map(str, key["command"]))}
+    elif "env" in key:
+        where = {"env": str(key["env"])}
+    return ServerRef(
+        name=str(name or value.get("name") or _default_name(url)),
+        type=value.get("type", "headscale"),
+        url=url,
+        position=place,
+        **where,
+    )
+
+
+def _absolute(url: str, place: Position) -> str:
+    """Return the URL with a simulator's path made relative to its file."""
+    if not url.startswith(_SIMULATOR):
+        return str(url)
+    return _SIMULATOR + str(folder_of(place) / url.removeprefix(_SIMULATOR))
+
+
+def _default_name(url: str) -> str:
+    if url.startswith(_SIMULATOR):
+        return url.rpartition("/")[2].removeprefix(_SIMULATOR).partition(".")[0]
+    try:
+        return urlsplit(url).hostname or url
+    except ValueError:
+        return url

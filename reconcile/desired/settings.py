@@ -1,0 +1,229 @@
+"""Reads what may be said of a node: tags, routes, exit node, expiry."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from ipaddress import ip_interface
+from typing import Any
+
+from reconcile.desired.findings import Findings, nearest
+from reconcile.desired.layers import Tree
+from reconcile.desired.state import NEVER, Expiry, NodeSettings, Routes
+from reconcile.errors import Position, Related
+from reconcile.model import EXIT_ROUTES, canonical_route
+from reconcile.source import Path, as_written, quoted
+
+_FIELDS = ("tags", "routes", "exit_node", "expiry")
+_ROUTE = re.compile(r"[0-9A-Fa-f:.]+/(?:0|[1-9][0-9]{0,2})")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
+    r"(?P<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})?"
+)
+
+
+class Places(Mapping[str, Position]):
+    """Where the fields of an entry were written, looked up only when asked."""
+
+    __slots__ = ("_paths", "_tree")
+
+    def __init__(self, tree: Tree, paths: dict[str, Path]) -> None:
+        self._tree = tree
+        self._paths = paths
+
+    def __getitem__(self, name: str) -> Position:
+        return self._tree.locate(self._paths[name])
+
+    def locate(self, name: str, *below: str | int) -> Position:
+        """Return the position of something inside a field."""
+        return self._tree.locate((*self._paths[name], *below))
+
+    def value(self, name: str) -> Any:  # noqa: ANN401
+        """Return a field as it was written."""
+        value: Any = self._tree.value
+        for step in self._paths[name]:
+            value = value[step]
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
+@dataclass(slots=True)
+class SettingsReader:
+    """Reads settings, with the defaults filled in; equal texts are read once."""
+
+    tree: Tree
+    findings: Findings
+    now: datetime
+    defaults: dict[str, Any] = field(default_factory=dict)
+    _defaults_path: Path = ("defaults", "nodes")
+    _tags: dict[str, frozenset[str]] = field(default_factory=dict)
+    _plain: NodeSettings | None = None
+
+    def entry(self, value: dict[str, Any], path: Path) -> NodeSettings:
+        """Return the settings of an entry of `nodes`, defaults included."""
+        if not any(name in value for name in _FIELDS):
+            if self._plain is None:
+                self._plain = self._read(self.defaults, {}, path)
+            return self._plain
+        return self._read({**self.defaults, **value}, value, path)
+
+    def rule(self, value: dict[str, Any], path: Path) -> NodeSettings:
+        """Return the settings of a rule; defaults are for entries only."""
+        return self._read(value, value, path)
+
+    def _read(
+        self, value: dict[str, Any], own: dict[str, Any], path: Path
+    ) -> NodeSettings:
+        paths: dict[str, Path] = {
+            name: (*(path if name in own else self._defaults_path), name)
+            for name in _FIELDS
+            if name in value
+        }
+        routes, exit_node = None, value.get("exit_node")
+        if "routes" in paths:
+            routes, wants_exit = self._routes(value["routes"], paths["routes"])
+            if wants_exit:
+                exit_node = self._exit_node(value, own, paths)
+        if exit_node is not None:
+            paths.setdefault("exit_node", paths.get("routes", path))
+        return NodeSettings(
+            tags=self._tag_set(value["tags"]) if "tags" in paths else None,
+            routes=routes,
+            exit_node=exit_node,
+            expiry=self._expiry(value["expiry"], paths["expiry"])
+            if "expiry" in paths
+            else None,
+            positions=Places(self.tree, paths),
+        )
+
+    def _tag_set(self, tags: list[str]) -> frozenset[str]:
+        known = self._tags.get(str(tags))
+        if known is None:
+            known = self._tags[str(tags)] = frozenset(map(str, tags))
+        return known
+
+    def _exit_node(
+        self, value: dict[str, Any], own: dict[str, Any], paths: dict[str, Path]
+    ) -> bool:
+        """Both exit routes among the routes mean `exit_node: true`."""
+        said_here = "exit_node" in own or "routes" not in own
+        if value.get("exit_node") is False and said_here:
+            exit_path = paths["exit_node"]
+            self.findings.error(
+                "RC0111",
+                "an exit route is approved, but exit_node is false",
+                self.tree.locate((*paths["routes"], "approve")),
+                why="0.0.0.0/0 and ::/0 are what makes a node an exit node",
+                help="write `exit_node: true`, or remove the route",
+                related=(Related(self.tree.locate(exit_path), "false here"),),
+            )
+        paths["exit_node"] = paths["routes"]
+        return True
+
+    def _routes(self, value: dict[str, Any], path: Path) -> tuple[Routes, bool]:
+        approve: set[str] = set()
+        for index, written in enumerate(value["approve"]):
+            where = (*path, "approve", index)
+            route = self._route(written, where)
+            if route in approve:
+                self.findings.warn(
+                    "RC0108", f"{route} is listed twice", self.tree.locate(where)
+                )
+            if route:
+                approve.add(route)
+        exits = bool(approve & EXIT_ROUTES)
+        mode = value.get("mode", "exact")
+        return Routes(frozenset(approve - EXIT_ROUTES), mode), exits
+
+    def _route(self, written: str, path: Path) -> str:
+        """Return the canonical form of a route, or "" when it is none."""
+        try:
+            if not _ROUTE.fullmatch(written):
+                raise ValueError
+            route = canonical_route(written)
+        except ValueError:
+            self.findings.error(
+                "RC0109",
+                f"{quoted(as_written(written))} is not a network in CIDR notation",
+                self.tree.locate(path),
+                help=_route_help(written),
+            )
+            return ""
+        network = str(ip_interface(route).network)
+        if route != network:
+            self.findings.warn(
+                "RC0110",
+                f"{route} has bits set beyond its prefix length",
+                self.tree.locate(path),
+                label=f"the network is {network}",
+                why="it is approved only for a node that advertises exactly this text",
+                help=f"write {network}",
+            )
+        return route
+
+    def _expiry(self, written: str, path: Path) -> Expiry | None:
+        if written == NEVER:
+            return NEVER
+        when = instant(written)
+        place = self.tree.locate(path)
+        if when is None:
+            near = nearest(written, [NEVER])
+            self.findings.error(
+                "RC0114",
+                f"{quoted(as_written(written))} is no time at which a key can expire",
+                place,
+                help=f"did you mean {near}?" if near else _instant_help(written),
+            )
+        elif when <= self.now:
+            self.findings.warn(
+                "RC0115",
+                f"{quoted(as_written(written))} is in the past",
+                place,
+                label="the node must log in again at once",
+            )
+        return when
+
+
+def day(written: str) -> date | None:
+    """Return a day written as 2030-12-31, or None."""
+    try:
+        return date.fromisoformat(written) if _DAY.fullmatch(written) else None
+    except ValueError:
+        return None
+
+
+def instant(written: str) -> datetime | None:
+    """Return an instant in UTC: RFC 3339 with a zone, or a day (its midnight)."""
+    if _DAY.fullmatch(written):
+        found = day(written)
+        return datetime.combine(found, time(), UTC) if found else None
+    match = _INSTANT.fullmatch(written)
+    if not match or not match["zone"]:
+        return None
+    try:
+        return datetime.fromisoformat(written.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _instant_help(written: str) -> str:
+    found = _INSTANT.fullmatch(written)
+    if found and not found["zone"]:
+        return f"add the time zone: {written}Z"
+    return "write never, a day (2030-12-31), or an instant (2030-12-31T12:00:00Z)"
+
+
+def _route_help(written: str) -> str:
+    if "/" in written:
+        return "write the network and the length of its prefix: 192.168.10.0/24"
+    try:
+        network = ip_interface(written).network
+    except ValueError:
+        return "write the network and the length of its prefix: 192.168.10.0/24"
+    return f"for this one address write {network}"

@@ -1,0 +1,426 @@
+"""YAML text to plain values, with the position of every one of them.
+
+Only a small, JSON-like part of YAML is read: plain `true`, `false`, `null` and JSON
+numbers are special, everything else is text, so `no`, `012`, `1:30` and dates are
+text. Keys are always text. The node tree that PyYAML makes is kept, and a position is
+looked up only when somebody asks for it.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+import yaml
+
+from reconcile.errors import Diagnostic, InputError, Position, Related
+from reconcile.text import BOM, Lines
+from reconcile.yaml_problems import explain
+
+Path = tuple[str | int, ...]
+
+MAX_DEPTH = 64
+_PREFIX = "tag:yaml.org,2002:"
+_STR, _INT, _FLOAT = _PREFIX + "str", _PREFIX + "int", _PREFIX + "float"
+_NULL, _BOOL, _MERGE = _PREFIX + "null", _PREFIX + "bool", _PREFIX + "merge"
+_SEQ, _MAP = _PREFIX + "seq", _PREFIX + "map"
+_SPECIAL = {
+    "": _NULL,
+    "~": _NULL,
+    "null": _NULL,
+    "true": _BOOL,
+    "false": _BOOL,
+    "<<": _MERGE,
+}
+_NUMBER = re.compile(
+    r"-?(?:0|[1-9][0-9]{0,99})(\.[0-9]{1,99})?([eE][+-]?[0-9]{1,3})?", re.ASCII
+)
+_VARIABLE = re.compile(
+    r"\$\$\{|\$\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}|(?P<bad>))"
+)
+
+
+class Expanded(str):
+    """A text that holds the value of a variable: shown as written, never expanded."""
+
+    __slots__ = ("written",)
+    written: str
+
+
+def quoted(text: str) -> str:
+    """Return a text in backquotes, or as JSON where it would garble a message."""
+    plain = text.isprintable() and "`" not in text and text.strip() == text != ""
+    return f"`{text}`" if plain else json.dumps(text)
+
+
+def as_written(value: object) -> str:
+    """Return a value as its file spells it, so that no variable's value leaks."""
+    return value.written if isinstance(value, Expanded) else str(value)
+
+
+@dataclass(slots=True)
+class Source:
+    """A YAML file that was read: its value, and where each part of it stands.
+
+    `findings` do not stop the reading: repeated keys, custom tags. `nulls` are the
+    paths where a null stands; `unset` holds a path and a finding for each variable
+    without a value.
+    """
+
+    file: str
+    value: Any
+    findings: list[Diagnostic] = field(default_factory=list)
+    nulls: list[Path] = field(default_factory=list)
+    unset: list[tuple[Path, Diagnostic]] = field(default_factory=list)
+    _root: yaml.Node | None = None
+    _lines: Lines = field(default_factory=lambda: Lines("", ""))
+    _texts: dict[int, str] = field(default_factory=dict)
+    _children: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = field(
+        default_factory=dict
+    )
+
+    def locate(self, path: Path, key: bool = False) -> Position:
+        """Return the position of the value at a path, or of the key before it.
+
+        Where the path leads to nothing, the nearest place above it is returned.
+        """
+        name, node = None, self._root
+        for step in path:
+            found = self._step(node, step)
+            if found is None:
+                break
+            name, node = found
+        return self._position(name if key and name else node)
+
+    def _step(
+        self, node: yaml.Node | None, step: str | int
+    ) -> tuple[yaml.Node | None, yaml.Node] | None:
+        if isinstance(node, yaml.MappingNode) and isinstance(step, str):
+            return self._members(node).get(step)
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            return (None, node.value[step]) if step < len(node.value) else None
+        return None
+
+    def _members(
+        self, node: yaml.MappingNode
+    ) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        known = self._children.get(id(node))
+        if known is None:
+            known = {}
+            for name, value in node.value:
+                if name.tag == _MERGE:
+                    for merged in value.value if value.tag == _SEQ else [value]:
+                        for key, pair in self._members(merged).items():
+                            known.setdefault(key, pair)
+            for name, value in node.value:
+                known[self._texts.get(id(name), name.value)] = (name, value)
+            self._children[id(node)] = known
+        return known
+
+    def _position(self, node: yaml.Node | None) -> Position:
+        if node is None:
+            return Position(self.file, 1, 1)
+        return self._lines.position(node.start_mark.index, node.end_mark.index)
+
+
+def parse(text: str, file: str, environ: Mapping[str, str] | None = None) -> Source:
+    """Read one YAML document; `${VAR}` in any scalar is filled in from `environ`.
+
+    Raises InputError when the text is no YAML at all, or a kind of YAML that is
+    dangerous to go on with: nested too deeply, or aliases that explode.
+    """
+    lines = Lines(text.removeprefix(BOM), file)
+    root = _compose(lines)
+    if root is None:
+        return Source(file, None, _lines=lines)
+    reader = _Reader(lines, environ or {})
+    value = reader.value(root)
+    paths = _paths(root, reader.nulls | reader.unset.keys())
+    source = Source(
+        file,
+        value,
+        reader.findings,
+        [path for node, path in paths if node in reader.nulls],
+        [(path, reader.unset[node]) for node, path in paths if node in reader.unset],
+        root,
+        lines,
+        reader.texts,
+    )
+    if lines.text != text:
+        source.findings.append(_byte_order_mark(file))
+    return source
+
+
+def _byte_order_mark(file: str) -> Diagnostic:
+    return Diagnostic(
+        "RC0027",
+        f"{file} starts with a byte order mark",
+        Position(file, 1, 1),
+        severity="warning",
+        help="it is ignored; save the file as UTF-8 without a mark",
+    )
+
+
+class _TooDeep(Exception):
+    """The nesting limit was passed; holds the offset of the last level."""
+
+
+class _Loader(yaml.CSafeLoader):
+    """Composes nodes only: few implicit types, a bound on depth."""
+
+    depth = 0
+
+    def descend_resolver(self, parent: yaml.Node | None, _: object) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise _TooDeep(parent.start_mark.index if parent else 0)
+
+    def ascend_resolver(self) -> None:
+        self.depth -= 1
+
+    def resolve(
+        self, kind: type[yaml.Node], value: str, implicit: tuple[bool, bool]
+    ) -> str:
+        if kind is not yaml.ScalarNode:
+            return _SEQ if kind is yaml.SequenceNode else _MAP
+        return _plain_tag(value) if implicit[0] else _STR
+
+
+def _plain_tag(value: str) -> str:
+    """Return the type of a scalar without quotes, by JSON's rules."""
+    special = _SPECIAL.get(value)
+    if special:
+        return special
+    if value[0] in "-0123456789":
+        number = _NUMBER.fullmatch(value)
+        if number:
+            return _FLOAT if number.lastindex else _INT
+    return _STR
+
+
+def _compose(lines: Lines) -> yaml.Node | None:
+    """Return the node tree of a text, or None when it is empty."""
+    try:
+        loader = _Loader(lines.text)
+        try:
+            node: yaml.Node | None = loader.get_single_node()
+        finally:
+            loader.dispose()
+    except _TooDeep as error:
+        place = lines.position(error.args[0], error.args[0] + 1)
+        message = f"nested more than {MAX_DEPTH} levels deep"
+        raise InputError([Diagnostic("RC0021", message, place)]) from None
+    except yaml.MarkedYAMLError as error:
+        raise InputError([_syntax_error(error, lines)]) from None
+    except yaml.YAMLError as error:
+        place = lines.position(getattr(error, "position", 0), 0)
+        message = str(getattr(error, "reason", error))
+        raise InputError([Diagnostic("RC0004", message, place)]) from None
+    return node
+
+
+def _syntax_error(error: yaml.MarkedYAMLError, lines: Lines) -> Diagnostic:
+    mark = error.problem_mark or error.context_mark
+    context = error.context_mark
+    return explain(
+        error.problem or "not valid YAML",
+        lines,
+        mark.index if mark else 0,
+        context.index if context and context is not mark else None,
+    )
+
+
+class _Reader:
+    """Turns nodes into plain values, and notes what is odd on the way.
+
+    `nulls` and `unset` hold the ids of nodes, `texts` the text of each scalar that
+    held a variable.
+    """
+
+    def __init__(self, lines: Lines, environ: Mapping[str, str]) -> None:
+        self.findings: list[Diagnostic] = []
+        self.nulls: set[int] = set()
+        self.unset: dict[int, Diagnostic] = {}
+        self.texts: dict[int, str] = {}
+        self._lines = lines
+        self._environ = environ
+        # Without aliases a text never has more nodes than characters.
+        self._budget = 4 * len(lines.text) + 100_000
+        self._depth = 0
+
+    def value(self, node: yaml.Node) -> Any:  # noqa: ANN401
+        """Return the plain value of a node."""
+        if isinstance(node, yaml.ScalarNode):
+            self._budget -= 1
+            return self._scalar(node)
+        self._depth += 1
+        if self._budget < 0 or self._depth > MAX_DEPTH:
+            raise InputError([self._explosion(node)])
+        if isinstance(node, yaml.MappingNode):
+            value: Any = self._mapping(node)
+        else:
+            value = [self.value(item) for item in node.value]
+        if node.tag not in (_MAP, _SEQ):
+            self._refuse_tag(node)
+        self._depth -= 1
+        self._budget -= 1
+        return value
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:  # noqa: ANN401
+        tag, text = node.tag, node.value
+        if tag == _STR:
+            return self._expand(node) if "$" in text else text
+        if tag == _MERGE:
+            return text
+        if _plain_tag(text) != tag:
+            self._refuse_tag(node)
+            return text
+        if tag == _NULL:
+            self.nulls.add(id(node))
+            return None
+        if tag == _BOOL:
+            return text == "true"
+        return int(text) if tag == _INT else float(text)
+
+    def _mapping(self, node: yaml.MappingNode) -> dict[str, Any]:
+        value: dict[str, Any] = {}
+        merged: list[yaml.Node] = []
+        for name, child in node.value:
+            if name.tag == _MERGE:
+                merged += child.value if child.tag == _SEQ else [child]
+                continue
+            key = self._key(name)
+            if key in value:
+                self._repeated(node, name, key)
+            elif child.tag == _STR and "$" not in child.value:
+                self._budget -= 1
+                value[key] = child.value
+            else:
+                value[key] = self.value(child)
+        for child in merged:
+            self._merge(value, child)
+        return value
+
+    def _key(self, name: yaml.Node) -> str:
+        if not isinstance(name, yaml.ScalarNode):
+            self.findings.append(self._finding(name, "a key must be text"))
+            return ""
+        if "$" in name.value:
+            return self._expand(name)
+        text: str = name.value
+        return text
+
+    def _merge(self, value: dict[str, Any], node: yaml.Node) -> None:
+        if not isinstance(node, yaml.MappingNode):
+            self.findings.append(self._finding(node, "`<<` merges maps only"))
+            return
+        for key, item in self.value(node).items():
+            value.setdefault(key, item)
+
+    def _expand(self, node: yaml.ScalarNode) -> str:
+        known = self.texts.get(id(node))
+        if known is None:
+            known = self.texts[id(node)] = self._fill_in(node)
+        return known
+
+    def _fill_in(self, node: yaml.ScalarNode) -> str:
+        written: str = node.value
+
+        def replace(found: re.Match[str]) -> str:
+            name, default = found["name"], found["default"]
+            if found.group() == "$${":
+                return "${"
+            if name is None:
+                self.unset[id(node)] = self._bad_variable(node)
+                return found.group()
+            value = self._environ.get(name)
+            if default is not None:
+                return value or str(default[2:])
+            if value is None:
+                self.unset[id(node)] = self._unset_variable(node, name)
+                return found.group()
+            return value
+
+        text = Expanded(_VARIABLE.sub(replace, written))
+        text.written = written
+        return text
+
+    def _unset_variable(self, node: yaml.Node, name: str) -> Diagnostic:
+        close = get_close_matches(name, sorted(self._environ), n=1, cutoff=0.8)
+        near = f"; did you mean {close[0]}?" if close else ""
+        return Diagnostic(
+            "RC0009",
+            f"the variable {name} is not set",
+            self._position(node),
+            label="no value for it",
+            help=f"set it, or give a default: ${{{name}:-default}}{near}",
+        )
+
+    def _bad_variable(self, node: yaml.Node) -> Diagnostic:
+        return Diagnostic(
+            "RC0009",
+            "`${` does not begin a variable here",
+            self._position(node),
+            help="write ${NAME} or ${NAME:-default}; for the text itself write $${",
+        )
+
+    def _repeated(self, node: yaml.MappingNode, again: yaml.Node, key: str) -> None:
+        first = next(name for name, _ in node.value if self._key(name) == key)
+        place = self._position(first)
+        self.findings.append(
+            Diagnostic(
+                "RC0020",
+                f"the key {quoted(key)} is repeated",
+                self._position(again),
+                label="here again",
+                why="only one of them could count",
+                help="merge the two, or remove one",
+                related=(Related(place, "first here"),),
+            )
+        )
+
+    def _refuse_tag(self, node: yaml.Node) -> None:
+        tag = node.tag.replace(_PREFIX, "!!")
+        finding = self._finding(node, f"the YAML tag {quoted(tag)} is not supported")
+        self.findings.append(finding)
+
+    def _explosion(self, node: yaml.Node) -> Diagnostic:
+        return Diagnostic(
+            "RC0021",
+            "aliases that name each other make this file far too large",
+            self._position(node),
+            help="write out what the aliases (`*name`) stand for",
+        )
+
+    def _finding(self, node: yaml.Node, message: str) -> Diagnostic:
+        return Diagnostic("RC0021", message, self._position(node))
+
+    def _position(self, node: yaml.Node) -> Position:
+        return self._lines.position(node.start_mark.index, node.end_mark.index)
+
+
+def _paths(root: yaml.Node, wanted: set[int]) -> list[tuple[int, Path]]:
+    """Return the first path to each of the wanted nodes, in the order of the text."""
+    found: list[tuple[int, Path]] = []
+    seen: set[int] = set()
+
+    def walk(node: yaml.Node, path: Path) -> None:
+        if id(node) in seen:
+            return
+        seen.add(id(node))
+        if id(node) in wanted:
+            found.append((id(node), path))
+        if isinstance(node, yaml.MappingNode):
+            for name, value in node.value:
+                if id(name) in wanted:
+                    found.append((id(name), (*path, name.value)))
+                walk(value, (*path, name.value))
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                walk(item, (*path, index))
+
+    if wanted:
+        walk(root, ())
+    return found

@@ -1,0 +1,167 @@
+"""Text files: reading them strictly, and turning offsets into positions."""
+
+import os
+import re
+import stat
+import sys
+from bisect import bisect_right
+from pathlib import Path
+
+from reconcile.errors import Diagnostic, InputError, Position
+
+STDIN = "-"
+LIMIT = 256 * 2**20
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+BOM = "\ufeff"
+
+
+class Lines:
+    """The line index of a text: turns offsets into positions."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.text = text
+        self.file = file
+        self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
+
+    def position(self, start: int, end: int) -> Position:
+        """Return the position of text[start:end], marked on its first line only."""
+        line = bisect_right(self._starts, start)
+        begin = self._starts[line - 1]
+        text = self.text[begin : self._end(line)].rstrip("\r\n")
+        length = max(1, min(end, begin + len(text)) - start)
+        return Position(self.file, line, start - begin + 1, length, text)
+
+    def _end(self, line: int) -> int:
+        return self._starts[line] if line < len(self._starts) else len(self.text)
+
+
+def shown(path: str) -> str:
+    """Return the name under which messages show a file."""
+    return "<stdin>" if path == STDIN else path
+
+
+def read(path: str, cause: Position | None = None) -> bytes:
+    """Return the bytes of a file, or of standard input for `-`.
+
+    Raises InputError (RC0001), at `cause` (the place that names the file) if given.
+    """
+    place = cause or Position(shown(path), 1, 1)
+    try:
+        data = _read_stdin() if path == STDIN else _read_file(path)
+    except (OSError, ValueError) as error:
+        raise InputError([_unreadable(path, error, place)]) from None
+    if len(data) > LIMIT:
+        message = f"{shown(path)} is larger than {LIMIT // 2**20} MB"
+        raise InputError([Diagnostic("RC0001", message, place)])
+    return data
+
+
+def _read_stdin() -> bytes:
+    return sys.stdin.buffer.read(LIMIT + 1)
+
+
+def _read_file(path: str) -> bytes:
+    with Path(path).open("rb") as handle:
+        mode = os.fstat(handle.fileno()).st_mode
+        # A pipe (`<(command)`) is fine; a device may never end.
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+            raise ValueError("it is a device, not a file")
+        return handle.read(LIMIT + 1)
+
+
+def _unreadable(path: str, error: Exception, place: Position) -> Diagnostic:
+    help = ""
+    match error:
+        case FileNotFoundError() | NotADirectoryError():
+            why, help = "there is no such file", _similar_file(path)
+        case IsADirectoryError():
+            why, help = "it is a folder", "name a file in it"
+        case PermissionError():
+            why, help = "permission denied", f"make it readable: chmod u+r {path}"
+        case OSError():
+            why = error.strerror or type(error).__name__
+        case _:
+            why = str(error)
+    return Diagnostic("RC0001", f"cannot read {shown(path)}: {why}", place, help=help)
+
+
+def _similar_file(path: str) -> str:
+    """Propose a file of the same folder with nearly the same name."""
+    from difflib import get_close_matches
+
+    folder = Path(path).parent
+    try:
+        names = [entry.name for entry in folder.iterdir() if entry.is_file()]
+    except (OSError, ValueError):
+        return ""
+    found = get_close_matches(Path(path).name, sorted(names), n=1)
+    return f"did you mean {folder / found[0]}?" if found else ""
+
+
+def decode(data: bytes, file: str, *, controls: bool = False) -> str:
+    """Decode UTF-8 strictly; control characters are refused unless `controls`.
+
+    Raises InputError (RC0002) that tells the byte and the line. A byte order mark
+    stays in the text: whether it is allowed depends on the kind of file.
+    """
+    if data.startswith(_WIDE_MARKS) or _looks_wide(data):
+        raise InputError([_wide(data, file)])
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError([_not_utf8(data, error.start, file)]) from None
+    found = None if controls else _FORBIDDEN.search(text)
+    if found:
+        raise InputError([_control(text, found.start(), file)])
+    return text
+
+
+def _looks_wide(data: bytes) -> bool:
+    """Tell UTF-16 without a mark: every second byte of the beginning is zero."""
+    head = data[:64]
+    halves = head[::2], head[1::2]
+    return len(head) >= 4 and any(half.count(0) == len(half) for half in halves)
+
+
+def _wide(data: bytes, file: str) -> Diagnostic:
+    name = "UTF-32" if data.startswith(b"\x00\x00\xfe\xff") else "UTF-16"
+    return Diagnostic(
+        "RC0002",
+        f"{file} is {name}, not UTF-8",
+        Position(file, 1, 1),
+        help="save it again as UTF-8 (without a byte order mark)",
+    )
+
+
+def _not_utf8(data: bytes, offset: int, file: str) -> Diagnostic:
+    start = data.rfind(b"\n", 0, offset) + 1
+    end = data.find(b"\n", offset)
+    line = data[start : end if end >= 0 else len(data)].rstrip(b"\r")
+    column = len(data[start:offset].decode("utf-8", "replace")) + 1
+    place = Position(
+        file,
+        data.count(b"\n", 0, offset) + 1,
+        column,
+        1,
+        line.decode("utf-8", "replace"),
+    )
+    return Diagnostic(
+        "RC0002",
+        f"{file} is not UTF-8: byte 0x{data[offset]:02x} at offset {offset}",
+        place,
+        label="not UTF-8",
+        help="save the file again as UTF-8",
+    )
+
+
+def _control(text: str, offset: int, file: str) -> Diagnostic:
+    code = ord(text[offset])
+    name = "a NUL byte" if code == 0 else f"the control character U+{code:04X}"
+    return Diagnostic(
+        "RC0002",
+        f"{file} holds {name}",
+        Lines(text, file).position(offset, offset + 1),
+        label="not allowed in text",
+        help='remove it; inside double quotes YAML can write it as an escape: "\\x07"',
+    )
