@@ -103,6 +103,11 @@ def references(value: object) -> References:
     )
 
 
+def owned_tags(value: object) -> frozenset[str]:
+    """Return the tags that `tagOwners` declares: only those can be put on a node."""
+    return frozenset(name for _, name, _ in entries(value, "tagOwners"))
+
+
 def _mentions(value: object) -> Iterator[Mention]:
     for section in ("groups", "tagOwners"):
         for path, _, members in entries(value, section):

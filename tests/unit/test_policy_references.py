@@ -7,7 +7,7 @@ import pytest
 from reconcile.hujson import parse
 from reconcile.model import Node, User
 from reconcile.policy.identity import Ambiguous, Directory, auto_approved
-from reconcile.policy.references import references
+from reconcile.policy.references import owned_tags, references
 from reconcile.policy.selectors import parse as selector
 
 POLICY = """{
@@ -39,6 +39,12 @@ def test_declared_and_mentioned() -> None:
     for mention in found.mentions:
         assert document.locate(mention.path).length >= len(mention.name)
         assert mention.kind != "unknown"
+
+
+def test_owned_tags() -> None:
+    assert owned_tags(parse(POLICY).value) == {"tag:x", "tag:idle"}
+    assert owned_tags({"TagOwners": {"tag:y": []}}) == {"tag:y"}
+    assert owned_tags(None) == frozenset()
 
 
 def test_unused() -> None:
