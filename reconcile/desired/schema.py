@@ -86,7 +86,7 @@ def _schema() -> Schema:
     return filled
 
 
-def _fill_in(part: Any, definitions: Schema, *, names: bool) -> Any:  # noqa: ANN401
+def _fill_in(part: Any, definitions: Schema, *, names: bool) -> Any:
     if isinstance(part, list):
         return [_fill_in(item, definitions, names=False) for item in part]
     if not isinstance(part, dict):
@@ -148,7 +148,7 @@ class _Validation:
 
     def _descend(
         self,
-        value: Any,  # noqa: ANN401
+        value: Any,
         schema: Schema,
         step: str | int,
     ) -> Iterator[ValidationError]:
@@ -187,7 +187,7 @@ def kind_at(path: Path) -> str:
     return wanted if isinstance(wanted, str) else ""
 
 
-def without(value: Any, path: Path) -> None:  # noqa: ANN401
+def without(value: Any, path: Path) -> None:
     """Remove from `value` the innermost map entry that holds what is at `path`.
 
     What stays is valid and can be checked further: a bad tag takes its list with

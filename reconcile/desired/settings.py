@@ -39,7 +39,7 @@ class Places(Mapping[str, Position]):
         """Return the position of something inside a field."""
         return self._tree.locate((*self._paths[name], *below))
 
-    def value(self, name: str) -> Any:  # noqa: ANN401
+    def value(self, name: str) -> Any:
         """Return a field as it was written."""
         value: Any = self._tree.value
         for step in self._paths[name]:

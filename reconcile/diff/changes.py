@@ -1,5 +1,7 @@
 """What a diff finds: changes, pending nodes, objects that the file does not list."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,6 +10,11 @@ from typing import Any
 from reconcile.errors import Diagnostic, Position
 
 State = dict[str, Any]
+# Names that YAML reads as text without quotes.
+_PLAIN = re.compile(
+    r"(?!(?:null|true|false|yes|no|on|off|y|n)$)[A-Za-z][\w.@-]*",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 class Action(StrEnum):
@@ -129,6 +136,12 @@ class Unlisted:
     address: str
     kind: str
     yaml: str
+
+    @classmethod
+    def plain(cls, kind: str, name: str) -> "Unlisted":
+        """Return the entry that names an object and manages nothing of it."""
+        key = name if _PLAIN.fullmatch(name) else json.dumps(name)
+        return cls(f"{kind}:{name}", kind, f"{key}: {{}}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from reconcile.diff.changes import Change, Difference, Pending, Unlisted
 from reconcile.errors import Diagnostic, Position, Severity
+from reconcile.kinds import BY_NAME
 
 
 @dataclass(slots=True)
@@ -50,7 +51,11 @@ class Found:
         return Difference(
             changes=tuple(sorted(self.changes, key=lambda c: c.address)),
             pending=tuple(sorted(self.pending, key=lambda p: p.address)),
-            unlisted=tuple(sorted(self.unlisted, key=lambda u: u.address)),
+            unlisted=tuple(sorted(self.unlisted, key=_by_section)),
             notes=tuple(self.notes),
             problems=tuple(self.problems),
         )
+
+
+def _by_section(unlisted: Unlisted) -> tuple[int, str]:
+    return list(BY_NAME).index(unlisted.kind), unlisted.address

@@ -321,7 +321,7 @@ def _replacement(entry: WantedNode, strangers: Collection[Node]) -> str:
 def _unlisted(node: Node, desired: Desired, found: Found) -> None:
     level = desired.manage.ephemeral if node.ephemeral else desired.manage.nodes
     if level == "report":
-        found.unlisted.append(Unlisted(f"node:{node.name}", "node", node.name))
+        found.unlisted.append(Unlisted.plain("node", node.name))
 
 
 def field_order(after: Mapping[str, Any]) -> list[str]:

@@ -240,4 +240,4 @@ def _unlisted(user: User, desired: Desired, live: Live, found: Found) -> None:
     if desired.manage.users == "prune":
         _remove(user, ("not in the file (manage.users: prune)", None), live, found)
     elif desired.manage.users == "report":
-        found.unlisted.append(Unlisted(f"user:{user.name}", "user", user.name))
+        found.unlisted.append(Unlisted.plain("user", user.name))

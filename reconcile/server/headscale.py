@@ -6,7 +6,6 @@ fields out or show them differently (`subnetRoutes`, `user`, `validTags`).
 
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -210,39 +209,20 @@ class Headscale:
         self._delete(_path("node", operation.id))
 
     def _set_policy(self, operation: Operation) -> None:
+        """Compare the stored text and write, in the same moment.
+
+        v1 has no precondition. main's v2 has If-Match, but stores the text with its
+        first comments blanked out, so it is not used.
+        """
         text = _expect(operation.value, str)
         if not text.strip():
             # Headscale takes an empty text and allows everything after a restart.
             raise Rejected("an empty policy is never sent: it would allow everything")
-        if self._release.lacks.get("policy.if_match"):
-            self._put_policy(text, operation.before)
-        else:
-            self._post_policy(text, operation.before)
-
-    def _put_policy(self, text: str, before: str | None) -> None:
-        """Compare and write by v1, which has no precondition of its own."""
-        if self._read_policy().text != before:
+        if self._read_policy().text != operation.before:
             raise StalePlan(_POLICY_MOVED, "see what changed: reconcile plan")
         response = self._http.send(
             "PUT", "/api/v1/policy", body={"policy": text}, timeout=self._slow()
         )
-        self._http.check(response)
-
-    def _post_policy(self, text: str, before: str | None) -> None:
-        """Write by v2, where If-Match refuses a text that somebody else replaced."""
-        digest = sha256(before.encode()).hexdigest() if before else "ts-default"
-        response = self._http.send(
-            "POST",
-            "/api/v2/tailnet/-/acl",
-            content=text,
-            headers={
-                "Content-Type": "application/hujson",
-                "If-Match": f'"{digest}"',
-            },
-            timeout=self._slow(),
-        )
-        if response.status_code == 412:
-            raise StalePlan(_POLICY_MOVED, "see what changed: reconcile plan")
         self._http.check(response)
 
 

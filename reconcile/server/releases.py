@@ -32,6 +32,10 @@ _NEVER = "Headscale can switch a node's expiry off from 0.29 on"
 _AT = "Headscale 0.26 ignores the date and logs the node out at once"
 _CHECK = "Headscale can check a policy without storing it from 0.29 on"
 _IF_MATCH = "this API has no precondition; the text is compared right before the write"
+_BLANKED = (
+    "its one call with a precondition (v2) blanks out comments of the policy; the text "
+    "is compared right before the write"
+)
 _LOST = "Headscale {} keeps this only until the server restarts"
 
 
@@ -107,7 +111,11 @@ RELEASES = {
     ),
     "main": Release(
         "main",
-        lacks={"user.profile": _PROFILE, "node.untag": _UNTAG},
+        lacks={
+            "user.profile": _PROFILE,
+            "node.untag": _UNTAG,
+            "policy.if_match": _BLANKED,
+        },
     ),
 }
 
