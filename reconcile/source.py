@@ -250,7 +250,7 @@ class _Reader:
         self._budget = 4 * len(lines.text) + 100_000
         self._depth = 0
 
-    def value(self, node: yaml.Node) -> Any:  # noqa: ANN401
+    def value(self, node: yaml.Node) -> Any:
         """Return the plain value of a node."""
         if isinstance(node, yaml.ScalarNode):
             self._budget -= 1
@@ -268,7 +268,7 @@ class _Reader:
         self._budget -= 1
         return value
 
-    def _scalar(self, node: yaml.ScalarNode) -> Any:  # noqa: ANN401
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
         tag, text = node.tag, node.value
         if tag == _STR:
             return self._expand(node) if "$" in text else text

@@ -86,7 +86,7 @@ def _schema() -> Schema:
     return filled
 
 
-def _fill_in(part: Any, definitions: Schema, *, names: bool) -> Any:  # noqa: ANN401
+def _fill_in(part: Any, definitions: Schema, *, names: bool) -> Any:
     if isinstance(part, list):
         return [_fill_in(item, definitions, names=False) for item in part]
     if not isinstance(part, dict):
@@ -148,7 +148,7 @@ class _Validation:
 
     def _descend(
         self,
-        value: Any,  # noqa: ANN401
+        value: Any,
         schema: Schema,
         step: str | int,
     ) -> Iterator[ValidationError]:
@@ -173,6 +173,16 @@ class _Validation:
 
 def kind_at(path: Path) -> str:
     """Return the JSON type that the schema wants at a path, or "" if it is open."""
+    wanted = (_at(path) or {}).get("type", "")
+    return wanted if isinstance(wanted, str) else ""
+
+
+def knows(path: Path) -> bool:
+    """Tell whether the schema has a place for what is at a path."""
+    return _at(path) is not None
+
+
+def _at(path: Path) -> Schema | None:
     part: Any = _schema()
     for step in path:
         if isinstance(step, int):
@@ -180,14 +190,17 @@ def kind_at(path: Path) -> str:
             continue
         forms = [part, part.get("then", {}), part.get("else", {})]
         known = [form.get("properties", {}).get(step) for form in forms]
+        closed = any(form.get("additionalProperties") is False for form in forms)
         others = part.get("additionalProperties")
-        known.append(others if isinstance(others, dict) else {})
-        part = next(filter(None, known), {})
-    wanted = part.get("type", "")
-    return wanted if isinstance(wanted, str) else ""
+        known += [others if isinstance(others, dict) else None, None if closed else {}]
+        part = next((found for found in known if found is not None), None)
+        if part is None:
+            return None
+    found: Schema = part
+    return found
 
 
-def without(value: Any, path: Path) -> None:  # noqa: ANN401
+def without(value: Any, path: Path) -> None:
     """Remove from `value` the innermost map entry that holds what is at `path`.
 
     What stays is valid and can be checked further: a bad tag takes its list with
