@@ -28,7 +28,13 @@ def check(desired: Desired, tree: Tree, findings: Findings, now: datetime) -> No
         _check_policy_users(desired, desired.policy, names, findings, now)
     _check_removed(desired, tree, findings)
     for node in (desired.nodes or {}).values():
-        check_match(f"node:{node.name}", node.name, node.match, node.settings, findings)
+        check_match(
+            f"node:{node.name}",
+            node.name,
+            node.match,
+            effective(node.settings, desired.node_defaults),
+            findings,
+        )
     for index, rule in enumerate(desired.rules):
         check_match(f"node_rules[{index}]", None, rule.match, rule.settings, findings)
 
@@ -75,7 +81,17 @@ class _TagCheck:
             )
 
 
+def effective(own: NodeSettings, defaults: NodeSettings) -> NodeSettings:
+    """Return what an entry wants with the defaults filled in (rules left out)."""
+    return NodeSettings(
+        defaults.tags if own.tags is None else own.tags,
+        defaults.routes if own.routes is None else own.routes,
+        defaults.exit_node if own.exit_node is None else own.exit_node,
+    )
+
+
 def _all_settings(desired: Desired) -> Iterator[NodeSettings]:
+    yield desired.node_defaults
     for node in (desired.nodes or {}).values():
         yield node.settings
     for rule in desired.rules:

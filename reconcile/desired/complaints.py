@@ -4,7 +4,12 @@ import json
 from dataclasses import replace
 
 from reconcile.desired.findings import did_you_mean, dotted, nearest
-from reconcile.desired.later import on_the_server_only, postponed, postponed_value
+from reconcile.desired.later import (
+    later_keys,
+    on_the_server_only,
+    postponed,
+    postponed_value,
+)
 from reconcile.desired.schema import UNKNOWN, Violation
 from reconcile.errors import Diagnostic, Position
 from reconcile.source import Expanded, Source, as_written, quoted
@@ -67,7 +72,8 @@ def _unknown(found: Violation, source: Source) -> Diagnostic:
         f"{quoted(name)} is not known {where}",
         place,
         label="not known",
-        help=did_you_mean(name, options) or f"known here: {', '.join(options)}",
+        help=did_you_mean(name, options + later_keys(found.path[:-1]))
+        or f"known here: {', '.join(options)}",
     )
 
 

@@ -30,8 +30,9 @@ def check(source: Source, findings: Findings) -> dict[str, Any]:
         findings.error("RC0007", message, source.locate(()))
         return {}
     value: dict[str, Any] = source.value
-    findings.extend(_null(path, source) for path in source.nulls)
-    gone = {*source.nulls, *(p for p, _ in source.unset if not _of_server(p))}
+    nulls = [path for path in source.nulls if schema.knows(path)]
+    findings.extend(_null(path, source) for path in nulls)
+    gone = {*nulls, *(p for p, _ in source.unset if not _of_server(p))}
     for path in gone:
         schema.without(value, path)
     _remove_wrong(value, gone, source, findings)

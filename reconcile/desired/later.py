@@ -26,12 +26,21 @@ _SERVER_ONLY = ("dns", "settings", "manage.dns", "manage.settings")
 
 def postponed(path: Path) -> str:
     """Return what an unknown key stands for if a later version knows it, or ""."""
-    return _LATER.get(_pattern(path)) or _LATER.get(_pattern(path[-3:]), "")
+    if path[0] == "overlays":
+        path = path[2:]
+    return _LATER.get(_pattern(path), "")
 
 
 def postponed_value(key: object, value: object) -> str:
     """Return what a value stands for if a later version knows it, or ""."""
     return _LATER_VALUES.get((str(key), str(value)), "")
+
+
+def later_keys(path: Path) -> list[str]:
+    """Return the keys of later versions that belong directly under a path."""
+    if path:
+        return []
+    return [key for key in (*_LATER, *_SERVER_ONLY) if "." not in key]
 
 
 def on_the_server_only(path: Path) -> bool:
@@ -40,7 +49,8 @@ def on_the_server_only(path: Path) -> bool:
 
 
 def _pattern(path: Path) -> str:
+    """Return a path with `*` for the names that people choose."""
     steps = [str(step) for step in path]
-    if len(steps) >= 3:
-        steps[1] = "*" if steps[0] != "server" else steps[1]
+    if len(steps) > 2 and steps[0] in ("nodes", "users", "servers"):
+        steps[1] = "*"
     return ".".join(steps)

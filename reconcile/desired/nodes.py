@@ -59,8 +59,8 @@ def _node(name: str, value: dict[str, Any], reader: SettingsReader) -> WantedNod
         name=str(name),
         position=place,
         match=match,
-        settings=reader.entry(value, path),
-        pending=value.get("pending", reader.defaults.get("pending")),
+        settings=reader.read(value, path),
+        pending=value.get("pending"),
     )
 
 
@@ -68,7 +68,7 @@ def _rule(index: int, value: dict[str, Any], reader: SettingsReader) -> NodeRule
     path = ("node_rules", index)
     return NodeRule(
         match=_match(value["match"], (*path, "match"), reader, globs=True),
-        settings=reader.rule(value, path),
+        settings=reader.read(value, path),
         position=reader.tree.locate(path),
     )
 

@@ -80,11 +80,13 @@ def _state(
 ) -> Desired:
     value = tree.value
     defaults: dict[str, Any] = value.get("defaults", {}).get("nodes", {})
-    reader = SettingsReader(tree, findings, now, defaults)
+    reader = SettingsReader(tree, findings, now)
     desired = Desired(
         server=servers.reference(tree, server),
         users=users.read(tree, findings),
         nodes=nodes.read_nodes(reader),
+        node_defaults=reader.read(defaults, ("defaults", "nodes")),
+        node_pending=defaults.get("pending"),
         rules=nodes.read_rules(reader),
         removed=_removed(tree),
         policy=policy.read(tree, files, findings),

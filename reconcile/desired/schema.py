@@ -173,6 +173,16 @@ class _Validation:
 
 def kind_at(path: Path) -> str:
     """Return the JSON type that the schema wants at a path, or "" if it is open."""
+    wanted = (_at(path) or {}).get("type", "")
+    return wanted if isinstance(wanted, str) else ""
+
+
+def knows(path: Path) -> bool:
+    """Tell whether the schema has a place for what is at a path."""
+    return _at(path) is not None
+
+
+def _at(path: Path) -> Schema | None:
     part: Any = _schema()
     for step in path:
         if isinstance(step, int):
@@ -180,11 +190,14 @@ def kind_at(path: Path) -> str:
             continue
         forms = [part, part.get("then", {}), part.get("else", {})]
         known = [form.get("properties", {}).get(step) for form in forms]
+        closed = any(form.get("additionalProperties") is False for form in forms)
         others = part.get("additionalProperties")
-        known.append(others if isinstance(others, dict) else {})
-        part = next(filter(None, known), {})
-    wanted = part.get("type", "")
-    return wanted if isinstance(wanted, str) else ""
+        known += [others if isinstance(others, dict) else None, None if closed else {}]
+        part = next((found for found in known if found is not None), None)
+        if part is None:
+            return None
+    found: Schema = part
+    return found
 
 
 def without(value: Any, path: Path) -> None:

@@ -9,7 +9,7 @@ from reconcile.desired.findings import Findings, did_you_mean
 from reconcile.desired.layers import Tree
 from reconcile.desired.state import ServerRef
 from reconcile.errors import Position
-from reconcile.source import Path, quoted
+from reconcile.source import Path, as_written, quoted
 
 ALL = "all"
 _SIMULATOR = "simulator:"
@@ -113,8 +113,12 @@ def reference(tree: Tree, name: str | None) -> ServerRef | None:
 
 
 def _absolute(url: str, place: Position) -> str:
-    """Return the URL with a simulator's path made relative to its file."""
-    if not url.startswith(_SIMULATOR):
+    """Return the URL with a simulator's path made relative to its file.
+
+    A path from a variable is relative to the current folder, like any other path in
+    the environment.
+    """
+    if not url.startswith(_SIMULATOR) or as_written(url) != url:
         return str(url)
     return _SIMULATOR + str(folder_of(place) / url.removeprefix(_SIMULATOR))
 

@@ -23,6 +23,9 @@ _INSTANT = re.compile(
 )
 
 
+_SILENT = NodeSettings()
+
+
 class Places(Mapping[str, Position]):
     """Where the fields of an entry were written, looked up only when asked."""
 
@@ -55,49 +58,32 @@ class Places(Mapping[str, Position]):
 
 @dataclass(slots=True)
 class SettingsReader:
-    """Reads settings, with the defaults filled in; equal texts are read once."""
+    """Reads settings; equal tag lists are read once."""
 
     tree: Tree
     findings: Findings
     now: datetime
-    defaults: dict[str, Any] = field(default_factory=dict)
-    _defaults_path: Path = ("defaults", "nodes")
     _tags: dict[str, frozenset[str]] = field(default_factory=dict)
-    _plain: NodeSettings | None = None
 
-    def entry(self, value: dict[str, Any], path: Path) -> NodeSettings:
-        """Return the settings of an entry of `nodes`, defaults included."""
-        if not any(name in value for name in _FIELDS):
-            if self._plain is None:
-                self._plain = self._read(self.defaults, {}, path)
-            return self._plain
-        return self._read({**self.defaults, **value}, value, path)
-
-    def rule(self, value: dict[str, Any], path: Path) -> NodeSettings:
-        """Return the settings of a rule; defaults are for entries only."""
-        return self._read(value, value, path)
-
-    def _read(
-        self, value: dict[str, Any], own: dict[str, Any], path: Path
-    ) -> NodeSettings:
+    def read(self, value: dict[str, Any], path: Path) -> NodeSettings:
+        """Return the settings of an entry, a rule or the defaults."""
         paths: dict[str, Path] = {
-            name: (*(path if name in own else self._defaults_path), name)
-            for name in _FIELDS
-            if name in value
+            name: (*path, name) for name in _FIELDS if name in value
         }
+        if not paths:
+            return _SILENT
         routes, exit_node = None, value.get("exit_node")
-        if "routes" in paths:
+        if "routes" in value:
             routes, wants_exit = self._routes(value["routes"], paths["routes"])
             if wants_exit:
-                exit_node = self._exit_node(value, own, paths)
-        if exit_node is not None:
-            paths.setdefault("exit_node", paths.get("routes", path))
+                self._check_exit_node(exit_node, paths)
+                exit_node = True
         return NodeSettings(
-            tags=self._tag_set(value["tags"]) if "tags" in paths else None,
+            tags=self._tag_set(value["tags"]) if "tags" in value else None,
             routes=routes,
             exit_node=exit_node,
             expiry=self._expiry(value["expiry"], paths["expiry"])
-            if "expiry" in paths
+            if "expiry" in value
             else None,
             positions=Places(self.tree, paths),
         )
@@ -108,23 +94,19 @@ class SettingsReader:
             known = self._tags[str(tags)] = frozenset(map(str, tags))
         return known
 
-    def _exit_node(
-        self, value: dict[str, Any], own: dict[str, Any], paths: dict[str, Path]
-    ) -> bool:
-        """Both exit routes among the routes mean `exit_node: true`."""
-        said_here = "exit_node" in own or "routes" not in own
-        if value.get("exit_node") is False and said_here:
-            exit_path = paths["exit_node"]
+    def _check_exit_node(self, said: bool | None, paths: dict[str, Path]) -> None:
+        """Report a `false` beside an exit route, which means `exit_node: true`."""
+        if said is False:
+            false = self.tree.locate(paths["exit_node"])
             self.findings.error(
                 "RC0111",
                 "an exit route is approved, but exit_node is false",
                 self.tree.locate((*paths["routes"], "approve")),
                 why="0.0.0.0/0 and ::/0 are what makes a node an exit node",
                 help="write `exit_node: true`, or remove the route",
-                related=(Related(self.tree.locate(exit_path), "false here"),),
+                related=(Related(false, "false here"),),
             )
         paths["exit_node"] = paths["routes"]
-        return True
 
     def _routes(self, value: dict[str, Any], path: Path) -> tuple[Routes, bool]:
         approve: set[str] = set()
