@@ -21,15 +21,31 @@ from reconcile.session import (
 )
 
 _SOON = timedelta(days=14)
+# The words for the writes that the release table has a caveat for.
+_CAVEATS = {
+    "node.routes.empty": "approving no route at all",
+    "node.tags.empty": "removing all tags",
+    "node.expiry": "setting a key expiry",
+    "user.remove": "removing a user",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the examination."""
+    """One line of the examination: fine, wrong (with the remedy), or just a fact.
+
+    `sign` is what stands in front of it; only `!!` means that something is wrong.
+    """
 
     ok: bool
     text: str
     remedy: str = ""
+    fact: str = ""
+
+    @property
+    def sign(self) -> str:
+        """The mark in front of the line."""
+        return self.fact or ("ok" if self.ok else "!!")
 
 
 def examine(options: Options) -> Iterator[Finding]:
@@ -93,11 +109,9 @@ def _inside(server: Headscale, ref: ServerRef, options: Options) -> Iterator[Fin
         yield _policy(live.policy.writable, live.policy.text is not None)
     for name, words in CAPABILITIES.items():
         reason = live.server.lacks(name)
-        yield Finding(
-            True, f"can {words}" if not reason else f"cannot {words}: {reason}"
-        )
+        yield Finding(True, words, reason, fact="no" if reason else "yes")
     for what, caveat in live.server.caveats.items():
-        yield Finding(True, f"beware, {what}: {caveat}")
+        yield Finding(True, f"{_CAVEATS[what]}: {caveat}", fact="!")
 
 
 def _origin(ref: ServerRef) -> str:

@@ -1,0 +1,99 @@
+"""The command line: options, colour and exit codes; the work is done elsewhere.
+
+Only click is imported here at the top. Each command imports what it needs, so that
+`--help` and a wrong flag answer at once.
+"""
+
+import gc
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from reconcile import __version__
+from reconcile.cli import read, write
+from reconcile.cli.terminal import choose_colour, print_diagnostics, print_error
+from reconcile.errors import Exit, InputError, ReconcileError
+
+_COLOURS = click.Choice(["auto", "always", "never"])
+
+
+def main() -> NoReturn:
+    """Run the command line and end the process with the right exit code."""
+    gc.disable()  # a short program: collecting costs a third of a large plan
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(sys.argv[1:]))
+
+
+def _terminate(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code.
+
+    This is the only place where errors end: click's usage errors become 64, because
+    2 means "changes present", and every ReconcileError brings its own code.
+    """
+    try:
+        result = cli.main(list(arguments), prog_name="reconcile", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.UsageError as error:
+        error.show()
+        return Exit.USAGE
+    except click.ClickException as error:
+        error.show()
+        return Exit.ERROR
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return Exit.ERROR
+    except BrokenPipeError:
+        # The reader of a pipe went away, as `| head` does: that is no failure.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except InputError as error:
+        print_diagnostics(error.diagnostics)
+        return error.exit_code
+    except ReconcileError as error:
+        print_error(error)
+        return error.exit_code
+    return result if isinstance(result, int) else Exit.OK
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 92}
+)
+@click.version_option(
+    __version__, prog_name="reconcile", message="%(prog)s %(version)s"
+)
+@click.option(
+    "--color", type=_COLOURS, default="auto", help="When to use colour (auto)."
+)
+@click.option("--quiet", is_flag=True, help="No notes, only the result and errors.")
+def cli(color: str, quiet: bool) -> None:
+    """Keep a tailnet's users, nodes and policy in git: plan, apply, find drift.
+
+    Start with `reconcile import` on a live server, or with a simulated one:
+    HEADSCALE_URL=simulator:world.json reconcile import
+    """
+    choose_colour(color)
+    del quiet  # note() asks the context for it
+
+
+for _command in (
+    read.import_,
+    read.validate,
+    read.plan,
+    write.apply,
+    read.drift,
+    read.show,
+    read.snapshot,
+    read.doctor,
+    read.schema,
+):
+    cli.add_command(_command)

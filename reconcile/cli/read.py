@@ -1,0 +1,231 @@
+"""The commands that only read: nothing here can change a server."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconcile.cli import options
+from reconcile.cli.terminal import (
+    note,
+    out,
+    paint,
+    plan_diagnostics,
+    print_diagnostics,
+    show_plans,
+)
+from reconcile.errors import Diagnostic, Exit, InputError
+
+if TYPE_CHECKING:
+    from reconcile.plan import Plan
+
+
+@click.command("import")
+@options.connection
+@click.option("--url", metavar="URL", help="The server (default: HEADSCALE_URL).")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(["user", "node", "policy"]),
+    help="Import only this kind (repeat).",
+)
+@click.option(
+    "--policy-file",
+    default="policy.hujson",
+    show_default=True,
+    metavar="NAME",
+    help="Where the policy goes, byte for byte.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    metavar="DIR",
+    help="Folder to write into (default: this one).",
+)
+def import_(
+    url: str | None,
+    kinds: tuple[str, ...],
+    policy_file: str,
+    folder: Path,
+    **flags: Any,
+) -> int:
+    """Write the desired state from the live server; its plan is empty at once."""
+    from reconcile.importing import import_server
+
+    written = import_server(options.collect(**flags), url, kinds, policy_file, folder)
+    for path in written.paths:
+        click.echo(f"wrote {path}")
+    click.echo(written.summary)
+    click.echo("Next: edit the file, then: reconcile plan")
+    return Exit.OK
+
+
+@click.command()
+@options.files
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json", "github", "gitlab", "sarif"]),
+    default="text",
+    help="How findings are printed.",
+)
+def validate(format_: str, **flags: Any) -> int:
+    """Check the files: schema, references, policy. No network, no credential."""
+    from reconcile.report.diagnostics import render
+    from reconcile.session import load
+
+    findings: tuple[Diagnostic, ...]
+    try:
+        states = load(options.collect(**flags))
+        findings = tuple(dict.fromkeys(w for state in states for w in state.warnings))
+        code = Exit.OK
+    except InputError as error:
+        findings, code = error.diagnostics, error.exit_code
+    if format_ != "text":
+        click.echo(render(findings, format_), nl=False)
+    elif findings:
+        print_diagnostics(findings)
+    if code == Exit.OK and format_ == "text":
+        warned = f", {len(findings)} warnings" if findings else ""
+        click.echo(f"Valid{warned}: {', '.join(path for path, _ in states[0].files)}")
+    return code
+
+
+@click.command()
+@options.plan
+@click.option(
+    "--format", "format_", type=click.Choice(["text", "json"]), default="text"
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Save the plan for apply.")
+@click.option("--text-diff", is_flag=True, help="Show the policy's text diff too.")
+@click.option(
+    "--detailed-exitcode", is_flag=True, help="End with 2 when there are changes."
+)
+@click.option("--check", is_flag=True, help="Like --detailed-exitcode, for CI.")
+def plan(
+    format_: str,
+    out: Path | None,
+    text_diff: bool,
+    detailed_exitcode: bool,
+    check: bool,
+    **flags: Any,
+) -> int:
+    """Show what apply would do. Changes nothing."""
+    from reconcile import files
+    from reconcile.report import json_plan
+    from reconcile.session import exit_for, make_plans
+
+    plans = make_plans(options.collect(**flags))
+    if out is not None:
+        files.write(out, json_plan.dumps(plans).encode())
+    show_plans(plans, format_, text_diff=text_diff)
+    if out is not None:
+        note(f"Saved. Apply it with: reconcile apply {out}")
+    changed = any(plan.changes for plan in plans)
+    return exit_for(plans, changes=changed and (detailed_exitcode or check))
+
+
+@click.command()
+@click.argument("plan_file", metavar="PLANFILE")
+@click.option(
+    "--format", "format_", type=click.Choice(["text", "json"]), default="text"
+)
+@click.option("--text-diff", is_flag=True, help="Show the policy's text diff too.")
+def show(plan_file: str, format_: str, text_diff: bool) -> int:
+    """Print a saved plan again."""
+    show_plans(saved_plans(plan_file), format_, text_diff=text_diff)
+    return Exit.OK
+
+
+@click.command()
+@options.plan
+@click.option(
+    "--format", "format_", type=click.Choice(["text", "json"]), default="text"
+)
+@click.option("--text-diff", is_flag=True, help="Show the policy's text diff too.")
+@click.option(
+    "--drift-exit-code",
+    type=click.IntRange(0, 255),
+    default=int(Exit.CHANGES),
+    show_default=True,
+    help="Exit code when something differs.",
+)
+def drift(format_: str, text_diff: bool, drift_exit_code: int, **flags: Any) -> int:
+    """Tell what on the server is not as the files say. Changes nothing."""
+    from reconcile.report import json_plan, text
+    from reconcile.session import exit_for, make_plans
+
+    plans = make_plans(options.collect(**flags))
+    if format_ == "json":
+        out(json_plan.dumps(plans, "drift"))
+    else:
+        out(text.render_drift(plans, paint(), text_diff=text_diff))
+    plan_diagnostics(plans)
+    differs = any(plan.changes or text.missing(plan) for plan in plans)
+    if differs and not any(plan.errors for plan in plans):
+        note(
+            f"Exit code {drift_exit_code} says that something differs "
+            "(--drift-exit-code N changes it); reconcile plan shows the way back."
+        )
+    return exit_for(plans, changes=differs, code=drift_exit_code)
+
+
+@click.command()
+@options.connection
+@click.option("--url", metavar="URL", help="The server (default: HEADSCALE_URL).")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="File (default: stdout)."
+)
+def snapshot(url: str | None, output: Path | None, **flags: Any) -> int:
+    """Save the live state, to plan against it later with --from."""
+    from reconcile import files
+    from reconcile import snapshot as snapshots
+    from reconcile.importing import read_everything
+
+    text = snapshots.dumps(read_everything(options.collect(**flags), url))
+    if output is None:
+        out(text)
+    else:
+        files.write(output, text.encode())
+        click.echo(f"wrote {output}")
+    return Exit.OK
+
+
+@click.command()
+@options.live
+def doctor(**flags: Any) -> int:
+    """Look at server, version, credential and policy mode; say what to mend."""
+    from reconcile.doctor import examine
+    from reconcile.report.safe import safe
+
+    healthy = True
+    colour = {"ok": "green", "yes": "green", "!!": "red"}
+    for finding in examine(options.collect(**flags)):
+        healthy = healthy and finding.ok
+        sign = paint()(f"{finding.sign:<4}", colour.get(finding.sign, ""))
+        out(f"{sign}{safe(finding.text)}\n")
+        if finding.remedy:
+            label = "" if finding.ok else "= help: "
+            out(f"      {label}{safe(finding.remedy)}\n")
+    return Exit.OK if healthy else Exit.ERROR
+
+
+@click.command()
+@click.argument("name", type=click.Choice(["desired", "plan"]), default="desired")
+def schema(name: str) -> None:
+    """Print the JSON Schema of the desired state or of the JSON plan."""
+    from reconcile.desired.schema import text
+
+    out(text(name))
+
+
+def saved_plans(path: str) -> tuple["Plan", ...]:
+    """Return the plans of a file that `plan --out` wrote."""
+    from reconcile.report import json_plan
+    from reconcile.text import decode, read
+
+    return json_plan.loads(decode(read(path), path), path)

@@ -1,0 +1,157 @@
+"""The command that writes: plan, ask, do it, read back."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconcile.cli import options
+from reconcile.cli.read import saved_plans
+from reconcile.cli.terminal import out, progress_of, show_plans
+from reconcile.errors import Exit, ReconcileError, UsageError
+
+if TYPE_CHECKING:
+    from reconcile.outcome import Outcome
+    from reconcile.plan import Plan
+    from reconcile.session import Run
+
+_PROGRESS = click.Choice(["auto", "plain", "none"])
+
+
+@click.command()
+@options.apply
+@click.argument("plan_file", metavar="[PLANFILE]", required=False)
+@click.option("--auto-approve", is_flag=True, help="Do not ask.")
+@click.option("--checksum", metavar="SUM", help="Only if the plan has this checksum.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
+@click.option("--progress", type=_PROGRESS, default="auto", show_default=True)
+@click.option(
+    "--format", "format_", type=click.Choice(["text", "json"]), default="text"
+)
+def apply(
+    plan_file: str | None,
+    auto_approve: bool,
+    checksum: str | None,
+    fail_fast: bool,
+    progress: str,
+    format_: str,
+    **flags: Any,
+) -> int:
+    """Make the server what the files say: plan, ask, do it, read back."""
+    from reconcile.session import runs
+
+    chosen = options.collect(**flags)
+    saved = saved_plans(plan_file) if plan_file else None
+    opened = runs(chosen, writable=True)
+    try:
+        plans = _planned(opened, saved)
+        if format_ == "text":
+            show_plans(plans, "text")
+        _require(plans, checksum)
+        if any(plan.errors for plan in plans):
+            click.echo("Nothing was changed.", err=True)
+            return Exit.ERROR
+        if not any(plan.changes for plan in plans):
+            return _report(plans, [], format_)
+        if not (auto_approve or checksum or saved):
+            _ask()
+        return _carryout(
+            opened, plans, chosen.parallelism, fail_fast, progress, format_
+        )
+    finally:
+        for run_ in opened:
+            run_.close()
+
+
+def _planned(
+    opened: Sequence["Run"], saved: tuple["Plan", ...] | None
+) -> tuple["Plan", ...]:
+    """Plan anew; with a saved plan, make sure that it still holds and return that."""
+    from reconcile.session import require_files
+    from reconcile.stale import require_same
+
+    if saved is None:
+        return tuple(run_.plan() for run_ in opened)
+    by_name = {run_.ref.name: run_ for run_ in opened}
+    for old in saved:
+        run_ = by_name.get(old.name)
+        if run_ is None or run_.shown_url != old.server.url:
+            raise ReconcileError(
+                f"this plan is for {old.name} at {old.server.url}, which the files "
+                "do not name",
+                "apply it in the folder in which it was made",
+            )
+        require_files(old, run_.desired)
+        require_same(old, run_.plan(check=False, limited=False))
+    return saved
+
+
+def _require(plans: Sequence["Plan"], checksum: str | None) -> None:
+    """Refuse a plan that is not the reviewed one, or that the server will not take."""
+    from reconcile.errors import Refused, StalePlan
+    from reconcile.report import json_plan
+
+    if checksum and checksum != json_plan.checksum(plans):
+        raise StalePlan(
+            f"the plan's checksum is {json_plan.checksum(plans)} now, not {checksum}: "
+            "the server or the files changed since it was reviewed",
+            "review the plan above, then apply with its checksum",
+        )
+    blocked = [change for plan in plans for change in plan.blocked]
+    if blocked:
+        raise Refused(
+            f"{blocked[0].address}: {blocked[0].blocked}. Nothing was changed.",
+            f"everything else: reconcile apply --exclude {blocked[0].address}",
+        )
+
+
+def _ask() -> None:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "apply asks before it writes, and there is nobody to ask",
+            "use --checksum SUM of a reviewed plan, a saved plan, or --auto-approve",
+        )
+    if not click.confirm("Apply this?", default=False, err=True):
+        raise ReconcileError("not applied; nothing was changed")
+
+
+def _carryout(
+    opened: Sequence["Run"],
+    plans: Sequence["Plan"],
+    parallelism: int,
+    fail_fast: bool,
+    progress: str,
+    format_: str,
+) -> int:
+    from reconcile.apply import Apply
+    from reconcile.server import now
+
+    outcomes = []
+    for run_, plan_ in zip(opened, plans, strict=True):
+        if run_.server is None:
+            raise UsageError("apply needs a server, not a snapshot")
+        outcomes.append(
+            Apply(
+                plan_,
+                run_.server,
+                lambda run_=run_: run_.plan(check=False),  # type: ignore[misc]
+                clock=now,
+                parallelism=parallelism,
+                fail_fast=fail_fast,
+                progress=progress_of(progress),
+            ).run()
+        )
+    return _report(plans, outcomes, format_)
+
+
+def _report(
+    plans: Sequence["Plan"], outcomes: Sequence["Outcome"], format_: str
+) -> int:
+    from reconcile.report.outcome import render_json, render_text
+
+    if format_ == "json":
+        out(render_json(plans, outcomes))
+    else:
+        out(render_text(outcomes))
+    return max((outcome.exit_code for outcome in outcomes), default=Exit.OK)
