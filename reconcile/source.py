@@ -200,6 +200,11 @@ def _plain_tag(value: str) -> str:
     return _STR
 
 
+def is_plain_text(value: str) -> bool:
+    """Tell whether a scalar without quotes is text, and no number, null or boolean."""
+    return _plain_tag(value) == _STR
+
+
 def _compose(lines: Lines) -> yaml.Node | None:
     """Return the node tree of a text, or None when it is empty."""
     try:

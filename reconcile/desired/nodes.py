@@ -43,7 +43,7 @@ def _node(name: str, value: dict[str, Any], reader: SettingsReader) -> WantedNod
     path = ("nodes", name)
     place = reader.tree.locate(path, key=True)
     if "match" in value:
-        match = _match(value["match"], (*path, "match"), reader)
+        match = _match(value["match"], (*path, "match"), reader, name)
     else:
         match = Match({"name": name}, place)
     if match.fields.get("name") != name and not is_safe(name):
@@ -67,20 +67,21 @@ def _node(name: str, value: dict[str, Any], reader: SettingsReader) -> WantedNod
 def _rule(index: int, value: dict[str, Any], reader: SettingsReader) -> NodeRule:
     path = ("node_rules", index)
     return NodeRule(
-        match=_match(value["match"], (*path, "match"), reader, globs=True),
+        match=_match(value["match"], (*path, "match"), reader),
         settings=reader.read(value, path),
         position=reader.tree.locate(path),
     )
 
 
 def _match(
-    value: dict[str, Any], path: Path, reader: SettingsReader, *, globs: bool = False
+    value: dict[str, Any], path: Path, reader: SettingsReader, entry: str | None = None
 ) -> Match:
     fields = {field: str(text) for field, text in value.items()}
     if "ip" in fields:
         fields["ip"] = _address(fields["ip"], (*path, "ip"), reader)
-    for field in () if globs else ("name", "hostname"):
-        if _GLOB & set(fields.get(field, "")):
+    for field in () if entry is None else ("name", "hostname"):
+        text = fields.get(field, "")
+        if text != entry and _GLOB & set(text):
             reader.findings.error(
                 "RC0202",
                 f"{quoted(as_written(value[field]))} is a pattern, not one node's name",
