@@ -92,13 +92,18 @@ def _user_steps(change: Change) -> Iterable[Step]:
 
 
 def _policy_steps(change: Change) -> Iterable[Step]:
-    operation = Operation(
-        "policy.set",
-        change.address,
-        value=change.after["text"],
-        before=change.before.get("text"),
+    """Write the text; with a bridge, write old and new rules together first."""
+    first, before = change.bridge or change.after["text"], change.before.get("text")
+    yield Step(
+        Operation("policy.set", change.address, value=first, before=before),
+        Phase.POLICY,
     )
-    yield Step(operation, Phase.POLICY)
+    if change.bridge:
+        final = change.after["text"]
+        yield Step(
+            Operation("policy.set", change.address, value=final, before=first),
+            Phase.POLICY_NARROWED,
+        )
 
 
 def _node_steps(change: Change) -> Iterable[Step]:

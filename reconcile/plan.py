@@ -14,6 +14,7 @@ from typing import Any
 
 from reconcile.desired.state import Desired
 from reconcile.diff import diff
+from reconcile.diff.bridge import with_bridge
 from reconcile.diff.changes import Action, Change, Pending, Unlisted
 from reconcile.errors import Diagnostic
 from reconcile.model import Live, ServerInfo
@@ -71,14 +72,19 @@ def build(
     commit: str = "",
     target: Collection[str] = (),
     exclude: Collection[str] = (),
+    bridge: bool = True,
 ) -> Plan:
     """Diff the two states and return the plan, limited to what was asked for.
 
     `target` and `exclude` are addresses, globs allowed; `node:nas.routes` means one
-    field of one object.
+    field of one object. `bridge` lets a policy be written twice where nodes would
+    lose access between one write and their new tags.
     """
     found = diff(desired, live)
     changes = tuple(_limit(found.changes, target, exclude))
+    limited = len(found.changes) - len(changes)
+    if bridge:
+        changes = with_bridge(changes)
     return Plan(
         name=name,
         server=live.server,
@@ -102,7 +108,7 @@ def build(
             for problem in found.problems
             if not problem.address or _chosen(problem.address, "", target, exclude)
         ),
-        limited=len(found.changes) - len(changes),
+        limited=limited,
     )
 
 
@@ -164,7 +170,14 @@ def _substance(change: Change) -> list[Any]:
     before = {name: change.before.get(name) for name in change.after}
     if change.action is Action.DELETE:
         before = change.before
-    return [change.address, change.action, change.server_id, before, change.after]
+    return [
+        change.address,
+        change.action,
+        change.server_id,
+        before,
+        change.after,
+        change.bridge,
+    ]
 
 
 def digest(value: object) -> str:

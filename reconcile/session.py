@@ -46,6 +46,7 @@ class Options:
     target: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     snapshot: str | None = None
+    single_policy_write: bool = False
     timeout: float = 30.0
     parallelism: int = 32
 
@@ -196,6 +197,7 @@ class Run:
             commit=self._commit,
             target=self._options.target if limited else (),
             exclude=self._options.exclude if limited else (),
+            bridge=not self._options.single_policy_write,
         )
         return self._checked(made) if check else made
 

@@ -40,6 +40,13 @@ _PLAN = [
         "--exclude", multiple=True, metavar="ADDR", help="All but this; globs work."
     ),
 ]
+_WRITES = [
+    click.option(
+        "--single-policy-write",
+        is_flag=True,
+        help="Never write a policy in two steps, even if access has a gap.",
+    ),
+]
 _FROM = [
     click.option(
         "--from",
@@ -71,8 +78,8 @@ def _add(options: list[Callable[[_F], _F]]) -> Callable[[_F], _F]:
 files = _add(_FILES)
 live = _add(_FILES + _LIVE)
 connection = _add(_LIVE)
-plan = _add(_FILES + _LIVE + _PLAN + _FROM)
-apply = _add(_FILES + _LIVE + _PLAN + _PARALLEL)
+plan = _add(_FILES + _LIVE + _PLAN + _WRITES + _FROM)
+apply = _add(_FILES + _LIVE + _PLAN + _WRITES + _PARALLEL)
 
 
 def collect(**flags: Any) -> "Options":

@@ -100,7 +100,8 @@ class Change:
     `before` is everything manageable of the live object ({} for a new one) and
     `after` the fields that shall change, both in JSON's types. `notes` maps a field
     to a remark; `caveats` are sentences for people. `blocked` says why the server
-    will not take it, "" normally. `policy` tells what a new policy text means.
+    will not take it, "" normally. `policy` tells what a new policy text means;
+    `bridge` is the text that is in force while nodes change their tags, "" for none.
     """
 
     address: str
@@ -116,6 +117,7 @@ class Change:
     caveats: tuple[str, ...] = ()
     blocked: str = ""
     policy: PolicyChange | None = None
+    bridge: str = ""
 
 
 @dataclass(frozen=True, slots=True)

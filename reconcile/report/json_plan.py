@@ -127,6 +127,7 @@ def _change(change: Change, ordered: list[Any]) -> dict[str, Any]:
         "caveats": list(change.caveats),
         "blocked_by": [change.blocked] if change.blocked else [],
         "sensitive": [],
+        "bridge": change.bridge,
         "fingerprint": fingerprint(change),
         "depends_on": list(waits),
         "phase": int(ordered[0].phase) if ordered else 0,
@@ -303,6 +304,7 @@ def _load_change(entry: dict[str, Any], policy: PolicyChange | None) -> Change:
         caveats=tuple(entry["caveats"]),
         blocked="; ".join(entry["blocked_by"]),
         policy=policy if entry["kind"] == "policy" else None,
+        bridge=entry["bridge"],
     )
     if fingerprint(change) != entry["fingerprint"]:
         raise ValueError(f"{change.address} was edited after the plan was saved")

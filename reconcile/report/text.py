@@ -213,6 +213,8 @@ def _policy(
     hidden = "" if text_diff else " (--text-diff shows them)"
     unchanged = f"{_count(told.unchanged, 'rule')} unchanged; " * (not told.first)
     lines.append(f"    {unchanged}{_count(told.lines, 'line')} of text differ{hidden}")
+    if change.bridge:
+        lines.append(f"    {_BRIDGE}")
     if change.blocked:
         lines.append(Line("!", f"not applied: {change.blocked}.").draw(paint))
         lines.append(f"    {_FILE_MODE}")
@@ -221,6 +223,10 @@ def _policy(
     return lines
 
 
+_BRIDGE = (
+    "Written twice: old and new rules together, then, when the tags have moved, this "
+    "text (--single-policy-write: once)."
+)
 _FILE_MODE = (
     "Copy the file to the server and reload it there, or set policy.mode: database."
 )
