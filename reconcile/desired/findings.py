@@ -1,11 +1,14 @@
 """Collects what is wrong with the files, so that one run reports all of it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import TypedDict, Unpack
 
 from reconcile.errors import Diagnostic, InputError, Position, Related
 from reconcile.source import Path, as_written, quoted
+
+SECRET = "RC0026"
 
 
 class Details(TypedDict, total=False):
@@ -46,16 +49,32 @@ class Findings:
         """Note a warning; `more` are the other fields of a Diagnostic."""
         self.add(Diagnostic(code, message, place, severity="warning", **more))
 
-    @property
-    def warnings(self) -> tuple[Diagnostic, ...]:
-        """The warnings, in the order of files and lines."""
-        found = self._found.values()
-        return tuple(sorted((f for f in found if f.severity == "warning"), key=_order))
+    def sorted(self) -> tuple[Diagnostic, ...]:
+        """Return the findings in the order of files and lines.
+
+        A line that holds a secret is not shown, whatever else is wrong with it.
+        """
+        found = sorted(self._found.values(), key=_order)
+        secret = {_line(f.position) for f in found if f.code == SECRET}
+        if not secret:
+            return tuple(found)
+        return tuple(_masked(finding, secret) for finding in found)
 
     def refuse(self) -> None:
         """Raise InputError with every finding if one of them is an error."""
         if any(finding.severity == "error" for finding in self._found.values()):
-            raise InputError(sorted(self._found.values(), key=_order))
+            raise InputError(self.sorted())
+
+
+def _line(place: Position | None) -> tuple[str, int]:
+    return (place.file, place.line) if place else ("", 0)
+
+
+def _masked(finding: Diagnostic, secret: set[tuple[str, int]]) -> Diagnostic:
+    place = finding.position
+    if place and _line(place) in secret:
+        return replace(finding, position=replace(place, text=""))
+    return finding
 
 
 def _order(finding: Diagnostic) -> tuple[str, int, int, str, str]:

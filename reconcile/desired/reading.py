@@ -44,7 +44,7 @@ def read(
     findings.refuse()
     digests = tuple(dict.fromkeys(files.digests))
     return tuple(
-        replace(state, files=digests, warnings=findings.warnings) for state in states
+        replace(state, files=digests, warnings=findings.sorted()) for state in states
     )
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from ipaddress import ip_interface
+from ipaddress import ip_interface, ip_network
 from typing import Any
 
 from reconcile.desired.findings import Findings, nearest
@@ -137,7 +137,7 @@ class SettingsReader:
                 help=_route_help(written),
             )
             return ""
-        network = str(ip_interface(route).network)
+        network = str(ip_network(route, strict=False))
         if route != network:
             self.findings.warn(
                 "RC0110",
