@@ -1,0 +1,163 @@
+"""How nodes come into a world: registered by an administrator, or with a key."""
+
+from typing import Any
+
+from reconcile.errors import Refused
+from reconcile.simulator import nodes, policy, routing, users
+from reconcile.simulator.call import Call, Route
+from reconcile.simulator.names import given_name, host_name
+from reconcile.simulator.release import Release
+from reconcile.simulator.wire import UNKNOWN, Refusal
+from reconcile.simulator.world import ZERO_TIME, Key, Node, Pending, World, now
+
+
+def debug_create(call: Call) -> dict[str, Any]:
+    """Make a node that waits for registration; from 0.29 on it forgets its routes."""
+    world, body = call.world, call.body
+    user = world.user_named(body.get("user", ""))
+    if user is None:
+        raise Refusal(UNKNOWN, "user not found", 404, "looking up user", "user not found")
+    number = _checked_id(call.release, body.get("key", ""), "debug creating node")
+    routes = [routing.parse(route) for route in body.get("routes", [])]
+    pending = Pending(number, user.name, body.get("name", ""), routes)
+    world.pending = [other for other in world.pending if other.id != number] + [pending]
+    shown = Node(0, "", pending.name, user.id, routes=routes, expiry=ZERO_TIME, method="")
+    shown.last_seen = ZERO_TIME
+    return {"node": nodes.view(world, shown) | {"name": pending.name}}
+
+
+def _checked_id(release: Release, number: str, doing: str) -> str:
+    prefix = release.registration_prefix
+    if not number.startswith(prefix):
+        reason = f'auth ID has invalid prefix: expected prefix "{prefix}"'
+        raise Refusal(UNKNOWN, reason, 400, doing, reason)
+    if len(number) != len(prefix) + 24:
+        reason = "registration ID must be 24 characters long"
+        raise Refusal(UNKNOWN, reason, 400, doing, reason)
+    return number
+
+
+def register(call: Call) -> dict[str, Any]:
+    """Let a waiting node in, for the user with this name."""
+    number = _checked_id(call.release, call.query.get("key", ""), "registering node")
+    return {"node": _registered(call, number, call.query.get("user", ""))}
+
+
+def auth_register(call: Call) -> dict[str, Any]:
+    """Let a waiting node in, as 0.29 and later spell it."""
+    number = _checked_id(call.release, call.body.get("authId", ""), "registering node")
+    return {"node": _registered(call, number, call.body.get("user", ""))}
+
+
+def _registered(call: Call, number: str, name: str) -> dict[str, Any]:
+    world, release = call.world, call.release
+    user = world.user_named(name)
+    if user is None:
+        message = f"{release.register_prefix}user not found"
+        raise Refusal(UNKNOWN, message, 404, "looking up user", "user not found")
+    waiting = next((pending for pending in world.pending if pending.id == number), None)
+    if waiting is None:
+        reason = "node not found in registration cache"
+        raise Refusal(UNKNOWN, reason, 404, "registering node", reason)
+    world.pending.remove(waiting)
+    node = add(world, waiting.name, user=user.id)
+    node.expiry = ZERO_TIME
+    if release.debug_keeps_routes:
+        node.routes = waiting.routes
+    shown = nodes.view(world, node)
+    # 0.27 answers before it has approved anything
+    policy.approve(world, node)
+    routing.elect(world)
+    return shown if release.approves_after_answer else nodes.view(world, node)
+
+
+def add(world: World, name: str, **fields: Any) -> Node:
+    """Add a node with free addresses, a free name and an id of its own."""
+    hostname = host_name(world.release, name)
+    node = Node(
+        world.new_id("node", world.nodes),
+        given_name(world, hostname),
+        hostname,
+        addresses=world.free_addresses(),
+        last_seen=now(),
+        **fields,
+    )
+    world.nodes.append(node)
+    return node
+
+
+def join(world: World, secret: str, name: str, **fields: Any) -> Node:
+    """Let a device join with a pre-auth key, as a client would; Refused if it may not.
+
+    A tagged key makes a tagged node: owned by nobody from 0.28 on.
+    """
+    key = _usable(world, secret)
+    own = world.release.tagged_nodes_have_no_user and key.tags
+    node = add(
+        world,
+        name,
+        user=None if own else key.user,
+        tags=list(key.tags),
+        key=key.id,
+        method="auth_key",
+        ephemeral=key.ephemeral,
+        online=True,
+        **fields,
+    )
+    key.used = key.used or not key.reusable
+    policy.approve(world, node)
+    routing.elect(world)
+    return node
+
+
+def _usable(world: World, secret: str) -> Key:
+    key = next((key for key in world.keys if key.secret == secret), None)
+    if key is None:
+        raise Refused(f"no pre-auth key {secret!r}", "POST /api/v1/preauthkey makes one")
+    if key.expiration <= now():
+        raise Refused("authkey expired", "make a key with an expiration in the future")
+    if key.used and not key.reusable:
+        raise Refused("authkey already used", "make another key, or a reusable one")
+    return key
+
+
+def backfill(call: Call) -> dict[str, Any]:
+    """Give nodes the addresses that they lack: here every node has its pair."""
+    if call.query.get("confirmed") != "true":
+        reason = "not confirmed, aborting"
+        raise Refusal(UNKNOWN, reason, 400, "backfilling node IPs", reason)
+    return {"changes": []}
+
+
+def owner(world: World, name: str | None) -> int | None:
+    """Return the id of the user with a name, who is made when missing."""
+    if name is None:
+        return None
+    user = world.user_named(name)
+    if user is None:
+        user = users.User(world.new_id("user", world.users), name)
+        world.users.append(user)
+    return user.id
+
+
+def _has_auth(release: Release) -> bool:
+    return release.has_auth_routes
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "debug/node",
+        debug_create,
+        {"user": "text", "key": "text", "name": "text", "routes": "texts"},
+    ),
+    Route("POST", "node/register", register, body_optional=True),
+    Route("POST", "node/backfillips", backfill, body_optional=True),
+    Route(
+        "POST",
+        "auth/register",
+        auth_register,
+        {"user": "text", "authId": "text"},
+        available=_has_auth,
+    ),
+)

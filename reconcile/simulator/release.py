@@ -1,0 +1,208 @@
+"""What tells the emulated versions apart, as one table: every version test is here.
+
+Facts that a client can notice; the recordings under tests/contract hold them honest.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Release:
+    """How one version of the control server behaves on the wire."""
+
+    name: str
+    version: str
+    # the first gRPC gateway answers {"code", "message"}; main answers RFC 7807
+    problem_json: bool = False
+    wrong_key_status: int = 401
+    has_version: bool = True
+    has_health: bool = True
+    # any unknown path outside the API answers 200 with a web page
+    catch_all_page: bool = False
+    root_page: bool = False
+    unknown_root: str = ""
+    user_name_rules: bool = False
+    user_error_code: int = 13
+    user_error_prefix: str = ""
+    rename_error_prefix: str = "updating user: "
+    # a user without any name is shown under its id
+    nameless_shows_id: bool = True
+    delete_user_wipes_keys: bool = False
+    tagged_nodes_have_no_user: bool = True
+    set_tags_keeps_owner: bool = False
+    can_untag: bool = False
+    can_move: bool = False
+    tags_sorted: bool = True
+    # what a running server knows and its database does not
+    lost_at_restart: frozenset[str] = frozenset()
+    node_names: str = "label"
+    long_name_suffix: bool = False
+    raw_hostnames: bool = True
+    name_taken: str = "node name is not unique: "
+    own_name_taken: bool = False
+    node_gone: str = "node no longer exists in NodeStore: {}"
+    unknown_node_code: int = 5
+    move_of_unknown: str = "record not found"
+    move_to_unknown: str = "user not found"
+    write_answers_know_online: bool = True
+    expire_from: str = "query"
+    can_disable_expiry: bool = True
+    auto_approve_on_put: bool = True
+    routes_by_length: bool = False
+    offline_routers_serve: bool = False
+    registration_prefix: str = "hskey-authreq-"
+    debug_keeps_routes: bool = False
+    register_prefix: str = ""
+    approves_after_answer: bool = False
+    keys_by_id: bool = True
+    key_tags_in_order: bool = False
+    unknown_key_is_an_error: bool = False
+    has_policy_check: bool = True
+    has_auth_routes: bool = True
+    tag_space_error: str = "tags must not contain spaces"
+    # the wording, sections and rules that came with 0.29
+    new_policy_words: bool = False
+    # unknown fields, repeated names and values out of range are refused
+    strict_policy: bool = True
+    strict_ssh: bool = True
+    tags_own_tags: bool = True
+    source_autogroups: tuple[str, ...] = ("autogroup:member", "autogroup:tagged")
+    destination_autogroups: tuple[str, ...] = (
+        "autogroup:internet",
+        "autogroup:member",
+        "autogroup:nonroot",
+        "autogroup:tagged",
+        "autogroup:self",
+    )
+
+
+_WITH_DANGER = (*Release.source_autogroups, "autogroup:danger-all")
+_ANY_TARGET = (*Release.destination_autogroups, "autogroup:danger-all")
+
+RELEASES = {
+    release.name: release
+    for release in (
+        Release(
+            "0.26",
+            "v0.26.1",
+            wrong_key_status=500,
+            has_version=False,
+            has_health=False,
+            user_name_rules=True,
+            user_error_code=2,
+            rename_error_prefix="",
+            nameless_shows_id=False,
+            tagged_nodes_have_no_user=False,
+            can_untag=True,
+            can_move=True,
+            node_names="domain",
+            long_name_suffix=True,
+            name_taken="name is not unique: ",
+            own_name_taken=True,
+            node_gone="record not found",
+            unknown_node_code=2,
+            write_answers_know_online=False,
+            expire_from="nowhere",
+            can_disable_expiry=False,
+            auto_approve_on_put=False,
+            routes_by_length=True,
+            offline_routers_serve=True,
+            registration_prefix="",
+            debug_keeps_routes=True,
+            keys_by_id=False,
+            key_tags_in_order=True,
+            has_policy_check=False,
+            has_auth_routes=False,
+            tag_space_error="tag should not contains space",
+            strict_policy=False,
+            strict_ssh=False,
+            tags_own_tags=False,
+            source_autogroups=(),
+            destination_autogroups=("autogroup:internet",),
+        ),
+        Release(
+            "0.27",
+            "v0.27.1",
+            approves_after_answer=True,
+            user_error_prefix="failed to create user: ",
+            nameless_shows_id=False,
+            tagged_nodes_have_no_user=False,
+            can_untag=True,
+            can_move=True,
+            tags_sorted=False,
+            lost_at_restart=frozenset({"approved", "tags", "expiry"}),
+            node_names="hostname",
+            long_name_suffix=True,
+            raw_hostnames=False,
+            name_taken="name is not unique: ",
+            node_gone="node not found in NodeStore: {}",
+            move_of_unknown="node not found: {}",
+            move_to_unknown="user not found: user not found",
+            can_disable_expiry=False,
+            routes_by_length=True,
+            offline_routers_serve=True,
+            registration_prefix="",
+            debug_keeps_routes=True,
+            keys_by_id=False,
+            has_policy_check=False,
+            has_auth_routes=False,
+            tag_space_error="tag should not contains space",
+            strict_ssh=False,
+            tags_own_tags=False,
+        ),
+        Release(
+            "0.28",
+            "v0.28.0",
+            catch_all_page=True,
+            user_error_prefix="failed to create user: ",
+            delete_user_wipes_keys=True,
+            set_tags_keeps_owner=True,
+            lost_at_restart=frozenset({"approved", "expiry"}),
+            node_names="hostname",
+            long_name_suffix=True,
+            raw_hostnames=False,
+            can_disable_expiry=False,
+            routes_by_length=True,
+            offline_routers_serve=True,
+            registration_prefix="",
+            debug_keeps_routes=True,
+            has_policy_check=False,
+            has_auth_routes=False,
+            tag_space_error="tag should not contains space",
+        ),
+        Release(
+            "0.29",
+            "v0.29.2",
+            register_prefix="looking up user: ",
+            root_page=True,
+            unknown_root="404 page not found\n",
+            new_policy_words=True,
+            source_autogroups=_WITH_DANGER,
+            destination_autogroups=_ANY_TARGET,
+        ),
+        Release(
+            "main",
+            "v0.30.0-dev",
+            problem_json=True,
+            root_page=True,
+            unknown_root="404 page not found\n",
+            expire_from="body",
+            unknown_key_is_an_error=True,
+            new_policy_words=True,
+            source_autogroups=_WITH_DANGER,
+            destination_autogroups=_ANY_TARGET,
+        ),
+    )
+}
+
+
+def release_named(text: str) -> str:
+    """Return the row for a version as people write it: 0.28, v0.28.0, main, 0.30.
+
+    Raises ValueError when there is none.
+    """
+    short = ".".join(text.removeprefix("v").split(".")[:2])
+    name = "main" if short in ("main", "0.30") else short
+    if name not in RELEASES:
+        raise ValueError(f"no version {text!r} to emulate; known are {', '.join(RELEASES)}")
+    return name

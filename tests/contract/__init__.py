@@ -1,0 +1,1 @@
+"""The wire, held against real servers: scenarios, their recordings, their replay."""

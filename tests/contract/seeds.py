@@ -1,0 +1,97 @@
+"""The states that scenarios start from, as rows of a database and as a world file.
+
+One table of users and nodes serves both sides, so that a recording of a real server
+and its replay on the simulator begin with the same tailnet.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+USERS = ("alice", "bob", "carol")
+CREATED = "2031-02-03T04:05:06Z"
+KEY = {"user": "2", "reusable": True, "ephemeral": True, "expiration": CREATED}
+FILE_POLICY = '// kept in a file\n{"acls": [], "groups": {}}\n'
+
+
+@dataclass(frozen=True)
+class SeedNode:
+    """A node that joined before the scenario begins; its id is its place in NODES."""
+
+    name: str
+    user: str
+    hostname: str = ""
+    routes: tuple[str, ...] = ()
+    approved: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    expiry: str | None = None
+    key: int | None = None
+
+    def secret(self, kind: str) -> str:
+        """Return a key that depends on the name only, so that runs are alike."""
+        return f"{kind}:{hashlib.sha256((kind + self.name).encode()).hexdigest()}"
+
+
+NODES = (
+    SeedNode("laptop", "alice", hostname="Alices-Laptop"),
+    SeedNode("router", "bob", routes=("10.1.0.0/16", "10.2.0.0/16")),
+    SeedNode("exit", "alice", routes=("0.0.0.0/0", "::/0")),
+    SeedNode("db", "bob", tags=("tag:db",)),
+    SeedNode("phone", "bob", expiry="2035-01-01T00:00:00Z"),
+    SeedNode("runner", "bob", key=1),
+    SeedNode("router-b", "bob", routes=("10.1.0.0/16",), approved=("10.1.0.0/16",)),
+    SeedNode("lab", "alice", routes=("fd00:1::/64", "10.10.0.0/16", "10.9.0.0/16")),
+)
+
+
+def addresses(number: int) -> tuple[str, str]:
+    """Return the two addresses of the seeded node with this id."""
+    return f"100.64.0.{number}", f"fd7a:115c:a1e0::{number:x}"
+
+
+def world(release: str, seed: str) -> dict[str, Any]:
+    """Return the seeded state as the content of a world file."""
+    document: dict[str, Any] = {"emulate": release, "version": "dev"}
+    if seed.startswith("file"):
+        document["policy"] = {
+            "mode": "file",
+            "text": FILE_POLICY if seed == "file" else None,
+        }
+    if seed == "tailnet":
+        document["users"] = [
+            {"id": i, "name": name, "created": CREATED} for i, name in enumerate(USERS, 1)
+        ]
+        document["keys"] = [
+            {
+                "id": 1,
+                "user": 2,
+                "reusable": True,
+                "ephemeral": True,
+                "created": CREATED,
+                "expiration": CREATED,
+            }
+        ]
+        document["nodes"] = [_node(i, node, release) for i, node in enumerate(NODES, 1)]
+    return document
+
+
+def _node(number: int, node: SeedNode, release: str) -> dict[str, Any]:
+    owned_by_tags = bool(node.tags) and release not in ("0.26", "0.27")
+    return {
+        "id": number,
+        "name": node.name,
+        "hostname": node.hostname or node.name,
+        "user": None if owned_by_tags else USERS.index(node.user) + 1,
+        "tags": list(node.tags),
+        "routes": list(node.routes),
+        "approved": list(node.approved),
+        "addresses": list(addresses(number)),
+        "expiry": node.expiry,
+        "last_seen": CREATED,
+        "created": CREATED,
+        "key": node.key,
+        "method": "auth_key" if node.key else "cli",
+        "machine_key": node.secret("mkey"),
+        "node_key": node.secret("nodekey"),
+        "disco_key": node.secret("discokey"),
+    }
