@@ -5,15 +5,17 @@ many (an error that offers narrower matches). Nothing here changes anything.
 """
 
 import json
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from reconcile.desired.state import Desired, Match, NodeRule, NodeSettings, WantedNode
-from reconcile.errors import Diagnostic
+from reconcile.errors import Diagnostic, Position
 from reconcile.model import Node
 
 _SETTINGS = ("tags", "routes", "exit_node", "expiry")
+_NOTHING = NodeSettings()
 # What tells two candidates apart, best first: set by the server before the client.
 _TELLING = ("preauth_key", "user", "hostname", "name", "machine_key", "id")
 
@@ -143,7 +145,7 @@ def _settle(
 
 def _over(upper: NodeSettings, lower: NodeSettings) -> NodeSettings:
     """Return `upper` with what it leaves open taken from `lower`."""
-    if lower == NodeSettings():
+    if lower is _NOTHING:
         return upper
     chosen = {
         name: getattr(lower, name)
@@ -152,7 +154,8 @@ def _over(upper: NodeSettings, lower: NodeSettings) -> NodeSettings:
     }
     if not chosen:
         return upper
-    positions = {**lower.positions, **upper.positions}
+    # Chained, not copied: a position is looked up only when a message needs it.
+    positions = ChainMap(dict[str, Position](), upper.positions, lower.positions)  # type: ignore[arg-type]
     return replace(upper, **chosen, positions=positions)
 
 
@@ -160,7 +163,7 @@ def _merge_rules(
     node: Node, rules: list[NodeRule]
 ) -> tuple[NodeSettings, Diagnostic | None]:
     """Return what the rules want together; two that disagree are an error."""
-    merged = NodeSettings()
+    merged = _NOTHING
     for rule in rules:
         for name in _SETTINGS:
             mine, theirs = getattr(merged, name), getattr(rule.settings, name)

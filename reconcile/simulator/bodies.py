@@ -16,7 +16,9 @@ _KINDS = {"text": str, "id": str, "time": str, "flag": bool, "texts": list}
 _WORDS = {str: "string", bool: "boolean", list: "array"}
 
 
-def read(request: Request, schema: Schema, release: Release, optional: bool) -> dict[str, Any]:
+def read(
+    request: Request, schema: Schema, release: Release, optional: bool
+) -> dict[str, Any]:
     """Return the fields of a body; Refusal where the version refuses it."""
     if release.problem_json:
         return _strict(request, schema, optional)
@@ -46,7 +48,9 @@ def _loose(text: str, schema: Schema) -> dict[str, Any]:
     except json.JSONDecodeError as problem:
         raise _gateway(_syntax(problem, text.strip())) from None
     if not isinstance(value, dict):
-        raise _gateway(f"proto: syntax error (line 1:1): unexpected token {_token(value)}")
+        raise _gateway(
+            f"proto: syntax error (line 1:1): unexpected token {_token(value)}"
+        )
     found = {}
     for name, kind in schema.items():
         given = value.get(name, value.get(snake(name)))
@@ -67,7 +71,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _proto(name: str, kind: str, value: Any) -> Any:
     if kind == "texts":
         if not isinstance(value, list):
-            raise _gateway(f"proto: syntax error (line 1:1): unexpected token {_token(value)}")
+            raise _gateway(
+                f"proto: syntax error (line 1:1): unexpected token {_token(value)}"
+            )
         return [_proto(name, "text", item) for item in value]
     if kind == "id" and isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -76,17 +82,26 @@ def _proto(name: str, kind: str, value: Any) -> Any:
     if kind == "time" and isinstance(value, str):
         if not is_time(value):
             raise _gateway(
-                "proto: (line 1:1): invalid google.protobuf.Timestamp value " + _token(value)
+                "proto: (line 1:1): invalid google.protobuf.Timestamp value "
+                + _token(value)
             )
         return instant(value)
     if kind != "id" and isinstance(value, _KINDS[kind]):
         return value
     wanted = {"id": "uint64", "flag": "bool"}.get(kind, "string")
-    raise _gateway(f"proto: (line 1:1): invalid value for {wanted} field {name}: {_token(value)}")
+    raise _gateway(
+        f"proto: (line 1:1): invalid value for {wanted} field {name}: {_token(value)}"
+    )
 
 
 def _token(value: Any) -> str:
-    return "{" if isinstance(value, dict) else "[" if isinstance(value, list) else json.dumps(value)
+    return (
+        "{"
+        if isinstance(value, dict)
+        else "["
+        if isinstance(value, list)
+        else json.dumps(value)
+    )
 
 
 def _gateway(message: str) -> Refusal:
@@ -102,7 +117,9 @@ def _syntax(problem: json.JSONDecodeError, text: str) -> str:
 def _strict(request: Request, schema: Schema, optional: bool) -> dict[str, Any]:
     """Read as main does: JSON by name, nothing unknown, every value of its type."""
     if len(request.body) > LIMIT:
-        raise Refusal(INVALID, "", 413, f"request body is too large limit={LIMIT} bytes")
+        raise Refusal(
+            INVALID, "", 413, f"request body is too large limit={LIMIT} bytes"
+        )
     text = request.body.decode("utf-8", "replace")
     if not text:
         if optional:
@@ -114,7 +131,9 @@ def _strict(request: Request, schema: Schema, optional: bool) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as problem:
-        raise _invalid(400, [_finding(_go_syntax(problem, text), "body", text)]) from None
+        raise _invalid(
+            400, [_finding(_go_syntax(problem, text), "body", text)]
+        ) from None
     if not isinstance(value, dict):
         raise _invalid(422, [_finding("expected object", "body", value)])
     findings = [
@@ -133,7 +152,9 @@ def _strict(request: Request, schema: Schema, optional: bool) -> dict[str, Any]:
 def _go_syntax(problem: json.JSONDecodeError, text: str) -> str:
     if problem.pos >= len(text.rstrip()):
         return "unexpected end of JSON input"
-    where = "after top-level value" if problem.msg == "Extra data" else "looking for value"
+    where = (
+        "after top-level value" if problem.msg == "Extra data" else "looking for value"
+    )
     return f"invalid character '{text[problem.pos]}' {where}"
 
 

@@ -16,12 +16,16 @@ def debug_create(call: Call) -> dict[str, Any]:
     world, body = call.world, call.body
     user = world.user_named(body.get("user", ""))
     if user is None:
-        raise Refusal(UNKNOWN, "user not found", 404, "looking up user", "user not found")
+        raise Refusal(
+            UNKNOWN, "user not found", 404, "looking up user", "user not found"
+        )
     number = _checked_id(call.release, body.get("key", ""), "debug creating node")
     routes = [routing.parse(route) for route in body.get("routes", [])]
     pending = Pending(number, user.name, body.get("name", ""), routes)
     world.pending = [other for other in world.pending if other.id != number] + [pending]
-    shown = Node(0, "", pending.name, user.id, routes=routes, expiry=ZERO_TIME, method="")
+    shown = Node(
+        0, "", pending.name, user.id, routes=routes, expiry=ZERO_TIME, method=""
+    )
     shown.last_seen = ZERO_TIME
     return {"node": nodes.view(world, shown) | {"name": pending.name}}
 
@@ -113,7 +117,9 @@ def join(world: World, secret: str, name: str, **fields: Any) -> Node:
 def _usable(world: World, secret: str) -> Key:
     key = next((key for key in world.keys if key.secret == secret), None)
     if key is None:
-        raise Refused(f"no pre-auth key {secret!r}", "POST /api/v1/preauthkey makes one")
+        raise Refused(
+            f"no pre-auth key {secret!r}", "POST /api/v1/preauthkey makes one"
+        )
     if key.expiration <= now():
         raise Refused("authkey expired", "make a key with an expiration in the future")
     if key.used and not key.reusable:

@@ -6,13 +6,31 @@ import json
 from typing import Any
 from urllib.parse import unquote
 
-from reconcile.simulator import bodies, enrol, keys, nodes, policy, users, version2, wire
+from reconcile.simulator import (
+    bodies,
+    enrol,
+    keys,
+    nodes,
+    policy,
+    users,
+    version2,
+    wire,
+)
 from reconcile.simulator.call import Call, Route
 from reconcile.simulator.release import Release
-from reconcile.simulator.wire import NOT_FOUND, UNIMPLEMENTED, Refusal, Request, Response, plain
+from reconcile.simulator.wire import (
+    NOT_FOUND,
+    UNIMPLEMENTED,
+    Refusal,
+    Request,
+    Response,
+    plain,
+)
 from reconcile.simulator.world import World, now
 
-PAGE = "<!DOCTYPE html>\n<html><head><title>headscale</title></head><body></body></html>\n"
+PAGE = (
+    "<!DOCTYPE html>\n<html><head><title>headscale</title></head><body></body></html>\n"
+)
 PAGE_TYPE = "text/html; charset=utf-8"
 OPENAPI_TYPE = "application/openapi+json"
 
@@ -60,7 +78,11 @@ def _root(world: World, request: Request) -> Response:
         document = _swagger(release)
     if document is not None and request.method in ("GET", "POST"):
         return _document(request, document)
-    if document is not None and not release.catch_all_page and request.path == "/version":
+    if (
+        document is not None
+        and not release.catch_all_page
+        and request.path == "/version"
+    ):
         return Response(405, {"Allow": "GET"})
     if release.catch_all_page or (request.path == "/" and release.root_page):
         return plain(200, PAGE, PAGE_TYPE)
@@ -156,7 +178,9 @@ def _answered(
         route, parameters = _chosen(request.method, matches)
         call = Call(world, request, parameters, request.parameters)
         if route.body is not None:
-            call.body = bodies.read(request, route.body, world.release, route.body_optional)
+            call.body = bodies.read(
+                request, route.body, world.release, route.body_optional
+            )
         return wire.answer(route.handler(call), world.release, world.spaced)
     except Refusal as refusal:
         return refusal.response(world.release, world.spaced)

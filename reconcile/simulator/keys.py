@@ -96,7 +96,9 @@ def _distinct(release: Release, tags: list[str]) -> list[str]:
 
 def _owner(call: Call, number: int) -> None:
     if call.world.user(number) is None:
-        raise Refusal(UNKNOWN, "user not found", 404, "creating pre-auth key", "user not found")
+        raise Refusal(
+            UNKNOWN, "user not found", 404, "creating pre-auth key", "user not found"
+        )
 
 
 def expire(call: Call) -> dict[str, Any]:
@@ -195,7 +197,9 @@ def _api_key(call: Call, number: int, name: str) -> ApiKey:
     for key in call.world.api_keys:
         if key.id == number or (name and prefix(key) == name):
             return key
-    raise Refusal(UNKNOWN, "record not found", 404, "getting api key", "record not found")
+    raise Refusal(
+        UNKNOWN, "record not found", 404, "getting api key", "record not found"
+    )
 
 
 _FIELDS = {

@@ -17,7 +17,9 @@ def check_name(release: Release, name: str) -> None:
     problem = _CHECKS[release.node_names](name)
     if problem:
         reason = f"given name is not a valid DNS label: {problem}"
-        raise Refusal(UNKNOWN, f"renaming node: {problem}", 400, "renaming node", reason)
+        raise Refusal(
+            UNKNOWN, f"renaming node: {problem}", 400, "renaming node", reason
+        )
 
 
 def _domain(name: str) -> str:
@@ -64,7 +66,9 @@ def _label(name: str) -> str:
     quoted = f'"{name}"'
     if not name:
         return f"{quoted} is not a valid DNS label: {problem}"
-    inner = problem if problem.startswith("is ") else f"is not a valid DNS label: {problem}"
+    inner = (
+        problem if problem.startswith("is ") else f"is not a valid DNS label: {problem}"
+    )
     return f"{quoted} is not a valid DNS label: {quoted} {inner}"
 
 

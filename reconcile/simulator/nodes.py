@@ -38,13 +38,17 @@ def view(world: World, node: Node, place: str = ANSWERED) -> dict[str, Any]:
     }
     if not release.tagged_nodes_have_no_user:
         found |= _old_tags(world, node, place)
-    return found | {
-        "givenName": node.name,
-        "online": _online(release, node, place),
-        "approvedRoutes": node.approved,
-        "availableRoutes": node.routes,
-        "subnetRoutes": served,
-    } | ({"tags": node.tags} if release.tagged_nodes_have_no_user else {})
+    return (
+        found
+        | {
+            "givenName": node.name,
+            "online": _online(release, node, place),
+            "approvedRoutes": node.approved,
+            "availableRoutes": node.routes,
+            "subnetRoutes": served,
+        }
+        | ({"tags": node.tags} if release.tagged_nodes_have_no_user else {})
+    )
 
 
 def _owner(world: World, node: Node, place: str) -> dict[str, Any] | None:
@@ -74,7 +78,9 @@ def listing(call: Call) -> dict[str, Any]:
     if name := call.query.get("user"):
         user = world.user_named(name)
         if user is None:
-            raise Refusal(UNKNOWN, "user not found", 404, "listing nodes", "user not found")
+            raise Refusal(
+                UNKNOWN, "user not found", 404, "listing nodes", "user not found"
+            )
         nodes = [node for node in nodes if node.user == user.id]
     return {"nodes": [view(world, node, LISTED) for node in nodes]}
 
@@ -95,7 +101,9 @@ def rename(call: Call) -> dict[str, Any]:
     """Change the name that MagicDNS serves."""
     node, name = _found(call, UNKNOWN, "renaming node"), call.path["name"]
     check_name(call.release, name)
-    others = call.world.nodes if call.release.own_name_taken else _others(call.world, node)
+    others = (
+        call.world.nodes if call.release.own_name_taken else _others(call.world, node)
+    )
     if any(other.name == name for other in others):
         reason = call.release.name_taken + name
         raise Refusal(UNKNOWN, reason, 400, "renaming node", reason)
@@ -123,7 +131,9 @@ def set_tags(call: Call) -> dict[str, Any]:
         _check_owned(call, wanted)
         if not release.set_tags_keeps_owner:
             node.user = None
-    change(call.world, node, "tags", sorted(set(wanted)) if release.tags_sorted else wanted)
+    change(
+        call.world, node, "tags", sorted(set(wanted)) if release.tags_sorted else wanted
+    )
     return {"node": view(call.world, node)}
 
 
@@ -167,7 +177,10 @@ def expire(call: Call) -> dict[str, Any]:
     """
     release = call.release
     options = {"query": call.query, "body": call.body}.get(release.expire_from, {})
-    never = release.can_disable_expiry and options.get("disableExpiry") in (True, "true")
+    never = release.can_disable_expiry and options.get("disableExpiry") in (
+        True,
+        "true",
+    )
     wanted = options.get("expiry")
     if wanted and not is_time(wanted):
         raise Refusal(INVALID, f'parsing field "expiry": {_unparsed(wanted)}')

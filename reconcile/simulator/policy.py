@@ -97,7 +97,9 @@ def approve(world: World, node: Node) -> None:
     """Approve the advertised routes of a node that the policy approves by itself."""
     found = sections(world)
     rules = found.get("autoApprovers") or {}
-    wanted = {route for route in node.routes if _approved(world, node, route, found, rules)}
+    wanted = {
+        route for route in node.routes if _approved(world, node, route, found, rules)
+    }
     if wanted - set(node.approved):
         node.approved = routing.normalised([*node.approved, *wanted], world.release)
         node.disk.pop("approved", None)
@@ -111,7 +113,9 @@ def _approved(
         names = rules.get("exitNode") or []
     else:
         prefixes = rules.get("routes") or {}
-        names = [n for p, list_ in prefixes.items() if _covers(p, route) for n in list_ or []]
+        names = [
+            n for p, list_ in prefixes.items() if _covers(p, route) for n in list_ or []
+        ]
     if node.tags:
         return any(name in node.tags for name in names)
     return any(_is(world, found, name, node.user) for name in names)

@@ -36,7 +36,9 @@ def _compile(sections: dict[str, Any], world: World) -> None:
         if not release.new_policy_words and rule.get("action") != "accept":
             raise BadPolicy("compiling filter rules: invalid action")
         protocol = str(rule.get("proto", ""))
-        if not (protocol == "" or protocol.lower() in PROTOCOLS or protocol.isdecimal()):
+        if not (
+            protocol == "" or protocol.lower() in PROTOCOLS or protocol.isdecimal()
+        ):
             reason = f'strconv.Atoi: parsing "{protocol}": invalid syntax '
             raise BadPolicy(
                 "compiling filter rules: parsing policy, protocol err: "
@@ -76,7 +78,7 @@ class _Checker:
             yield from self.ssh(rule)
         for tag, owners in self.section("tagOwners").items():
             if not self.old and not tag[4:5].isalpha():
-                yield f'tagOwners["{tag}"]: tag names must start with a letter, after \'tag:\''
+                yield f"tagOwners[\"{tag}\"]: tag names must start with a letter, after 'tag:'"
             for owner in owners or []:
                 yield from self.defined(owner)
         yield from self.tags_of_tags()
@@ -93,7 +95,10 @@ class _Checker:
 
     def defined(self, name: str, side: str = "") -> Iterator[str]:
         """Yield the finding that a group, tag or host is not defined."""
-        for prefix, section, word in (("group:", "groups", "Group"), ("tag:", "tagOwners", "Tag")):
+        for prefix, section, word in (
+            ("group:", "groups", "Group"),
+            ("tag:", "tagOwners", "Tag"),
+        ):
             if name.startswith(prefix):
                 if name in self.section(section):
                     return
@@ -104,10 +109,17 @@ class _Checker:
                 else:
                     yield f'{side}tag not found: "{name}"'
                 return
-        literal = name == "*" or "@" in name or name.startswith("autogroup:") or is_prefix(name)
+        literal = (
+            name == "*"
+            or "@" in name
+            or name.startswith("autogroup:")
+            or is_prefix(name)
+        )
         if not literal and name not in self.section("hosts"):
             yield (
-                f'Host "{name}" {DEFINE}' if self.old else f'host not defined in policy: "{name}"'
+                f'Host "{name}" {DEFINE}'
+                if self.old
+                else f'host not defined in policy: "{name}"'
             )
 
     def acl(self, rule: dict[str, Any]) -> Iterator[str]:
@@ -153,7 +165,11 @@ class _Checker:
     def target(self, name: str, side: str, sources: list[str]) -> Iterator[str]:
         if name == "autogroup:danger-all":
             yield "cannot use autogroup:danger-all as a dst"
-        elif name == "autogroup:self" and not self.old and not all(map(_personal, sources)):
+        elif (
+            name == "autogroup:self"
+            and not self.old
+            and not all(map(_personal, sources))
+        ):
             yield "autogroup:self can only be used with users, groups, or supported autogroups"
         else:
             yield from self.defined(name, side)
@@ -161,7 +177,10 @@ class _Checker:
     def portless(self, protocol: str) -> Iterator[str]:
         """Yield the finding that a protocol has no ports; 6 is TCP from 0.29 on only."""
         numbers = ("6", "17", "132") if not self.old else ()
-        if not self.release.strict_policy or protocol.lower() in (*PORT_PROTOCOLS, *numbers):
+        if not self.release.strict_policy or protocol.lower() in (
+            *PORT_PROTOCOLS,
+            *numbers,
+        ):
             return
         if self.old:
             yield f'protocol "{protocol}" does not support specific ports; only "*" is allowed'
@@ -170,7 +189,10 @@ class _Checker:
 
     def ssh(self, rule: dict[str, Any]) -> Iterator[str]:
         sources, targets = rule.get("src") or [], rule.get("dst") or []
-        if not self.release.strict_policy and rule.get("action") not in ("accept", "check"):
+        if not self.release.strict_policy and rule.get("action") not in (
+            "accept",
+            "check",
+        ):
             yield f'SSH action "{rule.get("action", "")}" is not valid, must be accept or check'
         if not self.old:
             yield from self.ssh_words(rule)
@@ -194,7 +216,9 @@ class _Checker:
             yield 'checkPeriod is only valid with action "check"'
 
     def ssh_pairs(self, sources: list[str], targets: list[str]) -> Iterator[str]:
-        tagged = any(name.startswith("tag:") or name == "autogroup:tagged" for name in sources)
+        tagged = any(
+            name.startswith("tag:") or name == "autogroup:tagged" for name in sources
+        )
         for name in targets:
             if tagged and name in ("autogroup:member", "autogroup:self"):
                 yield f"tags in SSH source cannot access {name} (user-owned devices)"
@@ -268,5 +292,7 @@ def _capability(name: str) -> Iterator[str]:
     domain, _, path = name.partition("/")
     if "://" in name or not path:
         yield "capability name must have the form {domain}/{path}"
-    elif domain == "tailscale.com" and path.removeprefix("cap/") not in OWN_CAPABILITIES:
+    elif (
+        domain == "tailscale.com" and path.removeprefix("cap/") not in OWN_CAPABILITIES
+    ):
         yield "capability name must not be in the tailscale.com domain"

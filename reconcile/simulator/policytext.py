@@ -20,7 +20,14 @@ from reconcile.simulator.policywords import (
 from reconcile.simulator.release import Release
 
 OLD_SECTIONS = ("groups", "hosts", "tagOwners", "acls", "autoApprovers", "ssh")
-NEW_SECTIONS = (*OLD_SECTIONS, "grants", "nodeAttrs", "tests", "sshTests", "randomizeClientPort")
+NEW_SECTIONS = (
+    *OLD_SECTIONS,
+    "grants",
+    "nodeAttrs",
+    "tests",
+    "sshTests",
+    "randomizeClientPort",
+)
 OLD_FIELDS = {
     "acls": ("action", "proto", "src", "dst"),
     "ssh": ("action", "src", "dst", "users", "checkPeriod"),
@@ -60,7 +67,9 @@ def decode(text: str, release: Release) -> dict[str, Any]:
     try:
         return _sections(value, release)
     except _Undecodable as problem:
-        raise BadPolicy(f"parsing policy: parsing policy from bytes: {problem}") from None
+        raise BadPolicy(
+            f"parsing policy: parsing policy from bytes: {problem}"
+        ) from None
 
 
 def _syntax(text: str) -> str:
@@ -70,7 +79,9 @@ def _syntax(text: str) -> str:
         finding = problem.diagnostics[0]
         place = finding.position
         if place:
-            return f"hujson: line {place.line}, column {place.column}: {finding.message}"
+            return (
+                f"hujson: line {place.line}, column {place.column}: {finding.message}"
+            )
     return "hujson: line 1, column 1: parsing value: unexpected EOF"
 
 
@@ -89,7 +100,9 @@ class _Decoder:
         """Return the refusal of a value; 0.26 does not say where it stands."""
         kind = _kind(value)
         if not self.release.strict_policy:
-            return _Undecodable(reason or f"json: cannot unmarshal {kind} into Go value")
+            return _Undecodable(
+                reason or f"json: cannot unmarshal {kind} into Go value"
+            )
         within = f' within "{path}"' if path else ""
         text = f"json: cannot unmarshal JSON {kind} into Go value{within}"
         return _Undecodable(f"{text}: {reason}" if reason else text)
@@ -103,7 +116,9 @@ class _Decoder:
         if isinstance(value, _Twice):
             if value.twice is not None and self.release.strict_policy:
                 within = f' within "{path}"' if path else ""
-                raise _Undecodable(f'jsontext: duplicate object member name "{value.twice}"{within}')
+                raise _Undecodable(
+                    f'jsontext: duplicate object member name "{value.twice}"{within}'
+                )
             for name, item in value.items():
                 self.unique(item, f"{path}/{_pointer(name)}")
         elif isinstance(value, list):
@@ -135,7 +150,10 @@ class _Decoder:
         for name, address in (value or {}).items():
             self.expect(address, str, f"{path}/{_pointer(name)}")
             if ":" in name or "@" in name:
-                old, new = f'Hostname "{name}" is invalid', f'invalid hostname: "{name}"'
+                old, new = (
+                    f'Hostname "{name}" is invalid',
+                    f'invalid hostname: "{name}"',
+                )
                 raise self.refuse(value, path, old if self.old else new)
             if not is_prefix(address):
                 old = f'Hostname "{name}" contains an invalid IP address: "{address}"'
@@ -148,11 +166,19 @@ class _Decoder:
             if not tag.startswith("tag:") and self.release.strict_policy:
                 old, new = "tag has to start with", "tag must start with"
                 prefix = f'{old} "tag:"' if self.old else f"{new} 'tag:'"
-                raise self.refuse(tag, f"{path}/{_pointer(tag)}", f'{prefix}, got: "{tag}"')
-            for number, owner in enumerate(self.texts(owners, f"{path}/{_pointer(tag)}")):
+                raise self.refuse(
+                    tag, f"{path}/{_pointer(tag)}", f'{prefix}, got: "{tag}"'
+                )
+            for number, owner in enumerate(
+                self.texts(owners, f"{path}/{_pointer(tag)}")
+            ):
                 place = f"{path}/{_pointer(tag)}/{number}"
-                kinds = ("group:", "tag:") if self.release.tags_own_tags else ("group:",)
-                self.approver(owner, place, kinds, ("Invalid Owner", "invalid owner format"))
+                kinds = (
+                    ("group:", "tag:") if self.release.tags_own_tags else ("group:",)
+                )
+                self.approver(
+                    owner, place, kinds, ("Invalid Owner", "invalid owner format")
+                )
 
     def approver(
         self, name: str, path: str, kinds: tuple[str, ...], words: tuple[str, str]
@@ -169,7 +195,7 @@ class _Decoder:
         for prefix, names in routes.items():
             place = f"{path}/routes/{_pointer(prefix)}"
             if "/" not in prefix:
-                reason = f'netip.ParsePrefix("{prefix}"): no \'/\''
+                reason = f"netip.ParsePrefix(\"{prefix}\"): no '/'"
                 raise self.refuse(prefix, place, reason)
             for number, name in enumerate(self.texts(names, place)):
                 self.approver(name, f"{place}/{number}", ("group:", "tag:"), words)
@@ -227,22 +253,32 @@ class _Decoder:
                 for name in names:
                     self.ssh_alias(names, name, f"{place}/{side}", word)
             period = rule.get("checkPeriod")
-            if isinstance(period, str) and not _DURATION.fullmatch(period) and period != "always":
+            if (
+                isinstance(period, str)
+                and not _DURATION.fullmatch(period)
+                and period != "always"
+            ):
                 old = f'not a valid duration string: "{period}"'
                 new = f'time: invalid duration "{period}"'
-                raise self.refuse(period, f"{place}/checkPeriod", old if self.old else new)
+                raise self.refuse(
+                    period, f"{place}/checkPeriod", old if self.old else new
+                )
 
     def ssh_action(self, value: str, path: str) -> None:
         if value not in ("accept", "check"):
             old = f'invalid SSH action "{value}", must be one of: accept, check'
-            raise self.refuse(value, path, old if self.old else f'"{value}" is not a valid action')
+            raise self.refuse(
+                value, path, old if self.old else f'"{value}" is not a valid action'
+            )
 
     def ssh_alias(self, names: list[str], name: str, path: str, word: str) -> None:
         """Refuse what SSH rules cannot name: addresses, and `*` but for old targets."""
         kind = "v2.Asterix" if name == "*" else "*v2.Prefix" if is_prefix(name) else ""
         if not kind or (kind == "v2.Asterix" and word == "destination"):
             if kind and self.release.strict_ssh:
-                raise self.refuse(names, path, "wildcard (*) is not supported as SSH destination")
+                raise self.refuse(
+                    names, path, "wildcard (*) is not supported as SSH destination"
+                )
             return
         if not self.release.strict_policy:
             raise self.refuse(names, path, f"type {kind} not supported")
@@ -253,7 +289,9 @@ class _Decoder:
     def grants(self, value: Any, path: str) -> None:
         for number, rule in enumerate(self.rules(value, path)):
             for side in ("src", "dst"):
-                for i, name in enumerate(self.texts(rule.get(side), f"{path}/{number}/{side}")):
+                for i, name in enumerate(
+                    self.texts(rule.get(side), f"{path}/{number}/{side}")
+                ):
                     self.alias(name, f"{path}/{number}/{side}/{i}")
             for i, item in enumerate(self.texts(rule.get("ip"), f"{path}/{number}/ip")):
                 reason = grant_port_problem(item)
@@ -306,13 +344,20 @@ def _unknown_fields(sections: dict[str, Any], release: Release) -> list[str]:
             found += [
                 name
                 for name in rule
-                if name not in known and not (section == "acls" and name.startswith("#"))
+                if name not in known
+                and not (section == "acls" and name.startswith("#"))
             ]
     return found
 
 
 def _kind(value: Any) -> str:
-    kinds = {dict: "object", _Twice: "object", list: "array", str: "string", bool: "boolean"}
+    kinds = {
+        dict: "object",
+        _Twice: "object",
+        list: "array",
+        str: "string",
+        bool: "boolean",
+    }
     return kinds.get(type(value), "number")
 
 

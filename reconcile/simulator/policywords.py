@@ -26,7 +26,11 @@ def is_prefix(text: str) -> bool:
 def group_problems(name: str, members: list[str], old: bool) -> list[str]:
     """Return what is wrong with a group's name and members."""
     if not name.startswith("group:"):
-        word = 'Group has to start with "group:"' if old else "group must start with 'group:'"
+        word = (
+            'Group has to start with "group:"'
+            if old
+            else "group must start with 'group:'"
+        )
         return [f'{word}, got: "{name}"']
     found = []
     for member in members:
@@ -59,7 +63,11 @@ def protocol_problem(name: str, old: bool) -> str:
             if old
             else f"protocol number out of range (0-255): {number}"
         )
-    return f'leading 0 not permitted in protocol number "{name}"' if old and name[0] == "0" else ""
+    return (
+        f'leading 0 not permitted in protocol number "{name}"'
+        if old and name[0] == "0"
+        else ""
+    )
 
 
 def destination_problems(text: str, release: Release) -> list[str]:
@@ -68,7 +76,11 @@ def destination_problems(text: str, release: Release) -> list[str]:
     if ":" not in text:
         if not release.strict_policy:
             return []
-        return ['hostport must contain a colon (":")' if old else "hostport must contain a colon"]
+        return [
+            'hostport must contain a colon (":")'
+            if old
+            else "hostport must contain a colon"
+        ]
     selector, ports = text.rsplit(":", 1)
     if not ports:
         return ["input cannot end with a colon character"]
@@ -85,7 +97,11 @@ def _port_problem(part: str, release: Release) -> str:
         return ""
     numbers = part.split("-")
     if len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
-        return "invalid first integer" if release.new_policy_words else "invalid port number"
+        return (
+            "invalid first integer"
+            if release.new_policy_words
+            else "invalid port number"
+        )
     if any(int(number) > 65535 for number in numbers):
         return "port number out of range"
     if int(numbers[0]) > int(numbers[-1]):
@@ -99,7 +115,10 @@ def _selector_problem(selector: str, release: Release) -> str:
     bracketed = selector.startswith("[") and "]" in selector
     if bracketed and release.new_policy_words:
         selector = selector.replace("[", "", 1).replace("]", "", 1)
-    if selector.startswith("autogroup:") and selector not in release.destination_autogroups:
+    if (
+        selector.startswith("autogroup:")
+        and selector not in release.destination_autogroups
+    ):
         known = " ".join(release.destination_autogroups)
         return f'AutoGroup is invalid, got: "{selector}", must be one of [{known}]'
     known_kinds = ("group:", "tag:", "autogroup:")

@@ -204,5 +204,7 @@ def release_named(text: str) -> str:
     short = ".".join(text.removeprefix("v").split(".")[:2])
     name = "main" if short in ("main", "0.30") else short
     if name not in RELEASES:
-        raise ValueError(f"no version {text!r} to emulate; known are {', '.join(RELEASES)}")
+        raise ValueError(
+            f"no version {text!r} to emulate; known are {', '.join(RELEASES)}"
+        )
     return name

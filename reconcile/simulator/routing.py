@@ -58,7 +58,9 @@ def ordered(routes: set[str], release: Release) -> list[str]:
     def order(route: str) -> tuple[int, int, int, int]:
         prefix = ipaddress.ip_interface(route)
         length, number = prefix.network.prefixlen, int(prefix.network.network_address)
-        first, second = (length, number) if release.routes_by_length else (number, length)
+        first, second = (
+            (length, number) if release.routes_by_length else (number, length)
+        )
         return prefix.version, first, second, int(prefix)
 
     return sorted(routes, key=order)
@@ -84,5 +86,9 @@ def _serves(node: Node, release: Release) -> set[str]:
 def served(world: World, node: Node, *, with_exit: bool) -> list[str]:
     """Return the routes that a node serves as the primary, exit routes last."""
     subnets = {route for route, number in world.primaries.items() if number == node.id}
-    exits = [r for r in EXIT if r in node.approved and r in node.routes] if with_exit else []
+    exits = (
+        [r for r in EXIT if r in node.approved and r in node.routes]
+        if with_exit
+        else []
+    )
     return ordered(subnets, world.release) + exits

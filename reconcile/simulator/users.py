@@ -106,7 +106,11 @@ def _duplicate(call: Call, name: str) -> Refusal:
     if not name:
         # main asks for a user of that name first, which no empty name can be
         return Refusal(
-            release.user_error_code, message, 500, "creating user", f"creating user: {UNIQUE}"
+            release.user_error_code,
+            message,
+            500,
+            "creating user",
+            f"creating user: {UNIQUE}",
         )
     return Refusal(release.user_error_code, message, 409, "user already exists")
 

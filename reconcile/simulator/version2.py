@@ -52,7 +52,9 @@ def handle(world: World, request: Request, parts: list[str]) -> Response | None:
             return _store(world, request)
         case ["GET", "tailnet", _, "devices"]:
             every = _wants_all(request)
-            return _json({"devices": [_device(world, node, every) for node in world.nodes]})
+            return _json(
+                {"devices": [_device(world, node, every) for node in world.nodes]}
+            )
         case ["GET", "tailnet", _, "settings"]:
             external = world.policy.mode == "file"
             return _json(SETTINGS | {"aclsExternallyManagedOn": external})
@@ -148,5 +150,8 @@ def _device(world: World, node: Node, every: bool) -> dict[str, Any]:
     }
     if every:
         enabled = routing.ordered(set(node.approved) & set(node.routes), world.release)
-        found |= {"advertisedRoutes": node.routes or None, "enabledRoutes": enabled or None}
+        found |= {
+            "advertisedRoutes": node.routes or None,
+            "enabledRoutes": enabled or None,
+        }
     return {name: value for name, value in found.items() if value is not None}

@@ -75,7 +75,8 @@ class Refusal(Exception):
         self.code, self.message, self.status = code, message, status
         self.detail = message if detail is None else detail
         self.reasons = [
-            reason if isinstance(reason, dict) else {"message": reason} for reason in reasons
+            reason if isinstance(reason, dict) else {"message": reason}
+            for reason in reasons
         ]
 
     def response(self, release: Release, spaced: bool) -> Response:
@@ -94,7 +95,11 @@ class Refusal(Exception):
 
 
 def answer(
-    value: Any, release: Release, spaced: bool = False, status: int = 200, kind: str = JSON_TYPE
+    value: Any,
+    release: Release,
+    spaced: bool = False,
+    status: int = 200,
+    kind: str = JSON_TYPE,
 ) -> Response:
     """Return a JSON answer.
 

@@ -85,7 +85,11 @@ class Node:
 
     def __post_init__(self) -> None:
         self.hostname = self.hostname or self.name
-        for kind, name in (("mkey", "machine"), ("nodekey", "node"), ("discokey", "disco")):
+        for kind, name in (
+            ("mkey", "machine"),
+            ("nodekey", "node"),
+            ("discokey", "disco"),
+        ):
             if not getattr(self, f"{name}_key"):
                 setattr(self, f"{name}_key", f"{kind}:{os.urandom(32).hex()}")
 

@@ -238,7 +238,9 @@ def _row(number: int, node: seeds.SeedNode, known: set[str]) -> dict[str, Any]:
         "node_key": node.secret("nodekey"),
         "disco_key": node.secret("discokey"),
         "endpoints": "[]",
-        "host_info": json.dumps({"OS": "linux", "Hostname": name, "RoutableIPs": node.routes}),
+        "host_info": json.dumps(
+            {"OS": "linux", "Hostname": name, "RoutableIPs": node.routes}
+        ),
         "ipv4": v4,
         "ipv6": v6,
         "hostname": name,

@@ -50,7 +50,9 @@ class Step:
 
     def as_json(self) -> dict[str, Any]:
         """Return the step with its empty fields left out."""
-        return {name: value for name, value in vars(self).items() if value not in (None, {})}
+        return {
+            name: value for name, value in vars(self).items() if value not in (None, {})
+        }
 
 
 def run(

@@ -123,7 +123,11 @@ SYSTEM = (
     ),
     scenario(
         "wrong-credentials",
-        post("/api/v1/apikey", {"expiration": "2020-01-01T00:00:00Z"}, capture={"old": "apiKey"}),
+        post(
+            "/api/v1/apikey",
+            {"expiration": "2020-01-01T00:00:00Z"},
+            capture={"old": "apiKey"},
+        ),
         get("/api/v1/user", auth=""),
         get("/api/v1/user", auth="Basic <api-key>"),
         get("/api/v1/user", auth="bearer <api-key>"),
@@ -138,9 +142,24 @@ SYSTEM = (
         "strict-bodies",
         user(name="one", nosuch=1),
         user(name=1),
-        post("/api/v1/user", {"name": "two", "display_name": "Two", "picture_url": "https://x.example/a"}),
-        post("/api/v1/user", raw='{"name":"three"}', headers={"Content-Type": "application/x-www-form-urlencoded"}),
-        post("/api/v1/user", raw='{"name":"four"}', headers={"Content-Type": "text/plain"}),
+        post(
+            "/api/v1/user",
+            {
+                "name": "two",
+                "display_name": "Two",
+                "picture_url": "https://x.example/a",
+            },
+        ),
+        post(
+            "/api/v1/user",
+            raw='{"name":"three"}',
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        ),
+        post(
+            "/api/v1/user",
+            raw='{"name":"four"}',
+            headers={"Content-Type": "text/plain"},
+        ),
         post("/api/v1/user", raw='{"name":"five"'),
         post("/api/v1/user", raw="[]"),
         post("/api/v1/user", raw='"text"'),
@@ -152,8 +171,13 @@ SYSTEM = (
         post("/api/v1/node/1/tags", {"tags": "tag:web"}),
         post("/api/v1/node/1/approve_routes", {"routes": [1]}),
         post("/api/v1/preauthkey", {"user": 1, "expiration": FUTURE}),
-        post("/api/v1/preauthkey", {"user": "1", "acl_tags": ["tag:web"], "expiration": FUTURE}),
-        post("/api/v1/preauthkey", {"user": "1", "reusable": "yes", "expiration": FUTURE}),
+        post(
+            "/api/v1/preauthkey",
+            {"user": "1", "acl_tags": ["tag:web"], "expiration": FUTURE},
+        ),
+        post(
+            "/api/v1/preauthkey", {"user": "1", "reusable": "yes", "expiration": FUTURE}
+        ),
         Step("PUT", "/api/v1/policy", {"policy": {"acls": []}}),
         Step("PUT", "/api/v1/policy", {"policy": "{}", "force": True}),
         USERS,
@@ -164,8 +188,17 @@ USER_TRAPS = (
     scenario(
         "user-picture-has-two-names",
         USERS,
-        user(name="alice", displayName="Alice A", email="alice@example.com", pictureUrl="https://example.com/a.png"),
-        user(name="bob", profilePicUrl="https://example.com/b.png", email="not an address"),
+        user(
+            name="alice",
+            displayName="Alice A",
+            email="alice@example.com",
+            pictureUrl="https://example.com/a.png",
+        ),
+        user(
+            name="bob",
+            profilePicUrl="https://example.com/b.png",
+            email="not an address",
+        ),
         USERS,
         seed="empty",
     ),
@@ -188,9 +221,23 @@ USER_TRAPS = (
         *(
             user(name=name)
             for name in (
-                "a", "9start", "with space", "tag:foo", "a/b", "two@at@x", "one@example.com",
-                "tagged-devices", "Upper", "münchen", "-lead", "_lead", "dot.name", "end-", "a_b",
-                "x" * 256, "  ",
+                "a",
+                "9start",
+                "with space",
+                "tag:foo",
+                "a/b",
+                "two@at@x",
+                "one@example.com",
+                "tagged-devices",
+                "Upper",
+                "münchen",
+                "-lead",
+                "_lead",
+                "dot.name",
+                "end-",
+                "a_b",
+                "x" * 256,
+                "  ",
             )
         ),
         _rename_user(1, "9start2"),
@@ -249,7 +296,10 @@ USER_TRAPS = (
         put_policy(OWNED),
         user(name="dave"),
         post("/api/v1/debug/node", {"user": "dave", "key": "a" * 24, "name": "cam"}),
-        post("/api/v1/debug/node", {"user": "dave", "key": "hskey-authreq-" + "a" * 24, "name": "cam"}),
+        post(
+            "/api/v1/debug/node",
+            {"user": "dave", "key": "hskey-authreq-" + "a" * 24, "name": "cam"},
+        ),
         post(f"/api/v1/node/register?user=dave&key={'a' * 24}"),
         post(f"/api/v1/node/register?user=dave&key=hskey-authreq-{'a' * 24}"),
         tags(9, "tag:web"),
@@ -306,9 +356,23 @@ NODE_TRAPS = (
         *(
             _rename_node(1, name)
             for name in (
-                "web-1", "web-1", "1start", "Web-Upper", "a", "dot.name", "with_underscore",
-                "with%20space", "m%C3%BCnchen", "end-", "-lead", "x" * 63, "x" * 64, "router", "ROUTER",
-                "a%2Fb", "",
+                "web-1",
+                "web-1",
+                "1start",
+                "Web-Upper",
+                "a",
+                "dot.name",
+                "with_underscore",
+                "with%20space",
+                "m%C3%BCnchen",
+                "end-",
+                "-lead",
+                "x" * 63,
+                "x" * 64,
+                "router",
+                "ROUTER",
+                "a%2Fb",
+                "",
             )
         ),
         NODES,
@@ -393,7 +457,16 @@ NODE_TRAPS = (
     ),
     scenario(
         "routes-are-sorted-by-number",
-        routes(8, "fd00::/48", "10.10.0.0/16", "10.3.0.0/16", "10.2.0.0/16", "10.10.0.0/16", "10.3.0.0/24", "::/0"),
+        routes(
+            8,
+            "fd00::/48",
+            "10.10.0.0/16",
+            "10.3.0.0/16",
+            "10.2.0.0/16",
+            "10.10.0.0/16",
+            "10.3.0.0/24",
+            "::/0",
+        ),
         routes(8, "10.10.0.0/16", "fd00:1::/64", "FD00:0:0::/48"),
         get("/api/v1/node/8"),
         NODES,
@@ -503,8 +576,14 @@ NODE_TRAPS = (
     ),
     scenario(
         "expire-in-the-past",
-        post("/api/v1/node/1/expire?expiry=2020-01-01T00:00:00Z", {"expiry": "2020-01-01T00:00:00Z"}),
-        post("/api/v1/node/2/expire?expiry=2033-01-01T02:00:00%2B02:00", {"expiry": "2033-01-01T02:00:00+02:00"}),
+        post(
+            "/api/v1/node/1/expire?expiry=2020-01-01T00:00:00Z",
+            {"expiry": "2020-01-01T00:00:00Z"},
+        ),
+        post(
+            "/api/v1/node/2/expire?expiry=2033-01-01T02:00:00%2B02:00",
+            {"expiry": "2033-01-01T02:00:00+02:00"},
+        ),
         post("/api/v1/node/3/expire?expiry=2033-01-01", {"expiry": "2033-01-01"}),
         NODES,
     ),
@@ -519,8 +598,24 @@ NODE_TRAPS = (
     ),
     scenario(
         "node-register-without-a-client",
-        post("/api/v1/debug/node", {"user": "alice", "key": "b" * 24, "name": "Cam 1", "routes": ["10.5.0.0/16"]}),
-        post("/api/v1/debug/node", {"user": "alice", "key": "hskey-authreq-" + "b" * 24, "name": "Cam 1", "routes": ["10.5.0.0/16"]}),
+        post(
+            "/api/v1/debug/node",
+            {
+                "user": "alice",
+                "key": "b" * 24,
+                "name": "Cam 1",
+                "routes": ["10.5.0.0/16"],
+            },
+        ),
+        post(
+            "/api/v1/debug/node",
+            {
+                "user": "alice",
+                "key": "hskey-authreq-" + "b" * 24,
+                "name": "Cam 1",
+                "routes": ["10.5.0.0/16"],
+            },
+        ),
         post("/api/v1/debug/node", {"user": "nobody", "key": "c" * 24, "name": "x"}),
         post("/api/v1/debug/node", {"user": "alice", "key": "short", "name": "x"}),
         post(f"/api/v1/node/register?user=alice&key={'b' * 24}"),
@@ -536,15 +631,34 @@ NODE_TRAPS = (
     ),
     scenario(
         "node-registered-under-a-taken-name",
-        post("/api/v1/debug/node", {"user": "alice", "key": "e" * 24, "name": "lab", "routes": ["10.1.5.0/24"]}),
-        post("/api/v1/debug/node", {"user": "alice", "key": "hskey-authreq-" + "e" * 24, "name": "lab", "routes": ["10.1.5.0/24"]}),
+        post(
+            "/api/v1/debug/node",
+            {
+                "user": "alice",
+                "key": "e" * 24,
+                "name": "lab",
+                "routes": ["10.1.5.0/24"],
+            },
+        ),
+        post(
+            "/api/v1/debug/node",
+            {
+                "user": "alice",
+                "key": "hskey-authreq-" + "e" * 24,
+                "name": "lab",
+                "routes": ["10.1.5.0/24"],
+            },
+        ),
         put_policy(APPROVING.replace("bob@", "alice@")),
         post(f"/api/v1/node/register?user=alice&key={'e' * 24}"),
         post(f"/api/v1/node/register?user=alice&key=hskey-authreq-{'e' * 24}"),
         get("/api/v1/node?user=alice"),
         delete("/api/v1/node/9"),
         post("/api/v1/debug/node", {"user": "alice", "key": "f" * 24, "name": "new"}),
-        post("/api/v1/debug/node", {"user": "alice", "key": "hskey-authreq-" + "f" * 24, "name": "new"}),
+        post(
+            "/api/v1/debug/node",
+            {"user": "alice", "key": "hskey-authreq-" + "f" * 24, "name": "new"},
+        ),
         post(f"/api/v1/node/register?user=alice&key={'f' * 24}"),
         post(f"/api/v1/node/register?user=alice&key=hskey-authreq-{'f' * 24}"),
         get("/api/v1/node?user=alice"),
@@ -576,7 +690,10 @@ KEY_TRAPS = (
     ),
     scenario(
         "preauth-key-tags-malformed",
-        *(_key(user="1", aclTags=[tag]) for tag in ("web", "tag:Web", "tag:a b", "tag:", "", "tag:undefined")),
+        *(
+            _key(user="1", aclTags=[tag])
+            for tag in ("web", "tag:Web", "tag:a b", "tag:", "", "tag:undefined")
+        ),
         get("/api/v1/preauthkey?user=1"),
     ),
     scenario(
@@ -591,7 +708,11 @@ KEY_TRAPS = (
     ),
     scenario(
         "preauth-key-expire-and-delete",
-        post("/api/v1/preauthkey", {"user": "1", "expiration": FUTURE, "reusable": True}, capture={"key": "preAuthKey.key"}),
+        post(
+            "/api/v1/preauthkey",
+            {"user": "1", "expiration": FUTURE, "reusable": True},
+            capture={"key": "preAuthKey.key"},
+        ),
         post("/api/v1/preauthkey/expire", {"user": "1", "key": "<key>"}),
         post("/api/v1/preauthkey/expire", {"user": "1", "key": "nosuch"}),
         post("/api/v1/preauthkey/expire", {"user": "2", "key": "<key>"}),
@@ -616,7 +737,10 @@ KEY_TRAPS = (
         post("/api/v1/apikey", {"expiration": FUTURE}),
         post("/api/v1/apikey", {}),
         post("/api/v1/apikey"),
-        get("/api/v1/apikey", capture={"prefix": "apiKeys.1.prefix", "third": "apiKeys.2.prefix"}),
+        get(
+            "/api/v1/apikey",
+            capture={"prefix": "apiKeys.1.prefix", "third": "apiKeys.2.prefix"},
+        ),
         post("/api/v1/apikey/expire", {"prefix": "<prefix>"}),
         post("/api/v1/apikey/expire", {"prefix": "nosuch"}),
         post("/api/v1/apikey/expire", {"id": "3"}),
@@ -697,12 +821,33 @@ POLICY_TRAPS = (
     scenario(
         "policy-versions-with-etags",
         get("/api/v2/tailnet/-/acl"),
-        Step("POST", "/api/v2/tailnet/-/acl", raw=_TEXT, headers={"Content-Type": "application/hujson"}),
-        get("/api/v2/tailnet/-/acl", headers={"Accept": "application/hujson"}, capture={}),
-        Step("POST", "/api/v2/tailnet/-/acl", raw=OWNED, headers={"If-Match": '"bogus"'}),
+        Step(
+            "POST",
+            "/api/v2/tailnet/-/acl",
+            raw=_TEXT,
+            headers={"Content-Type": "application/hujson"},
+        ),
+        get(
+            "/api/v2/tailnet/-/acl",
+            headers={"Accept": "application/hujson"},
+            capture={},
+        ),
+        Step(
+            "POST", "/api/v2/tailnet/-/acl", raw=OWNED, headers={"If-Match": '"bogus"'}
+        ),
         Step("POST", "/api/v2/tailnet/-/acl", raw=OWNED, headers={"If-Match": "*"}),
-        Step("POST", "/api/v2/tailnet/-/acl", raw=_TEXT, headers={"If-Match": '"ts-default"'}),
-        Step("POST", "/api/v2/tailnet/-/acl", raw="{", headers={"Content-Type": "application/hujson"}),
+        Step(
+            "POST",
+            "/api/v2/tailnet/-/acl",
+            raw=_TEXT,
+            headers={"If-Match": '"ts-default"'},
+        ),
+        Step(
+            "POST",
+            "/api/v2/tailnet/-/acl",
+            raw="{",
+            headers={"Content-Type": "application/hujson"},
+        ),
         get("/api/v2/tailnet/example.com/acl"),
         get("/api/v2/tailnet/-/acl", auth=""),
         POLICY,
@@ -731,7 +876,9 @@ def _with(**sections: Any) -> str:
 
 def _ssh(**fields: Any) -> str:
     rule = {"action": "accept", "src": ["alice@"], "dst": ["alice@"], "users": ["root"]}
-    return _with(tagOwners={"tag:web": []}, groups={"group:ops": ["bob@"]}, ssh=[rule | fields])
+    return _with(
+        tagOwners={"tag:web": []}, groups={"group:ops": ["bob@"]}, ssh=[rule | fields]
+    )
 
 
 POLICY_TEXTS = {
@@ -741,7 +888,7 @@ POLICY_TEXTS = {
         '{"acls": []} // newline\n',
         '{"acls": [] "groups": {}}\n',
         "{'acls': []}\n",
-        '{acls: []}\n',
+        "{acls: []}\n",
         '{"acls": [],,}\n',
         '/* open {"acls": []}\n',
         '{"acls": [],}\n',
@@ -896,12 +1043,24 @@ POLICY_TEXTS = {
         _with(grants=[{"src": ["*"], "dst": ["*:22"], "ip": ["*"]}]),
         _with(grants=[{"src": ["*"], "dst": ["0.0.0.0/0"], "ip": ["*"]}]),
         _with(grants=[{"src": ["*"], "dst": ["autogroup:self"], "ip": ["*"]}]),
-        _with(grants=[{"src": ["autogroup:member"], "dst": ["autogroup:self"], "ip": ["*"]}]),
+        _with(
+            grants=[
+                {"src": ["autogroup:member"], "dst": ["autogroup:self"], "ip": ["*"]}
+            ]
+        ),
         _with(grants=[{"src": ["*"], "dst": ["*"], "ip": ["*"], "via": ["alice@"]}]),
         _with(grants=[{"src": ["*"], "dst": ["*"], "ip": ["*"], "via": ["tag:none"]}]),
-        _with(grants=[{"src": ["*"], "dst": ["*"], "app": {"example.com/cap/x": [{}]}}]),
-        _with(grants=[{"src": ["*"], "dst": ["*"], "app": {"https://example.com/x": [{}]}}]),
-        _with(grants=[{"src": ["*"], "dst": ["*"], "app": {"tailscale.com/cap/x": [{}]}}]),
+        _with(
+            grants=[{"src": ["*"], "dst": ["*"], "app": {"example.com/cap/x": [{}]}}]
+        ),
+        _with(
+            grants=[
+                {"src": ["*"], "dst": ["*"], "app": {"https://example.com/x": [{}]}}
+            ]
+        ),
+        _with(
+            grants=[{"src": ["*"], "dst": ["*"], "app": {"tailscale.com/cap/x": [{}]}}]
+        ),
         _with(grants=[{"src": ["*"], "dst": ["*"], "ip": ["*"], "nosuch": 1}]),
         _with(nodeAttrs=[{"target": ["*"], "attr": ["funnel"]}]),
         _with(nodeAttrs=[{"target": ["nobody@"], "attr": ["x"]}]),
@@ -910,8 +1069,17 @@ POLICY_TEXTS = {
 }
 
 POLICY_REFUSALS = tuple(
-    scenario(f"policy-{name}", *(put_policy(text) for text in texts), POLICY, seed="empty")
+    scenario(
+        f"policy-{name}", *(put_policy(text) for text in texts), POLICY, seed="empty"
+    )
     for name, texts in POLICY_TEXTS.items()
 )
 
-SCENARIOS = (*SYSTEM, *USER_TRAPS, *NODE_TRAPS, *KEY_TRAPS, *POLICY_TRAPS, *POLICY_REFUSALS)
+SCENARIOS = (
+    *SYSTEM,
+    *USER_TRAPS,
+    *NODE_TRAPS,
+    *KEY_TRAPS,
+    *POLICY_TRAPS,
+    *POLICY_REFUSALS,
+)

@@ -59,7 +59,8 @@ def world(release: str, seed: str) -> dict[str, Any]:
         }
     if seed == "tailnet":
         document["users"] = [
-            {"id": i, "name": name, "created": CREATED} for i, name in enumerate(USERS, 1)
+            {"id": i, "name": name, "created": CREATED}
+            for i, name in enumerate(USERS, 1)
         ]
         document["keys"] = [
             {

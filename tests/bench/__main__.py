@@ -1,0 +1,103 @@
+"""Runs every measurement and prints the table."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.bench.world import POLICY, desired, nodes, users
+
+RUNS = 7
+PYTHON = sys.executable
+
+
+def once(command: Sequence[str], **options: object) -> tuple[float, float]:
+    """Return (seconds, peak memory in MB) of one process."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, **options)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in (0, 2):
+        raise SystemExit(f"{command} ended with {process.returncode}")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def alternate(
+    first: Sequence[str], second: Sequence[str], **options: object
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Run two commands by turns and return the best of each (seconds, MB)."""
+    found: list[list[tuple[float, float]]] = [[], []]
+    for _ in range(RUNS):
+        for results, command in zip(found, (first, second), strict=True):
+            results.append(once(command, **options))
+    return min(found[0]), min(found[1])
+
+
+def bench_plan(count: int, changed: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "policy.hujson").write_text(POLICY)
+        file = Path(folder, "tailnet.yaml")
+        file.write_text(desired(nodes(count, users(300)), changed))
+        server = subprocess.Popen(
+            [PYTHON, "-m", "tests.bench.serve", str(count)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            port = server.stdout.readline().strip()
+            url = f"http://127.0.0.1:{port}"
+            environ = {**os.environ, "HEADSCALE_URL": url, "HEADSCALE_API_KEY": "bench"}
+            floor, plan = alternate(
+                [PYTHON, "-m", "tests.bench.floor", port, str(file)],
+                [PYTHON, "-m", "reconcile", "plan", "-f", str(file)],
+                env=environ,
+            )
+        finally:
+            server.stdin.close()
+            asked = server.stdout.read().split()
+            server.wait()
+    lists = max(asked.count(f"/api/v1/{kind}") for kind in ("user", "node", "policy"))
+    row(
+        f"plan, {count} nodes, {changed} changes",
+        plan[0],
+        floor[0],
+        "2.5",
+        f"{plan[1]:.0f} MB (150); list calls a kind: {lists // (2 * RUNS)}",
+    )
+
+
+def bench_help() -> None:
+    floor, shown = alternate(
+        [PYTHON, "-c", "import click"], [PYTHON, "-m", "reconcile", "--help"]
+    )
+    row("--help", shown[0], floor[0], "3", "floor: python -c 'import click'")
+
+
+def row(what: str, seconds: float, floor: float, target: str, remark: str) -> None:
+    ratio = seconds / floor
+    print(
+        f"{what:<34} {seconds * 1000:8.0f} ms   floor {floor * 1000:6.0f} ms   "
+        f"x{ratio:.2f} (target {target})   {remark}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    bench_help()
+    bench_plan(1_000, 10)
+    bench_plan(10_000, 100)
+    if os.environ.get("HEADSCALE_BINARIES"):
+        from tests.bench.writes import bench_writes
+
+        bench_writes()
+    else:
+        print("writes to a real server: skipped, HEADSCALE_BINARIES is not set")
+
+
+if __name__ == "__main__":
+    main()
