@@ -6,7 +6,7 @@ from datetime import datetime
 
 from reconcile.desired.findings import Findings, did_you_mean, nearest
 from reconcile.desired.layers import Tree
-from reconcile.desired.matches import check_match
+from reconcile.desired.matches import check_match, check_match_user
 from reconcile.desired.settings import Places
 from reconcile.desired.state import Desired, NodeSettings, WantedPolicy
 from reconcile.desired.users import expired
@@ -35,8 +35,10 @@ def check(desired: Desired, tree: Tree, findings: Findings, now: datetime) -> No
             effective(node.settings, desired.node_defaults),
             findings,
         )
+        check_match_user(node.match, desired, findings)
     for index, rule in enumerate(desired.rules):
         check_match(f"node_rules[{index}]", None, rule.match, rule.settings, findings)
+        check_match_user(rule.match, desired, findings)
 
 
 @dataclass(slots=True)

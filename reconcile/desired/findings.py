@@ -8,7 +8,7 @@ from typing import TypedDict, Unpack
 from reconcile.errors import Diagnostic, InputError, Position, Related
 from reconcile.source import Path, as_written, quoted
 
-SECRET = "RC0026"
+_SECRET_FOUND = "RC0026"
 
 
 class Details(TypedDict, total=False):
@@ -55,7 +55,7 @@ class Findings:
         A line that holds a secret is not shown, whatever else is wrong with it.
         """
         found = sorted(self._found.values(), key=_order)
-        secret = {_line(f.position) for f in found if f.code == SECRET}
+        secret = {_line(f.position) for f in found if f.code == _SECRET_FOUND}
         if not secret:
             return tuple(found)
         return tuple(_masked(finding, secret) for finding in found)

@@ -1,7 +1,7 @@
 """Finds matches that anyone can fake, and matches that undo themselves."""
 
-from reconcile.desired.findings import Findings
-from reconcile.desired.state import Match, NodeSettings
+from reconcile.desired.findings import Findings, did_you_mean
+from reconcile.desired.state import Desired, Match, NodeSettings
 from reconcile.source import quoted
 
 # What a device chooses itself: its host name, and the name derived from it.
@@ -43,6 +43,25 @@ def check_match(
             findings,
             why=f"its tags do not hold {fields['tag']}, by which it is found",
             help=f"add {fields['tag']} to its tags, or match by machine_key",
+        )
+
+
+def check_match_user(match: Match, desired: Desired, findings: Findings) -> None:
+    """Report a user in a match who is nearly, but not quite, a declared one.
+
+    Any other unknown user may come from an identity provider.
+    """
+    name, users = match.fields.get("user"), desired.users
+    if name is None or users is None or name in users:
+        return
+    near = did_you_mean(name, users, cutoff=0.75)
+    if near:
+        findings.warn(
+            "RC0106",
+            f"{quoted(name)} is not among the users",
+            match.position,
+            why="a match that names a user who does not exist finds no node",
+            help=near,
         )
 
 
