@@ -50,7 +50,8 @@ class Expanded(str):
 
 
 def quoted(text: str) -> str:
-    """Return a text in backquotes, or as JSON where it would garble a message."""
+    """Return a text as its file spells it: in backquotes, or as JSON if it is odd."""
+    text = as_written(text)
     plain = text.isprintable() and "`" not in text and text.strip() == text != ""
     return f"`{text}`" if plain else json.dumps(text)
 
@@ -65,14 +66,15 @@ class Source:
     """A YAML file that was read: its value, and where each part of it stands.
 
     `findings` do not stop the reading: repeated keys, custom tags. `nulls` are the
-    paths where a null stands; `unset` holds a path and a finding for each variable
-    without a value.
+    paths where a null stands, `refused` those of what YAML allows and this does not;
+    `unset` holds a path and a finding for each variable without a value.
     """
 
     file: str
     value: Any
     findings: list[Diagnostic] = field(default_factory=list)
     nulls: list[Path] = field(default_factory=list)
+    refused: list[Path] = field(default_factory=list)
     unset: list[tuple[Path, Diagnostic]] = field(default_factory=list)
     _root: yaml.Node | None = None
     _lines: Lines = field(default_factory=lambda: Lines("", ""))
@@ -115,7 +117,9 @@ class Source:
                         for key, pair in self._members(merged).items():
                             known.setdefault(key, pair)
             for name, value in node.value:
-                known[self._texts.get(id(name), name.value)] = (name, value)
+                if isinstance(name, yaml.ScalarNode):
+                    written: str = name.value
+                    known[self._texts.get(id(name), written)] = (name, value)
             self._children[id(node)] = known
         return known
 
@@ -137,12 +141,13 @@ def parse(text: str, file: str, environ: Mapping[str, str] | None = None) -> Sou
         return Source(file, None, _lines=lines)
     reader = _Reader(lines, environ or {})
     value = reader.value(root)
-    paths = _paths(root, reader.nulls | reader.unset.keys())
+    paths = _paths(root, reader.nulls | reader.refused | reader.unset.keys())
     source = Source(
         file,
         value,
         reader.findings,
         [path for node, path in paths if node in reader.nulls],
+        [path for node, path in paths if node in reader.refused],
         [(path, reader.unset[node]) for node, path in paths if node in reader.unset],
         root,
         lines,
@@ -240,13 +245,14 @@ def _syntax_error(error: yaml.MarkedYAMLError, lines: Lines) -> Diagnostic:
 class _Reader:
     """Turns nodes into plain values, and notes what is odd on the way.
 
-    `nulls` and `unset` hold the ids of nodes, `texts` the text of each scalar that
-    held a variable.
+    `nulls`, `refused` and `unset` hold the ids of nodes, `texts` the text of each
+    scalar that held a variable.
     """
 
     def __init__(self, lines: Lines, environ: Mapping[str, str]) -> None:
         self.findings: list[Diagnostic] = []
         self.nulls: set[int] = set()
+        self.refused: set[int] = set()
         self.unset: dict[int, Diagnostic] = {}
         self.texts: dict[int, str] = {}
         self._lines = lines
@@ -296,7 +302,10 @@ class _Reader:
             if name.tag == _MERGE:
                 merged += child.value if child.tag == _SEQ else [child]
                 continue
-            key = self._key(name)
+            if not isinstance(name, yaml.ScalarNode):
+                self.findings.append(self._finding(name, "a key must be text"))
+                continue
+            key = self._expand(name) if "$" in name.value else name.value
             if key in value:
                 self._repeated(node, name, key)
             elif child.tag == _STR and "$" not in child.value:
@@ -307,15 +316,6 @@ class _Reader:
         for child in merged:
             self._merge(value, child)
         return value
-
-    def _key(self, name: yaml.Node) -> str:
-        if not isinstance(name, yaml.ScalarNode):
-            self.findings.append(self._finding(name, "a key must be text"))
-            return ""
-        if "$" in name.value:
-            return self._expand(name)
-        text: str = name.value
-        return text
 
     def _merge(self, value: dict[str, Any], node: yaml.Node) -> None:
         if not isinstance(node, yaml.MappingNode):
@@ -372,7 +372,8 @@ class _Reader:
         )
 
     def _repeated(self, node: yaml.MappingNode, again: yaml.Node, key: str) -> None:
-        first = next(name for name, _ in node.value if self._key(name) == key)
+        names = [name for name, _ in node.value]
+        first = next(n for n in names if self.texts.get(id(n), n.value) == key)
         place = self._position(first)
         self.findings.append(
             Diagnostic(
@@ -387,6 +388,7 @@ class _Reader:
         )
 
     def _refuse_tag(self, node: yaml.Node) -> None:
+        self.refused.add(id(node))
         tag = node.tag.replace(_PREFIX, "!!")
         finding = self._finding(node, f"the YAML tag {quoted(tag)} is not supported")
         self.findings.append(finding)
@@ -420,8 +422,8 @@ def _paths(root: yaml.Node, wanted: set[int]) -> list[tuple[int, Path]]:
         if isinstance(node, yaml.MappingNode):
             for name, value in node.value:
                 if id(name) in wanted:
-                    found.append((id(name), (*path, name.value)))
-                walk(value, (*path, name.value))
+                    found.append((id(name), (*path, str(name.value))))
+                walk(value, (*path, str(name.value)))
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 walk(item, (*path, index))

@@ -12,7 +12,7 @@ from reconcile.desired.later import (
 )
 from reconcile.desired.schema import UNKNOWN, Violation
 from reconcile.errors import Diagnostic, Position
-from reconcile.source import Expanded, Source, as_written, quoted
+from reconcile.source import Expanded, Source, quoted
 
 # What YAML 1.1 and other languages read as true and false, and this file does not.
 _SPOKEN = {
@@ -127,7 +127,7 @@ def _not_allowed(found: Violation, source: Source) -> Diagnostic:
     allowed = found.wanted
     options = allowed if isinstance(allowed, list) else [allowed]
     value = found.value
-    shown = quoted(as_written(value)) if isinstance(value, str) else kind(value)
+    shown = quoted(value) if isinstance(value, str) else kind(value)
     feature = postponed_value(found.path[-1] if found.path else "", value)
     if feature:
         return Diagnostic(
@@ -150,7 +150,7 @@ def _pattern(found: Violation, source: Source) -> Diagnostic:
     where = dotted(found.path[:-1] if found.named else found.path)
     return Diagnostic(
         "RC0008",
-        f"{quoted(as_written(found.value))} is not possible in {where}",
+        f"{quoted(found.value)} is not possible in {where}",
         source.locate(found.path, key=found.named),
         why=found.schema.get("patternErrorMessage", ""),
     )

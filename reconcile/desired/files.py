@@ -20,10 +20,11 @@ _NOT_INCLUDED = ("server", "servers", "include")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that was read: its source, and what of it is valid."""
+    """A file that was read: its source, what of it is valid, and all its sections."""
 
     source: Source
     value: dict[str, Any]
+    sections: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -83,10 +84,11 @@ class Files:
         except InputError as error:
             self.findings.extend(error.diagnostics)
             return
+        said = frozenset(source.value if isinstance(source.value, dict) else ())
         value = check(source, self.findings)
         if cause:
             self._limit(source, value, owns, cause)
-        file = File(source, value)
+        file = File(source, value, said)
         self.read.append(file)
         for index, item in enumerate(value.get("include", ())):
             self._include(file, index, item, (*above, identity))

@@ -8,7 +8,7 @@ from typing import TypedDict, Unpack
 from reconcile.errors import Diagnostic, InputError, Position, Related
 from reconcile.source import Path, as_written, quoted
 
-_SECRET_FOUND = "RC0026"
+_OF_SECRETS = "RC0026"
 
 
 class Details(TypedDict, total=False):
@@ -55,14 +55,19 @@ class Findings:
         A line that holds a secret is not shown, whatever else is wrong with it.
         """
         found = sorted(self._found.values(), key=_order)
-        secret = {_line(f.position) for f in found if f.code == _SECRET_FOUND}
+        secret = {_line(f.position) for f in found if f.code == _OF_SECRETS}
         if not secret:
             return tuple(found)
         return tuple(_masked(finding, secret) for finding in found)
 
+    @property
+    def failed(self) -> bool:
+        """Whether one of the findings so far is an error."""
+        return any(finding.severity == "error" for finding in self._found.values())
+
     def refuse(self) -> None:
         """Raise InputError with every finding if one of them is an error."""
-        if any(finding.severity == "error" for finding in self._found.values()):
+        if self.failed:
             raise InputError(self.sorted())
 
 

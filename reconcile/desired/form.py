@@ -32,7 +32,7 @@ def check(source: Source, findings: Findings) -> dict[str, Any]:
     value: dict[str, Any] = source.value
     nulls = [path for path in source.nulls if schema.knows(path)]
     findings.extend(_null(path, source) for path in nulls)
-    gone = {*nulls, *(p for p, _ in source.unset if not _of_server(p))}
+    gone = {*nulls, *source.refused, *(p for p, _ in source.unset if not _of_server(p))}
     for path in gone:
         schema.without(value, path)
     _remove_wrong(value, gone, source, findings)

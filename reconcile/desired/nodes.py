@@ -49,7 +49,7 @@ def _node(name: str, value: dict[str, Any], reader: SettingsReader) -> WantedNod
     if match.fields.get("name") != name and not is_safe(name):
         reader.findings.error(
             "RC0113",
-            f"{quoted(as_written(name))} is not a safe node name",
+            f"{quoted(name)} is not a safe node name",
             place,
             why="a new name has 2 to 63 lower-case letters, digits and inner `-`",
             help="choose such a name; an odd name that the node has already may stay: "
@@ -76,7 +76,11 @@ def _rule(index: int, value: dict[str, Any], reader: SettingsReader) -> NodeRule
 def _match(
     value: dict[str, Any], path: Path, reader: SettingsReader, entry: str | None = None
 ) -> Match:
-    fields = {field: str(text) for field, text in value.items()}
+    # Only numbers are turned into text: a text from a variable stays marked as such.
+    fields = {
+        field: text if isinstance(text, str) else str(text)
+        for field, text in value.items()
+    }
     if "ip" in fields:
         fields["ip"] = _address(fields["ip"], (*path, "ip"), reader)
     for field in () if entry is None else ("name", "hostname"):
@@ -84,7 +88,7 @@ def _match(
         if text != entry and _GLOB & set(text):
             reader.findings.error(
                 "RC0202",
-                f"{quoted(as_written(value[field]))} is a pattern, not one node's name",
+                f"{quoted(value[field])} is a pattern, not one node's name",
                 reader.tree.locate((*path, field)),
                 help="write the whole name, or make it a rule under `node_rules`",
             )

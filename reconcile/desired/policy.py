@@ -23,6 +23,9 @@ def read(tree: Tree, files: Files, findings: Findings) -> WantedPolicy | None:
     if section is None:
         return None
     policy = _file(tree, files, findings) if "file" in section else _inline(tree)
+    # What is wrong with the form of a section was taken out of it already.
+    if policy and policy.inline and findings.failed:
+        return policy
     if policy and all(get(policy.value, name) is None for name in ("acls", "grants")):
         _warn_open(policy, findings)
     return policy

@@ -49,7 +49,8 @@ def read(
 
 
 def _check_version(files: Files, findings: Findings) -> None:
-    if files.read and not any("version" in file.source.value for file in files.read):
+    said = frozenset[str]().union(*(file.sections for file in files.read))
+    if said and "version" not in said:
         findings.error(
             "RC0022",
             "no file says its version",

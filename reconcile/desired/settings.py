@@ -12,7 +12,7 @@ from reconcile.desired.layers import Tree
 from reconcile.desired.state import NEVER, Expiry, NodeSettings, Routes
 from reconcile.errors import Position, Related
 from reconcile.model import EXIT_ROUTES, canonical_route
-from reconcile.source import Path, as_written, quoted
+from reconcile.source import Path, quoted
 
 _FIELDS = ("tags", "routes", "exit_node", "expiry")
 _ROUTE = re.compile(r"[0-9A-Fa-f:.]+/(?:0|[1-9][0-9]{0,2})")
@@ -76,8 +76,7 @@ class SettingsReader:
         if "routes" in value:
             routes, wants_exit = self._routes(value["routes"], paths["routes"])
             if wants_exit:
-                self._check_exit_node(exit_node, paths)
-                exit_node = True
+                exit_node = self._exit_node(exit_node, paths)
         return NodeSettings(
             tags=self._tag_set(value["tags"]) if "tags" in value else None,
             routes=routes,
@@ -94,8 +93,8 @@ class SettingsReader:
             known = self._tags[str(tags)] = frozenset(map(str, tags))
         return known
 
-    def _check_exit_node(self, said: bool | None, paths: dict[str, Path]) -> None:
-        """Report a `false` beside an exit route, which means `exit_node: true`."""
+    def _exit_node(self, said: bool | None, paths: dict[str, Path]) -> bool | None:
+        """Return what an exit route means: `exit_node: true`, if nobody says false."""
         if said is False:
             false = self.tree.locate(paths["exit_node"])
             self.findings.error(
@@ -106,7 +105,9 @@ class SettingsReader:
                 help="write `exit_node: true`, or remove the route",
                 related=(Related(false, "false here"),),
             )
+            return None
         paths["exit_node"] = paths["routes"]
+        return True
 
     def _routes(self, value: dict[str, Any], path: Path) -> tuple[Routes, bool]:
         approve: set[str] = set()
@@ -132,7 +133,7 @@ class SettingsReader:
         except ValueError:
             self.findings.error(
                 "RC0109",
-                f"{quoted(as_written(written))} is not a network in CIDR notation",
+                f"{quoted(written)} is not a network in CIDR notation",
                 self.tree.locate(path),
                 help=_route_help(written),
             )
@@ -158,14 +159,14 @@ class SettingsReader:
             near = nearest(written, [NEVER])
             self.findings.error(
                 "RC0114",
-                f"{quoted(as_written(written))} is no time at which a key can expire",
+                f"{quoted(written)} is no time at which a key can expire",
                 place,
                 help=f"did you mean {near}?" if near else _instant_help(written),
             )
         elif when <= self.now:
             self.findings.warn(
                 "RC0115",
-                f"{quoted(as_written(written))} is in the past",
+                f"{quoted(written)} is in the past",
                 place,
                 label="the node must log in again at once",
             )

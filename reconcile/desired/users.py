@@ -44,7 +44,7 @@ def _user(
     if not is_safe(name) and name not in former:
         findings.error(
             "RC0112",
-            f"{quoted(as_written(name))} is not a safe user name",
+            f"{quoted(name)} is not a safe user name",
             tree.locate(path, key=True),
             why=_RULE,
             help="if a user is called so on the server already, write `was: "
@@ -71,7 +71,7 @@ def _until(written: str, tree: Tree, name: str, findings: Findings) -> date | No
     if last is None:
         findings.error(
             "RC0114",
-            f"{quoted(as_written(written))} is not a day",
+            f"{quoted(written)} is not a day",
             tree.locate(("users", name, "until")),
             help="write year, month and day: 2030-12-31",
         )

@@ -30,12 +30,15 @@ def excerpt(place: Position) -> Excerpt:
 
     A long line is cut around what is marked.
     """
-    cells = [_cell(char) for char in place.text]
-    start = min(place.column - 1, len(cells))
+    start = min(place.column - 1, len(place.text))
+    skipped = max(0, start - WIDTH)
+    cells = [_cell(char) for char in place.text[skipped : start + 2 * WIDTH]]
+    more = len(place.text) > start + 2 * WIDTH
+    start -= skipped
     end = min(start + place.length, len(cells))
     first, last = _window(cells, start, end)
-    before = _CUT if first else ""
-    after = _CUT if last < len(cells) else ""
+    before = _CUT if first or skipped else ""
+    after = _CUT if more or last < len(cells) else ""
     line = before + "".join(text for text, _ in cells[first:last]) + after
     mark_start = len(before) + sum(width for _, width in cells[first:start])
     mark_length = sum(width for _, width in cells[start : min(end, last)])
@@ -56,7 +59,7 @@ def _cell(char: str) -> tuple[str, int]:
 
 def _window(cells: list[tuple[str, int]], start: int, end: int) -> tuple[int, int]:
     """Return which cells of a line are shown so that the mark is among them."""
-    if sum(width for _, width in cells[: WIDTH + 1]) <= WIDTH >= len(cells):
+    if sum(width for _, width in cells) <= WIDTH:
         return 0, len(cells)
     first = max(0, start - 20) if end > WIDTH else 0
     room, last = WIDTH, first
