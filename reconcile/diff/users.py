@@ -6,7 +6,7 @@ from reconcile.desired.state import Desired, WantedUser
 from reconcile.diff.changes import Action, Change, OneWay, State, Unlisted
 from reconcile.diff.found import Found
 from reconcile.errors import Diagnostic, Position
-from reconcile.model import Live, User
+from reconcile.model import Live, User, temporary_name
 
 _PROFILE = ("display_name", "email")
 
@@ -82,10 +82,18 @@ def _due(
         taken = name in local and name not in leaving
         if name in renames or (taken and not _swapped(user, wanted, local, leaving)):
             continue
-        for old in user.was:
+        for old in _former(user):
             if old in local and old not in leaving:
                 return {name: old}
     return {}
+
+
+def _former(user: WantedUser) -> tuple[str, ...]:
+    """Return the names by which a user may still go, the most certain first.
+
+    A temporary name is left where an exchange of names was cut off in the middle.
+    """
+    return (*(temporary_name(old) for old in user.was), *user.was)
 
 
 def _swapped(
