@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from ipaddress import ip_interface, ip_network
 
 EXIT_ROUTES = frozenset({"0.0.0.0/0", "::/0"})
@@ -133,6 +134,16 @@ def instant(value: datetime) -> str:
     """Return an instant as RFC 3339 in UTC, with a fraction only where there is one."""
     text = value.astimezone(UTC).isoformat()
     return text.removesuffix("+00:00") + "Z"
+
+
+def temporary_name(name: str) -> str:
+    """Return the name that a user or node bears while it exchanges names.
+
+    It is short enough for a DNS label, and its owner can be found again by it.
+    """
+    if len(name) > 55:
+        name = f"{name[:46]}-{sha256(name.encode()).hexdigest()[:8]}"
+    return f"{name}-rc-swap"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 from reconcile.desired.state import NEVER
 from reconcile.diff.changes import Action, Change
 from reconcile.kinds import BY_NAME, Phase
-from reconcile.model import EXIT_ROUTES, Operation, User
+from reconcile.model import EXIT_ROUTES, Operation, User, temporary_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +176,11 @@ def _rename_steps(kind: str, due: dict[str, Change]) -> Iterable[Step]:
         if not free:
             old, change = min(due.items())
             operation = Operation(
-                verb, change.address, change.server_id, _temporary(old)
+                verb, change.address, change.server_id, temporary_name(old)
             )
             yield Step(operation, phase, wave)
-            due[_temporary(old)] = due.pop(old)
+            due[temporary_name(old)] = due.pop(old)
             last[old] = change.address
         for old in free:
             last[old] = due.pop(old).address
         wave += 1
-
-
-def _temporary(name: str) -> str:
-    """Return a name that nobody has, short enough for a DNS label."""
-    return f"{name[:50]}-rc-swap"

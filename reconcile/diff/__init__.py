@@ -4,13 +4,15 @@
 live state was read is the only "now", so the same inputs give the same changes.
 """
 
+from dataclasses import replace
+
 from reconcile.desired.state import Desired
 from reconcile.diff.changes import Difference
 from reconcile.diff.found import Found
 from reconcile.diff.nodes import diff_nodes
 from reconcile.diff.policies import diff_policy, facts
 from reconcile.diff.users import diff_users
-from reconcile.model import Live
+from reconcile.model import Live, Node, User
 
 
 def diff(desired: Desired, live: Live) -> Difference:
@@ -18,11 +20,26 @@ def diff(desired: Desired, live: Live) -> Difference:
 
     Nodes come before users, because a user can go only when its nodes go.
     """
+    live = _in_order(live)
     found = Found("error" if desired.if_unsupported == "error" else "warning")
     diff_policy(desired, live, found)
     diff_nodes(desired, live, facts(desired, live), found)
     diff_users(desired, live, found)
     return found.finish()
+
+
+def _in_order(live: Live) -> Live:
+    """Return the live state with its lists by id, so that no list's order shows."""
+    users, nodes = live.users, live.nodes
+    return replace(
+        live,
+        users=None if users is None else tuple(sorted(users, key=_by_id)),
+        nodes=None if nodes is None else tuple(sorted(nodes, key=_by_id)),
+    )
+
+
+def _by_id(item: User | Node) -> tuple[int, str]:
+    return len(item.id), item.id
 
 
 def kinds_needed(desired: Desired) -> frozenset[str]:

@@ -6,7 +6,7 @@ from reconcile.desired.state import Desired, WantedUser
 from reconcile.diff.changes import Action, Change, OneWay, State, Unlisted
 from reconcile.diff.found import Found
 from reconcile.errors import Diagnostic, Position
-from reconcile.model import Live, User
+from reconcile.model import Live, User, temporary_name
 
 _PROFILE = ("display_name", "email")
 
@@ -16,7 +16,7 @@ def diff_users(desired: Desired, live: Live, found: Found) -> None:
     if live.users is None:
         return
     local = {user.name: user for user in live.users if not user.provider}
-    foreign = {user.name for user in live.users if user.provider}
+    foreign = {user.name: user for user in live.users if user.provider}
     unwanted = _unwanted(desired, live)
     wanted = {
         name: user
@@ -33,12 +33,43 @@ def diff_users(desired: Desired, live: Live, found: Found) -> None:
         elif name not in foreign:
             found.changes.append(_create(user))
             _suggest_rename(user, wanted, local, found)
+    _foreign(desired, {n: u for n, u in foreign.items() if n not in local}, found)
     kept = set(wanted) | set(renames.values())
     for name, account in local.items():
         if name in unwanted:
             _remove(account, unwanted[name], live, found)
         elif desired.users is not None and name not in kept:
             _unlisted(account, desired, live, found)
+
+
+def _foreign(desired: Desired, foreign: Mapping[str, User], found: Found) -> None:
+    """Warn about wishes for users of an identity provider, which are its business."""
+    for name, user in (desired.users or {}).items():
+        account = foreign.get(name)
+        differs = account and any(
+            getattr(user, field) not in (None, getattr(account, field))
+            for field in _PROFILE
+        )
+        if differs or (account and user.until):
+            found.problems.append(_read_only(name, name, user.position))
+        for old in user.was:
+            if old in foreign and name not in foreign:
+                found.problems.append(_read_only(old, name, user.position))
+    for line in desired.removed:
+        if line.kind == "user" and line.name in foreign:
+            found.problems.append(_read_only(line.name, line.name, line.position))
+
+
+def _read_only(account: str, name: str, position: Position) -> Diagnostic:
+    return Diagnostic(
+        "RC0211",
+        f"user:{account} comes from the identity provider and is left as it is",
+        position,
+        severity="warning",
+        why="the identity provider would undo a change at the user's next login",
+        help="make the change there, and take it out of this file",
+        address=f"user:{name}",
+    )
 
 
 def _unwanted(desired: Desired, live: Live) -> dict[str, tuple[str, Position | None]]:
@@ -82,10 +113,18 @@ def _due(
         taken = name in local and name not in leaving
         if name in renames or (taken and not _swapped(user, wanted, local, leaving)):
             continue
-        for old in user.was:
+        for old in _former(user):
             if old in local and old not in leaving:
                 return {name: old}
     return {}
+
+
+def _former(user: WantedUser) -> tuple[str, ...]:
+    """Return the names by which a user may still go, the most certain first.
+
+    A temporary name is left where an exchange of names was cut off in the middle.
+    """
+    return (*(temporary_name(old) for old in user.was), *user.was)
 
 
 def _swapped(
