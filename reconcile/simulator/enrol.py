@@ -7,7 +7,7 @@ from reconcile.simulator import nodes, policy, routing, users
 from reconcile.simulator.call import Call, Route
 from reconcile.simulator.names import given_name, host_name
 from reconcile.simulator.release import Release
-from reconcile.simulator.wire import UNKNOWN, Refusal
+from reconcile.simulator.wire import INVALID, NOT_FOUND, UNKNOWN, Refusal
 from reconcile.simulator.world import ZERO_TIME, Key, Node, Pending, World, now
 
 
@@ -26,7 +26,7 @@ def debug_create(call: Call) -> dict[str, Any]:
     shown = Node(
         0, "", pending.name, user.id, routes=routes, expiry=ZERO_TIME, method=""
     )
-    shown.last_seen = ZERO_TIME
+    shown.last_seen = shown.created = ZERO_TIME
     return {"node": nodes.view(world, shown) | {"name": pending.name}}
 
 
@@ -70,7 +70,8 @@ def _registered(call: Call, number: str, name: str) -> dict[str, Any]:
         node.routes = waiting.routes
     shown = nodes.view(world, node)
     # 0.27 answers before it has approved anything
-    policy.approve(world, node)
+    approved = policy.approve(world, node)
+    node.serving = bool(approved) and release.registered_routers_serve
     routing.elect(world)
     return shown if release.approves_after_answer else nodes.view(world, node)
 
@@ -79,11 +80,11 @@ def add(world: World, name: str, **fields: Any) -> Node:
     """Add a node with free addresses, a free name and an id of its own."""
     hostname = host_name(world.release, name)
     node = Node(
-        world.new_id("node", world.nodes),
+        world.new_id("node"),
         given_name(world, hostname),
         hostname,
         addresses=world.free_addresses(),
-        last_seen=now(),
+        last_seen=now() if world.release.sets_last_seen else ZERO_TIME,
         **fields,
     )
     world.nodes.append(node)
@@ -127,6 +128,18 @@ def _usable(world: World, secret: str) -> Key:
     return key
 
 
+def auth_decide(call: Call) -> dict[str, Any]:
+    """Approve or reject a waiting sign-in: a simulated server never has one."""
+    number = call.body.get("authId", "")
+    try:
+        _checked_id(call.release, number, "")
+    except Refusal as problem:
+        reason = problem.message
+        message = f"invalid auth_id: {reason}"
+        raise Refusal(INVALID, message, 400, "invalid auth_id", reason) from None
+    raise Refusal(NOT_FOUND, f"no pending auth session for auth_id {number}", 404)
+
+
 def backfill(call: Call) -> dict[str, Any]:
     """Give nodes the addresses that they lack: here every node has its pair."""
     if call.query.get("confirmed") != "true":
@@ -141,7 +154,7 @@ def owner(world: World, name: str | None) -> int | None:
         return None
     user = world.user_named(name)
     if user is None:
-        user = users.User(world.new_id("user", world.users), name)
+        user = users.User(world.new_id("user"), name)
         world.users.append(user)
     return user.id
 
@@ -165,5 +178,11 @@ ROUTES = (
         auth_register,
         {"user": "text", "authId": "text"},
         available=_has_auth,
+    ),
+    *(
+        Route(
+            "POST", f"auth/{verb}", auth_decide, {"authId": "text"}, available=_has_auth
+        )
+        for verb in ("approve", "reject")
     ),
 )

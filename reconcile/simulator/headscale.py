@@ -69,6 +69,9 @@ def handle(world: World, request: Request) -> Response:
 
 def _root(world: World, request: Request) -> Response:
     release = world.release
+    guarded = release.guards_api_paths and request.path.startswith("/api/")
+    if guarded and not _authorized(world, request):
+        return plain(401, "Unauthorized")
     document: Any = None
     if request.path == "/version" and release.has_version:
         document = _version(world)
@@ -76,16 +79,12 @@ def _root(world: World, request: Request) -> Response:
         document = {"status": "pass"}
     if request.path == "/swagger/v1/openapiv2.json" and not release.problem_json:
         document = _swagger(release)
-    if document is not None and request.method in ("GET", "POST"):
+    if document is not None and request.method == "GET":
         return _document(request, document)
-    if (
-        document is not None
-        and not release.catch_all_page
-        and request.path == "/version"
-    ):
-        return Response(405, {"Allow": "GET"})
     if release.catch_all_page or (request.path == "/" and release.root_page):
         return plain(200, PAGE, PAGE_TYPE)
+    if request.path == "/version" and release.version_has_methods:
+        return Response(405, {"Allow": "GET"})
     return plain(404, release.unknown_root)
 
 

@@ -77,21 +77,16 @@ def create(call: Call) -> dict[str, Any]:
         reason = "auth-key must be either tagged or owned by user"
         raise Refusal(UNKNOWN, reason, 400, "creating pre-auth key", reason)
     key = Key(
-        world.new_id("key", world.keys),
+        world.new_id("key"),
         number or None,
         new_secret(call.release, "auth"),
         reusable=body.get("reusable", False),
         ephemeral=body.get("ephemeral", False),
-        tags=_distinct(call.release, tags),
+        tags=sorted(set(tags)),
         expiration=body.get("expiration", ZERO_TIME),
     )
     world.keys.append(key)
     return {"preAuthKey": view(world, key, whole=True)}
-
-
-def _distinct(release: Release, tags: list[str]) -> list[str]:
-    found = list(dict.fromkeys(tags))
-    return found if release.key_tags_in_order else sorted(found)
 
 
 def _owner(call: Call, number: int) -> None:
@@ -113,12 +108,10 @@ def expire(call: Call) -> dict[str, Any]:
 
 
 def delete(call: Call) -> dict[str, Any]:
-    """Delete a key; nodes that joined with it stay, and forget it."""
+    """Delete a key; the nodes that joined with it stay."""
     key = _by_id(call, call.query.get("id") or "0", "deleting")
     if key is not None:
-        call.world.keys.remove(key)
-        for node in call.world.nodes:
-            node.key = None if node.key == key.id else node.key
+        call.world.delete_keys([key])
     return {}
 
 
@@ -166,7 +159,7 @@ def api_create(call: Call) -> dict[str, Any]:
     """Create an API key; the answer holds nothing but the key."""
     world = call.world
     key = ApiKey(
-        world.new_id("api_key", world.api_keys),
+        world.new_id("api_key"),
         new_secret(call.release, "api"),
         call.body.get("expiration", ZERO_TIME),
     )

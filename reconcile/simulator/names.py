@@ -99,7 +99,10 @@ def host_name(release: Release, name: str) -> str:
 
 def given_name(world: World, hostname: str) -> str:
     """Return a free name for a new node, made from its host name."""
-    base = re.sub(r"[^a-z0-9.-]+", "-", hostname.lower()).strip("-") or "node"
+    base = (
+        re.sub(r"[^a-z0-9.-]+", world.release.name_filler, hostname.lower()).strip("-")
+        or "node"
+    )
     taken = {node.name for node in world.nodes}
     if base not in taken:
         return base

@@ -17,7 +17,7 @@ LISTED, ANSWERED, APPROVED = "list", "answer", "approved"
 def view(world: World, node: Node, place: str = ANSWERED) -> dict[str, Any]:
     """Return a node; some fields are filled in the list only, and owners differ."""
     release = world.release
-    key = world.key(node.key)
+    key = world.key(node.key) or world.gone_key(node.key)
     owner = _owner(world, node, place)
     served = []
     if place != ANSWERED:
@@ -92,7 +92,11 @@ def get(call: Call) -> dict[str, Any]:
 
 def delete(call: Call) -> dict[str, Any]:
     """Delete a node at once, also one that is connected."""
-    call.world.nodes.remove(_found(call, NOT_FOUND))
+    node = _found(call, NOT_FOUND)
+    if node.online:  # its connection ends, and with it its work as a router
+        node.online = node.serving = False
+        routing.elect(call.world)
+    call.world.nodes.remove(node)
     routing.elect(call.world)
     return {}
 
@@ -229,16 +233,26 @@ def _moves(release: Release) -> bool:
     return release.can_move
 
 
+def _gateway(release: Release) -> bool:
+    return not release.problem_json
+
+
+def _strict(release: Release) -> bool:
+    return release.problem_json
+
+
 ROUTES = (
     Route("GET", "node", listing),
     Route("GET", "node/{id}", get),
     Route("DELETE", "node/{id}", delete),
+    Route("POST", "node/{id}/expire", expire, available=_gateway),
     Route(
         "POST",
         "node/{id}/expire",
         expire,
         {"expiry": "time", "disableExpiry": "flag"},
         body_optional=True,
+        available=_strict,
     ),
     Route("POST", "node/{id}/rename/{name}", rename),
     Route("POST", "node/{id}/tags", set_tags, {"tags": "texts"}),

@@ -52,15 +52,16 @@ def put(call: Call) -> dict[str, Any]:
 def store(world: World, text: str) -> None:
     """Check and keep a policy text; BadPolicy where it is refused."""
     kept = world.policy
+    again = text == kept.text
     if text:
         check(text, world)
         kept.running = None
     else:
         kept.running = kept.in_force
     kept.text, kept.updated = text, now()
-    if world.release.auto_approve_on_put:
+    if world.release.same_policy_approves or not again:
         for node in world.nodes:
-            approve(world, node)
+            node.serving = bool(approve(world, node)) or node.serving
         routing.elect(world)
 
 
@@ -93,17 +94,19 @@ def may_own(world: World, node: Node, tag: str) -> bool:
     return any(_is(world, found, name, node.user) for name in owners)
 
 
-def approve(world: World, node: Node) -> None:
-    """Approve the advertised routes of a node that the policy approves by itself."""
+def approve(world: World, node: Node) -> set[str]:
+    """Approve what the policy approves by itself of a node's routes, and return that."""
     found = sections(world)
     rules = found.get("autoApprovers") or {}
     wanted = {
         route for route in node.routes if _approved(world, node, route, found, rules)
     }
-    if wanted - set(node.approved):
+    new = wanted - set(node.approved)
+    if new:
         node.approved = routing.normalised([*node.approved, *wanted], world.release)
         node.disk.pop("approved", None)
-        node.serving = True
+    # 0.26 puts each approved router to work again
+    return new if world.release.same_policy_approves else wanted
 
 
 def _approved(

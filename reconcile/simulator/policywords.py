@@ -120,7 +120,10 @@ def _selector_problem(selector: str, release: Release) -> str:
         and selector not in release.destination_autogroups
     ):
         known = " ".join(release.destination_autogroups)
-        return f'AutoGroup is invalid, got: "{selector}", must be one of [{known}]'
+        words = "AutoGroup is invalid, got:"
+        if release.new_policy_words:
+            words = "invalid autogroup: got"
+        return f'{words} "{selector}", must be one of [{known}]'
     known_kinds = ("group:", "tag:", "autogroup:")
     if ":" in selector and not (
         "@" in selector or selector.startswith(known_kinds) or is_prefix(selector)

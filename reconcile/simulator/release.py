@@ -16,6 +16,7 @@ class Release:
     problem_json: bool = False
     wrong_key_status: int = 401
     has_version: bool = True
+    version_has_methods: bool = True
     has_health: bool = True
     # any unknown path outside the API answers 200 with a web page
     catch_all_page: bool = False
@@ -47,7 +48,12 @@ class Release:
     write_answers_know_online: bool = True
     expire_from: str = "query"
     can_disable_expiry: bool = True
-    auto_approve_on_put: bool = True
+    # 0.26 looks again only when the text is another one
+    same_policy_approves: bool = True
+    registered_routers_serve: bool = True
+    sets_last_seen: bool = True
+    name_filler: str = "-"
+    guards_api_paths: bool = False
     routes_by_length: bool = False
     offline_routers_serve: bool = False
     registration_prefix: str = "hskey-authreq-"
@@ -55,7 +61,6 @@ class Release:
     register_prefix: str = ""
     approves_after_answer: bool = False
     keys_by_id: bool = True
-    key_tags_in_order: bool = False
     unknown_key_is_an_error: bool = False
     has_policy_check: bool = True
     has_auth_routes: bool = True
@@ -87,6 +92,7 @@ RELEASES = {
             "v0.26.1",
             wrong_key_status=500,
             has_version=False,
+            version_has_methods=False,
             has_health=False,
             user_name_rules=True,
             user_error_code=2,
@@ -104,13 +110,15 @@ RELEASES = {
             write_answers_know_online=False,
             expire_from="nowhere",
             can_disable_expiry=False,
-            auto_approve_on_put=False,
+            same_policy_approves=False,
+            registered_routers_serve=False,
+            sets_last_seen=False,
+            name_filler="",
             routes_by_length=True,
             offline_routers_serve=True,
             registration_prefix="",
             debug_keeps_routes=True,
             keys_by_id=False,
-            key_tags_in_order=True,
             has_policy_check=False,
             has_auth_routes=False,
             tag_space_error="tag should not contains space",
@@ -123,6 +131,7 @@ RELEASES = {
         Release(
             "0.27",
             "v0.27.1",
+            version_has_methods=False,
             approves_after_answer=True,
             user_error_prefix="failed to create user: ",
             nameless_shows_id=False,
@@ -153,6 +162,7 @@ RELEASES = {
         Release(
             "0.28",
             "v0.28.0",
+            approves_after_answer=True,
             catch_all_page=True,
             user_error_prefix="failed to create user: ",
             delete_user_wipes_keys=True,
@@ -173,7 +183,9 @@ RELEASES = {
         Release(
             "0.29",
             "v0.29.2",
+            user_error_prefix="creating user: ",
             register_prefix="looking up user: ",
+            guards_api_paths=True,
             root_page=True,
             unknown_root="404 page not found\n",
             new_policy_words=True,

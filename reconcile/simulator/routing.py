@@ -67,8 +67,17 @@ def ordered(routes: set[str], release: Release) -> list[str]:
 
 
 def elect(world: World) -> None:
-    """Choose a primary router for each prefix; one that serves keeps its place."""
+    """Choose a primary router for each prefix; one that serves keeps its place.
+
+    Up to 0.28 a node that is deleted while it is offline keeps its place too, until
+    the next restart.
+    """
     before, world.primaries = world.primaries, {}
+    if world.release.offline_routers_serve:
+        ghosts = {
+            route: node for route, node in before.items() if world.node(node) is None
+        }
+        world.primaries |= ghosts
     for node in sorted(world.nodes, key=lambda node: node.id):
         for route in _serves(node, world.release):
             if before.get(route) == node.id:

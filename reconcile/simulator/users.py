@@ -50,7 +50,7 @@ def create(call: Call) -> dict[str, Any]:
     if _taken(world, name):
         raise _duplicate(call, name)
     user = User(
-        world.new_id("user", world.users),
+        world.new_id("user"),
         name,
         display_name=body.get("displayName", ""),
         email=body.get("email", ""),
@@ -80,9 +80,9 @@ def delete(call: Call) -> dict[str, Any]:
         reason = "user not empty: node(s) found"
         raise Refusal(UNKNOWN, reason, 400, "deleting user", reason)
     world.users.remove(user)
-    if call.release.delete_user_wipes_keys:
-        world.keys = []  # of every user: a fault of 0.28.0
-    world.keys = [key for key in world.keys if key.user != user.id]
+    # 0.28.0 deletes the keys of every user, which is its fault
+    every = call.release.delete_user_wipes_keys
+    world.delete_keys([key for key in world.keys if every or key.user == user.id])
     return {}
 
 

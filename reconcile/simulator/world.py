@@ -14,6 +14,7 @@ must stand in it; `{}` is an empty server of the newest version.
       "api_keys": [{"id": 1, "key": "hskey-api-...", "expiration": "2035-01-01T00:00:00Z"}],
       "policy":   {"mode": "database", "text": "{}\\n"},
       "pending":  [],               nodes that asked to join and wait to be registered
+      "gone_keys": [],              deleted keys that nodes are shown with till a restart
       "primaries": {},              which node serves a prefix that several advertise
       "last_ids": {"user": 1}       ids are never used again, so the last ones are kept
     }
@@ -158,6 +159,7 @@ class World:
     api_keys: list[ApiKey] = field(default_factory=list)
     policy: Policy = field(default_factory=Policy)
     pending: list[Pending] = field(default_factory=list)
+    gone_keys: list[Key] = field(default_factory=list)
     primaries: dict[str, int] = field(default_factory=dict)
     last_ids: dict[str, int] = field(default_factory=dict)
 
@@ -165,16 +167,19 @@ class World:
         self.emulate = release_named(self.emulate)
         if self.any_key is None:
             self.any_key = not self.api_keys
+        lists = {"user": self.users, "node": self.nodes, "key": self.keys}
+        for kind, items in (lists | {"api_key": self.api_keys}).items():
+            highest = max((item.id for item in items), default=0)  # type: ignore[attr-defined]
+            self.last_ids[kind] = max(highest, self.last_ids.get(kind, 0))
 
     @property
     def release(self) -> Release:
         """How the emulated version behaves."""
         return RELEASES[self.emulate]
 
-    def new_id(self, kind: str, used: list[Any]) -> int:
+    def new_id(self, kind: str) -> int:
         """Return the next id of a kind; an id is never used again."""
-        highest = max((item.id for item in used), default=0)
-        self.last_ids[kind] = max(highest, self.last_ids.get(kind, 0)) + 1
+        self.last_ids[kind] += 1
         return self.last_ids[kind]
 
     def user(self, number: int | None) -> User | None:
@@ -193,6 +198,15 @@ class World:
         """Return the pre-auth key with this id."""
         return next((key for key in self.keys if key.id == number), None)
 
+    def gone_key(self, number: int | None) -> Key | None:
+        """Return a deleted pre-auth key that its nodes are still shown with."""
+        return next((key for key in self.gone_keys if key.id == number), None)
+
+    def delete_keys(self, keys: list[Key]) -> None:
+        """Delete pre-auth keys; the nodes that joined with them stay."""
+        self.gone_keys += keys
+        self.keys = [key for key in self.keys if key not in keys]
+
     def free_addresses(self) -> list[str]:
         """Return the next pair of addresses that no node has."""
         taken = {address for node in self.nodes for address in node.addresses}
@@ -210,6 +224,7 @@ class World:
             node.disk = {}
             node.serving = False
         self.primaries = {}
+        self.gone_keys = []
         self.policy.running = None
         self.pending = []
         self.last_ids.pop("address", None)

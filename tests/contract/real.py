@@ -34,18 +34,24 @@ def program(release: str) -> Path | None:
     return path if path and path.exists() else None
 
 
-def _free_ports() -> list[int]:
-    first = os.getpid() % 240  # so that two runs side by side do not meet
-    for port in (18000 + 4 * ((first + i) % 240) for i in range(240)):
+def _reserve() -> tuple[int, socket.socket]:
+    """Return the first of three free ports, and a socket that keeps them ours.
+
+    The fourth port stays bound as long as the socket is open, so that two runs side
+    by side never take the same three.
+    """
+    for port in range(18000, 18960, 4):
+        held = socket.socket()
         with contextlib.ExitStack() as stack:
             try:
+                held.bind(("127.0.0.1", port + 3))
                 for number in range(port, port + 3):
-                    held = stack.enter_context(socket.socket())
-                    held.bind(("127.0.0.1", number))
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", number))
             except OSError:
+                held.close()
                 continue
-        return [port, port + 1, port + 2]
-    raise RuntimeError("no free port between 18000 and 18959")
+        return port, held
+    raise RuntimeError("no free port between 18000 and 18960")
 
 
 class RealServer:
@@ -85,7 +91,8 @@ class RealServer:
 
     def start(self) -> None:
         """Start the program and wait until it answers."""
-        self.ports = _free_ports()
+        first, self._held = _reserve()
+        self.ports = [first, first + 1, first + 2]
         self._configure()
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -110,6 +117,7 @@ class RealServer:
                 self.process.kill()
                 self.process.wait()
             self.process = None
+            self._held.close()
 
     def restart(self) -> None:
         """Stop and start; the address may change."""

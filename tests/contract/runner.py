@@ -27,8 +27,33 @@ SEEDED = {
 }
 BIG = "n" * 1_048_577
 MACHINE = re.compile(r"(mkey|nodekey|discokey):[0-9a-f]{64}")
-# protojson marks the place of an error and varies its spacing from build to build
-PROTO_PLACE = re.compile(r"(proto|line \d+:\d+)[:\s\u00a0]*")
+WORDING = (
+    # protojson marks the place of an error and varies its spacing from build to build
+    (re.compile(r"proto:[\s\u00a0]*"), "proto: "),
+    (re.compile(r"\(line \d+:\d+\)"), "(line)"),
+    # the JSON library of the servers says one or the other by chance, and names types
+    (re.compile(r"unable to unmarshal"), "cannot unmarshal"),
+    (
+        re.compile(r"into Go (?:.*?)(?= within|: (?!\[)|$)", re.MULTILINE),
+        "into Go <type>",
+    ),
+    # what a parser says of broken text is its own; that it refuses counts
+    (re.compile(r"hujson: line.*", re.DOTALL), "hujson: <place>"),
+    # a list of examples follows
+    (
+        re.compile(
+            r'((Invalid alias|Invalid Owner|Invalid AutoApprover) ".*?"\.).*', re.DOTALL
+        ),
+        r"\1",
+    ),
+    (re.compile(r"(wildcard \(\*\) is not supported as SSH destination).*"), r"\1"),
+    # names that servers make up
+    (re.compile(r"\b(invalid|lab)-[a-z0-9]{8}\b"), r"\1-<random>"),
+    (
+        re.compile(r"looking for beginning of value|looking for value"),
+        "looking for value",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -165,11 +190,17 @@ def _kinds(value: Any) -> Any:
     return type(value).__name__
 
 
-def _walk(value: Any) -> Any:
+def _walk(value: Any, name: str = "") -> Any:
+    if name == "prefix":
+        return "<api-key>"
+    if name == "aclTags":
+        return sorted(value)  # 0.26 answers them in any order
     if isinstance(value, dict):
-        return {name: _walk(item) for name, item in value.items()}
+        return {name: _walk(item, name) for name, item in value.items()}
     if isinstance(value, list):
-        return [_walk(item) for item in value]
+        items = [_walk(item) for item in value]
+        # both come in any order
+        return sorted(items, key=json.dumps) if name in ("errors", "devices") else items
     return _clean(value) if isinstance(value, str) else value
 
 
@@ -179,6 +210,6 @@ def _clean(text: str) -> str:
     for pattern, name in SECRETS:
         text = pattern.sub(name, text)
     text = MACHINE.sub(lambda m: SEEDED.get(m[0], f"{m[1]}:<key>"), text)
-    if "proto" in text:
-        text = PROTO_PLACE.sub("proto: ", text)
+    for pattern, word in WORDING:
+        text = pattern.sub(word, text)
     return re.sub(r"(/[\w.-]+)+/policy\.hujson", "policy.hujson", text)

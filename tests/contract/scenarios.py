@@ -630,6 +630,24 @@ NODE_TRAPS = (
         post("/api/v1/node/backfillips?confirmed=true"),
     ),
     scenario(
+        "sign-in-requests",
+        user(name="dave"),
+        *(
+            post(f"/api/v1/auth/{verb}", {"authId": number, **who})
+            for verb, who in (
+                ("approve", {}),
+                ("reject", {}),
+                ("register", {"user": "dave"}),
+            )
+            for number in ("short", "hskey-authreq-" + "a" * 24)
+        ),
+        post(
+            "/api/v1/auth/register",
+            {"user": "nobody", "authId": "hskey-authreq-" + "a" * 24},
+        ),
+        seed="empty",
+    ),
+    scenario(
         "node-registered-under-a-taken-name",
         post(
             "/api/v1/debug/node",
@@ -652,6 +670,8 @@ NODE_TRAPS = (
         put_policy(APPROVING.replace("bob@", "alice@")),
         post(f"/api/v1/node/register?user=alice&key={'e' * 24}"),
         post(f"/api/v1/node/register?user=alice&key=hskey-authreq-{'e' * 24}"),
+        # 0.27 approves some time after the answer: let a write to another node pass
+        _rename_node(5, "phone-b"),
         get("/api/v1/node?user=alice"),
         delete("/api/v1/node/9"),
         post("/api/v1/debug/node", {"user": "alice", "key": "f" * 24, "name": "new"}),
@@ -942,6 +962,8 @@ POLICY_TEXTS = {
         _accept(src=["autogroup:member"], dst=["autogroup:self:*"]),
         _accept(dst=["autogroup:self:*"]),
         _accept(dst=["autogroup:member:*"]),
+        _accept(dst=["autogroup:admin:*"]),
+        _accept(src=["10.0.0.1"], dst=["autogroup:self:*"]),
         _accept(src=["autogroup:danger-all"]),
         _accept(dst=["autogroup:danger-all:*"]),
         _accept(src=[""]),
@@ -1062,7 +1084,7 @@ POLICY_TEXTS = {
             grants=[{"src": ["*"], "dst": ["*"], "app": {"tailscale.com/cap/x": [{}]}}]
         ),
         _with(grants=[{"src": ["*"], "dst": ["*"], "ip": ["*"], "nosuch": 1}]),
-        _with(nodeAttrs=[{"target": ["*"], "attr": ["funnel"]}]),
+        _with(nodeAttrs=[{"target": ["*"], "attr": ["x"]}]),
         _with(nodeAttrs=[{"target": ["nobody@"], "attr": ["x"]}]),
         _with(nodeAttrs=[{"target": ["tag:none"], "attr": ["x"]}]),
     ),

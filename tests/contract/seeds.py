@@ -51,7 +51,14 @@ def addresses(number: int) -> tuple[str, str]:
 
 def world(release: str, seed: str) -> dict[str, Any]:
     """Return the seeded state as the content of a world file."""
-    document: dict[str, Any] = {"emulate": release, "version": "dev"}
+    secret = "hskey-api-simulated000-" + "0" * 64
+    if release in ("0.26", "0.27"):
+        secret = "simulat." + "0" * 32
+    document: dict[str, Any] = {
+        "emulate": release,
+        "version": "dev",
+        "api_keys": [{"id": 1, "key": secret, "expiration": "2099-01-01T00:00:00Z"}],
+    }
     if seed.startswith("file"):
         document["policy"] = {
             "mode": "file",
@@ -66,6 +73,7 @@ def world(release: str, seed: str) -> dict[str, Any]:
             {
                 "id": 1,
                 "user": 2,
+                "secret": _auth_key(release),
                 "reusable": True,
                 "ephemeral": True,
                 "created": CREATED,
@@ -74,6 +82,12 @@ def world(release: str, seed: str) -> dict[str, Any]:
         ]
         document["nodes"] = [_node(i, node, release) for i, node in enumerate(NODES, 1)]
     return document
+
+
+def _auth_key(release: str) -> str:
+    if release in ("0.26", "0.27"):
+        return "0" * 48
+    return "hskey-auth-simulated000-" + "0" * 64
 
 
 def _node(number: int, node: SeedNode, release: str) -> dict[str, Any]:
@@ -91,6 +105,7 @@ def _node(number: int, node: SeedNode, release: str) -> dict[str, Any]:
         "last_seen": CREATED,
         "created": CREATED,
         "key": node.key,
+        "ephemeral": bool(node.key),
         "method": "auth_key" if node.key else "cli",
         "machine_key": node.secret("mkey"),
         "node_key": node.secret("nodekey"),
