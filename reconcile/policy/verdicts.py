@@ -213,11 +213,8 @@ class Verdicts:
     def _ssh_nodes(self, selector: Selector, source: Selector) -> Iterable[Machine]:
         if selector.autogroup == "self":
             return self._resolver.machines(source) if source.kind == "user" else ()
-        if selector.kind == "address" and ":" in selector.text:
-            # Recorded: the hosted service fails a bare IPv6 address that it takes
-            # in its IPv4 form; Headscale takes both.
-            if self._policy.release.hosted:
-                return ()
+        if self._policy.release.hosted and is_ipv6(selector):
+            return ()  # recorded; the IPv4 form passes there, and Headscale takes both
         if selector.kind in ("address", "host"):
             return self._filters.tailnet.touched(self._resolver.sources(selector))
         return self._resolver.machines(selector)
@@ -246,6 +243,11 @@ class Verdicts:
                 expected = "DENIED" if name == "deny" else "ALLOWED"
                 asked = " with check" if name == "check" else ""
                 yield Failure(path, f"{said}: expected {expected}{asked}, got {got}")
+
+
+def is_ipv6(selector: Selector) -> bool:
+    """Tell whether a selector is a literal IPv6 address."""
+    return selector.kind == "address" and ":" in selector.text
 
 
 def _opens(

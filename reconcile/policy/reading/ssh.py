@@ -134,7 +134,7 @@ def _targets(
 
 
 def _users(context: Context, where: str, path: Path, rule: dict[str, Any]) -> list[str]:
-    texts = context.texts(path, rule, "users")
+    texts = [(at, text.strip()) for at, text in context.texts(path, rule, "users")]
     if not texts:
         message = f"{where}: users must be specified"
         help = 'write "users": ["autogroup:nonroot"] for every login but root'
