@@ -204,7 +204,8 @@ def _port_range(part: str) -> Interval:
     low = _port(first, part, "first")
     high = _port(last, part, "last") if dash else low
     if low == 0:
-        raise ValueError("first port must be >0, or use '*' for wildcard")
+        said = "first port must be >0, or use '*' for wildcard"
+        raise ValueError(f'port range "{part}": {said}')
     if high < low:
         raise ValueError(f'port range "{part}": invalid')
     return low, high

@@ -1,0 +1,209 @@
+"""Packet filters: the rules that each node gets, and the capabilities on it.
+
+Rules only allow, and they add up. A filter is enforced where the traffic arrives: at
+the destination node, or at the subnet router or exit node that forwards it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconcile.policy.document import Policy, Rule, Service, Target
+from reconcile.policy.resolve import Resolver
+from reconcile.policy.selectors import Selector
+from reconcile.policy.sets import ALL_PORTS, EVERYTHING, IntervalSet
+from reconcile.policy.tailnet import Machine, Tailnet, addresses_of
+
+# Capabilities that come with a second one in the reverse direction.
+_COMPANIONS = {
+    "tailscale.com/cap/drive": "tailscale.com/cap/drive-sharer",
+    "tailscale.com/cap/relay": "tailscale.com/cap/relay-target",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Addresses with the services that are open on them, for the rule's sources."""
+
+    addresses: IntervalSet
+    services: tuple[Service, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PortRule:
+    """A rule of a node's packet filter; `origin` is None for "no policy at all"."""
+
+    sources: IntervalSet
+    openings: tuple[Opening, ...]
+    origin: Rule | None
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilityRule:
+    """Application capabilities that the sources have on the destinations."""
+
+    sources: IntervalSet
+    targets: tuple[IntervalSet, ...]
+    capabilities: Mapping[str, Any]
+    origin: Rule
+
+
+class Filters:
+    """The packet filters of all nodes under one policy."""
+
+    def __init__(self, policy: Policy, tailnet: Tailnet) -> None:
+        self.policy = policy
+        self.tailnet = tailnet
+        self.resolver = Resolver(policy, tailnet)
+        self._ports: dict[int, tuple[PortRule, ...]] = {}
+
+    def ports(self, machine: Machine) -> tuple[PortRule, ...]:
+        """Return the port rules of a node, reduced to what it owns or forwards."""
+        if machine.index not in self._ports:
+            self._ports[machine.index] = tuple(self._reduce(machine))
+        return self._ports[machine.index]
+
+    def capabilities(self, machine: Machine) -> tuple[CapabilityRule, ...]:
+        """Return the capability rules of a node."""
+        found: list[CapabilityRule] = []
+        for rule in self.policy.rules or ():
+            if not rule.capabilities or rule.via:
+                continue
+            found += self._granted(machine, rule)
+        return tuple(found)
+
+    def unreduced(self) -> Iterator[PortRule]:
+        """Yield the global rules, as the policy's own tests see them.
+
+        `autogroup:self` and `via` rules are not among them.
+        """
+        if self.policy.rules is None:
+            yield self._open()
+            return
+        for rule in self.policy.rules:
+            openings = [
+                Opening(addresses, target.services)
+                for target in rule.targets
+                if target.selector.autogroup != "self" and not rule.via
+                for addresses in self.resolver.targets(target.selector)
+            ]
+            sources = self.resolver.all_sources(rule.sources)
+            if openings and sources:
+                yield PortRule(sources, tuple(openings), rule)
+
+    def _open(self) -> PortRule:
+        """The one rule of a policy without `acls` and `grants`."""
+        release = self.policy.release
+        service = Service(release.protocols, ALL_PORTS)
+        sources = self.resolver.wildcard if release.hosted else EVERYTHING
+        return PortRule(sources, (Opening(EVERYTHING, (service,)),), None)
+
+    def _reduce(self, machine: Machine) -> Iterator[PortRule]:
+        if self.policy.rules is None:
+            yield self._open()
+            return
+        for rule in self.policy.rules:
+            sources = self.resolver.all_sources(rule.sources)
+            openings = [
+                Opening(addresses, target.services)
+                for target in rule.targets
+                for addresses in self._kept(rule, target, machine)
+            ]
+            if openings and sources:
+                yield PortRule(sources, tuple(openings), rule)
+            yield from self._own(machine, rule, sources)
+
+    def _kept(
+        self, rule: Rule, target: Target, machine: Machine
+    ) -> Iterable[IntervalSet]:
+        """Return the entries of a destination that concern a node, kept literally."""
+        if not target.services:
+            return ()
+        if rule.via and machine.node.tags.isdisjoint(rule.via):
+            return ()
+        if target.selector.autogroup == "internet":
+            return self.resolver.targets(target.selector) if machine.exits else ()
+        if rule.via and target.selector.kind not in ("address", "host"):
+            return ()
+        return [
+            addresses
+            for addresses in self.resolver.targets(target.selector)
+            if machine.routes_to(addresses)
+            or (not rule.via and machine.addresses.overlaps(addresses))
+        ]
+
+    def _own(
+        self, machine: Machine, rule: Rule, sources: IntervalSet
+    ) -> Iterator[PortRule]:
+        """`autogroup:self`: between the untagged nodes of one user."""
+        if machine.owner is None or rule.via:
+            return
+        services = [
+            Opening(machine.addresses, target.services)
+            for target in rule.targets
+            if target.selector.autogroup == "self" and target.services
+        ]
+        own = sources & addresses_of(self.tailnet.by_owner[machine.owner])
+        if services and own:
+            yield PortRule(own, tuple(services), rule)
+
+    def _granted(self, machine: Machine, rule: Rule) -> Iterator[CapabilityRule]:
+        targets = [target.selector for target in rule.targets]
+        values = rule.capabilities
+        yield from self._capability(machine, rule, rule.sources, targets, values)
+        for name, companion in _COMPANIONS.items():
+            if name in values:
+                back = {companion: None}
+                yield from self._capability(machine, rule, targets, rule.sources, back)
+
+    def _capability(
+        self,
+        machine: Machine,
+        rule: Rule,
+        sources: Iterable[Selector],
+        targets: Iterable[Selector],
+        values: Mapping[str, Any],
+    ) -> Iterator[CapabilityRule]:
+        """One direction of a grant; `autogroup:self` may stand on either side."""
+        sources, targets = list(sources), list(targets)
+        if any(s.autogroup == "self" for s in (*sources, *targets)):
+            yield from self._own_capability(machine, rule, sources, targets, values)
+            sources = [s for s in sources if s.autogroup != "self"]
+            targets = [t for t in targets if t.autogroup != "self"]
+            if not sources:
+                return
+        entries = [
+            addresses
+            for target in targets
+            for entry in self.resolver.targets(target)
+            for addresses in _narrowed(machine, entry)
+        ]
+        if entries:
+            everyone = self.resolver.all_sources(sources)
+            yield CapabilityRule(everyone, tuple(entries), values, rule)
+
+    def _own_capability(
+        self,
+        machine: Machine,
+        rule: Rule,
+        sources: list[Selector],
+        targets: list[Selector],
+        values: Mapping[str, Any],
+    ) -> Iterator[CapabilityRule]:
+        if machine.owner is None:
+            return
+        own = addresses_of(self.tailnet.by_owner[machine.owner])
+        forward = any(target.autogroup == "self" for target in targets)
+        others = self.resolver.all_sources(sources if forward else targets) & own
+        if forward and others:
+            yield CapabilityRule(others, (machine.addresses,), values, rule)
+        elif others.overlaps(machine.addresses):
+            yield CapabilityRule(own, (machine.addresses,), values, rule)
+
+
+def _narrowed(machine: Machine, entry: IntervalSet) -> list[IntervalSet]:
+    """Narrow a capability's destination to the node; subnets it routes stay."""
+    own = entry & machine.addresses
+    if own:
+        return [IntervalSet([interval]) for interval in own]
+    return [entry] if machine.routes_to(entry) else []

@@ -1,0 +1,152 @@
+"""Reading `nodeAttrs`, `tests` and `sshTests`."""
+
+from ipaddress import ip_network
+from typing import Any
+
+from reconcile.policy.document import Assertion, Attribution
+from reconcile.policy.fields import RULES, Path, find, get
+from reconcile.policy.reading.context import (
+    DECLARATION,
+    NAME,
+    PLACE,
+    UNSUPPORTED,
+    Context,
+    quoted,
+)
+from reconcile.policy.selectors import is_address, parse
+
+_RESERVED = (ip_network("100.100.100.0/24"), ip_network("100.115.92.0/23"))
+_VERDICTS = ("accept", "deny", "check")
+_NO_TARGETS = ("self", "internet", "danger-all", "nonroot")
+
+
+def attributions(context: Context) -> tuple[Attribution, ...]:
+    """Read `nodeAttrs`; attribute names are passed through unchecked."""
+    if "nodeAttrs" not in context.release.sections:
+        return ()
+    found = []
+    for index, path, rule in context.rules("nodeAttrs"):
+        before = context.count()
+        where = f"nodeAttrs[{index}]"
+        context.known_fields(path, rule, RULES["nodeAttrs"])
+        targets = []
+        for at, text in context.texts(path, rule, "target"):
+
+            def said(reason: str, where: str = where) -> str:
+                return f"{where}: {reason}"
+
+            selector = context.selector(at, text, said)
+            if selector and selector.autogroup in _NO_TARGETS:
+                message = f"{where}: {quoted(text)} not valid as a target"
+                context.problem(PLACE, message, at)
+            elif selector:
+                targets.append(selector)
+        names = context.texts(path, rule, "attr")
+        _check_hosted(context, where, path, rule, names)
+        if context.count() == before:
+            texts = tuple(text for _, text in names)
+            found.append(Attribution(index, path, tuple(targets), texts))
+    return tuple(found)
+
+
+def _check_hosted(
+    context: Context,
+    where: str,
+    path: Path,
+    rule: dict[str, Any],
+    names: list[tuple[Path, str]],
+) -> None:
+    pools = context.texts(path, rule, "ipPool")
+    for at, text in pools:
+        if not is_address(text):
+            context.problem(DECLARATION, f"{where}: IPPool({text}): invalid prefix", at)
+            continue
+        network = ip_network(text, strict=False)
+        if any(network.version == 4 and network.overlaps(taken) for taken in _RESERVED):
+            message = f"{where}: IPPool({text}): network within reserved range"
+            context.problem(DECLARATION, message, at)
+    if context.release.hosted:
+        return
+    refused = [*pools, *((at, name) for at, name in names if name == "funnel")]
+    for at, text in refused:
+        message = f"{where}: {quoted(text)} is not supported"
+        context.problem(UNSUPPORTED, message, at, help="only Tailscale itself has it")
+
+
+def tests(context: Context) -> tuple[Assertion, ...]:
+    """Read `tests`; what is wrong in an entry makes it fail, not the reading."""
+    if "tests" not in context.release.sections:
+        return ()
+    found = []
+    for index, path, rule in context.rules("tests"):
+        fields = RULES["tests"]
+        if not context.release.hosted:
+            fields = tuple(name for name in fields if name != "srcPostureAttrs")
+        context.known_fields(path, rule, fields)
+        found.append(
+            Assertion(
+                "tests",
+                index,
+                path,
+                (context.text(path, rule, "src") or "").strip(),
+                (context.text(path, rule, "proto") or "").strip(),
+                (),
+                {
+                    name: _texts(context, path, rule, name)
+                    for name in ("accept", "deny")
+                },
+            )
+        )
+    return tuple(found)
+
+
+def ssh_tests(context: Context) -> tuple[Assertion, ...]:
+    """Read `sshTests`; destinations that can never be SSH servers are refused."""
+    if "sshTests" not in context.release.sections:
+        return ()
+    found = []
+    for index, path, rule in context.rules("sshTests"):
+        context.known_fields(path, rule, RULES["sshTests"])
+        targets = context.texts(path, rule, "dst")
+        for at, text in targets:
+            _check_ssh_target(context, index, at, text.strip())
+        found.append(
+            Assertion(
+                "sshTests",
+                index,
+                path,
+                (context.text(path, rule, "src") or "").strip(),
+                "",
+                tuple(text.strip() for _, text in targets),
+                {name: _texts(context, path, rule, name) for name in _VERDICTS},
+            )
+        )
+    return tuple(found)
+
+
+def _check_ssh_target(context: Context, index: int, path: Path, text: str) -> None:
+    where = f"sshTests[{index}]"
+    kind = parse(text).kind
+    if (kind == "address" and "/" in text) or text == "autogroup:internet":
+        message = f"{where}: SSH tests dst contains disallowed element {quoted(text)}"
+        context.problem(PLACE, message, path, help="name nodes that run SSH")
+    elif kind == "tag" and text not in context.tags:
+        message = f"{where}: SSH tests dst contains unknown tag {quoted(text)}"
+        context.problem(NAME, message, path, help="SSH tests take no port")
+
+
+def _texts(
+    context: Context, path: Path, rule: dict[str, Any], name: str
+) -> tuple[tuple[Path, str], ...]:
+    return tuple(context.texts(path, rule, name))
+
+
+def randomized_ports(context: Context) -> bool:
+    """Read `randomizeClientPort`; a value that is not a boolean is refused."""
+    if "randomizeClientPort" not in context.release.sections:
+        return False
+    value = get(context.value, "randomizeClientPort")
+    found = find(context.value, "randomizeClientPort")
+    if found and not isinstance(value, bool | None):
+        context.shape((found[0],), "true or false", value)
+    return value is True

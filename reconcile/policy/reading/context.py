@@ -1,0 +1,214 @@
+"""What every part of reading a policy shares: findings, names, and plain shapes."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from reconcile.policy import selectors
+from reconcile.policy.document import Problem, Severity
+from reconcile.policy.fields import Path, find, get
+from reconcile.policy.releases import ROLES, Release
+from reconcile.policy.selectors import Selector
+
+# Codes of the policy layer; each has one meaning.
+SHAPE = "RC0601"  # a part is of the wrong type, or a field is unknown
+NAME = "RC0602"  # a selector means nothing that is declared
+PLACE = "RC0603"  # a selector is not valid where it stands
+SERVICE = "RC0604"  # ports and protocols
+GRANT = "RC0605"  # what only grants have: app, via
+SSH = "RC0606"
+DECLARATION = "RC0607"  # groups, hosts, tagOwners, autoApprovers, nodeAttrs
+UNSUPPORTED = "RC0608"  # this server release does not have it
+IGNORED = "RC0609"  # this server release takes it and does nothing with it
+
+
+def quoted(text: object) -> str:
+    """Return a text as the servers quote it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+class Context:
+    """The policy being read, the release that reads it, and the findings so far."""
+
+    def __init__(
+        self, value: Mapping[str, Any], release: Release, domains: Iterable[str] | None
+    ) -> None:
+        self.value = value
+        self.release = release
+        self.domains = None if domains is None else frozenset(domains)
+        self.problems: list[Problem] = []
+        self.groups = self._declared("groups")
+        self.tags = self._declared("tagOwners")
+        self.hosts = self._declared("hosts")
+
+    def _declared(self, section: str) -> Mapping[str, Any]:
+        found = get(self.value, section)
+        return found if isinstance(found, dict) else {}
+
+    def problem(
+        self,
+        code: str,
+        message: str,
+        path: Path,
+        *,
+        key: bool = False,
+        severity: Severity = "error",
+        why: str = "",
+        help: str = "",
+    ) -> None:
+        """Note a finding."""
+        found = Problem(code, message, path, key, severity, why, help)
+        self.problems.append(found)
+
+    def count(self) -> int:
+        """Return how many errors there are, to tell later whether there are more."""
+        return sum(problem.severity == "error" for problem in self.problems)
+
+    # Shapes.
+
+    def rules(self, section: str) -> Iterator[tuple[int, Path, dict[str, Any]]]:
+        """Yield index, path and object of each entry of a list section."""
+        found = find(self.value, section)
+        if found is None or found[1] is None:
+            return
+        if not isinstance(found[1], list):
+            self.shape((found[0],), "a list of rules", found[1])
+            return
+        for index, rule in enumerate(found[1]):
+            path = (found[0], index)
+            if isinstance(rule, dict):
+                yield index, path, rule
+            else:
+                self.shape(path, "an object", rule)
+
+    def known_fields(
+        self, path: Path, rule: Mapping[str, Any], names: Iterable[str]
+    ) -> None:
+        """Refuse fields that are not in a list; `#` begins a comment in ACLs."""
+        known = {name.lower() for name in names}
+        for key in rule:
+            if key.lower() in known or (key.startswith("#") and path[0] == "acls"):
+                continue
+            if self.release.ignores_unknown:
+                continue
+            self.problem(
+                SHAPE,
+                f"unknown field: {quoted(key)}",
+                (*path, key),
+                key=True,
+                help="remove it, or look for a typing mistake",
+            )
+
+    def shape(self, path: Path, wanted: str, value: object) -> None:
+        """Note that a value is not of the type that is needed."""
+        kinds = {dict: "an object", list: "a list", str: "a text", bool: "true/false"}
+        kind = "nothing" if value is None else kinds.get(type(value), "a number")
+        self.problem(
+            SHAPE,
+            f"{_place(path)} must be {wanted}, not {kind}",
+            path,
+            help=f"write {wanted} here",
+        )
+
+    def texts(
+        self, path: Path, rule: Mapping[str, Any], name: str
+    ) -> list[tuple[Path, str]]:
+        """Return the strings of a list field with their paths; absent is empty."""
+        found = find(rule, name)
+        if found is None or found[1] is None:
+            return []
+        here = (*path, found[0])
+        if not isinstance(found[1], list):
+            self.shape(here, "a list", found[1])
+            return []
+        texts = []
+        for index, item in enumerate(found[1]):
+            if isinstance(item, str):
+                texts.append(((*here, index), item))
+            else:
+                self.shape((*here, index), "a text", item)
+        return texts
+
+    def text(self, path: Path, rule: Mapping[str, Any], name: str) -> str | None:
+        """Return a string field, None when it is absent or null."""
+        found = find(rule, name)
+        if found is None or found[1] is None:
+            return None
+        if isinstance(found[1], str):
+            return found[1]
+        self.shape((*path, found[0]), "a text", found[1])
+        return None
+
+    # Selectors.
+
+    def selector(
+        self, path: Path, text: str, said: Callable[[str], str] = str
+    ) -> Selector | None:
+        """Classify a selector and check that what it names is declared.
+
+        `said` puts the reason into the words of the place, such as `src=…`. None when
+        the selector is refused; the finding is noted.
+        """
+        selector = selectors.parse(text)
+        refusal = self._refusal(selector)
+        if refusal is None:
+            return selector
+        code, reason = refusal
+        self.problem(code, said(reason), path, help=self._remedy(selector))
+        return None
+
+    def _refusal(self, selector: Selector) -> tuple[str, str] | None:
+        kind, text = selector.kind, selector.text
+        if kind in ("group", "tag") and text not in self._names(kind):
+            return NAME, f"{kind} not found: {quoted(text)}"
+        if kind == "unknown" or (kind == "host" and text not in self.hosts):
+            return NAME, f"{quoted(text)}: invalid address"
+        if kind == "autogroup":
+            return self._autogroup_refusal(selector)
+        if kind in ("ipset", "service", "posture") and not self.release.hosted:
+            return UNSUPPORTED, f"{quoted(text)}: invalid address"
+        if kind == "domain":
+            return self.domain_refusal(text[len("user:*@") :])
+        return None
+
+    def _names(self, kind: str) -> Mapping[str, Any]:
+        return self.groups if kind == "group" else self.tags
+
+    def _autogroup_refusal(self, selector: Selector) -> tuple[str, str] | None:
+        if selector.autogroup in self.release.autogroups:
+            return None
+        known = selector.autogroup in ROLES | {"member", "tagged", "self", "danger-all"}
+        code = UNSUPPORTED if known else NAME
+        return code, f"invalid autogroup {quoted(selector.text)}"
+
+    def domain_refusal(self, domain: str) -> tuple[str, str] | None:
+        """Say why a mail domain may not be used; None when it may, or nobody knows."""
+        if not self.release.hosted:
+            return UNSUPPORTED, f"user:*@{domain} is not supported"
+        if self.domains is None or domain in self.domains:
+            return None
+        return (
+            NAME,
+            f"{domain} is not associated with this Tailnet and cannot be used in "
+            "user:*@<domain> expressions",
+        )
+
+    def _remedy(self, selector: Selector) -> str:
+        kind, text = selector.kind, selector.text
+        if kind == "tag":
+            return f"declare {quoted(text)} in tagOwners"
+        if kind == "group":
+            return f"declare {quoted(text)} in groups"
+        if kind == "host":
+            user = quoted(text + "@")
+            return f"declare {quoted(text)} in hosts, or write {user} for a user"
+        if kind == "autogroup":
+            return f"release {self.release.name} does not know this autogroup"
+        return "use a user, group, tag, autogroup, host, address or *"
+
+
+def _place(path: Path) -> str:
+    text = str(path[0]) if path else "the policy"
+    for step in path[1:]:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return text

@@ -1,0 +1,175 @@
+"""Reading what a policy declares: groups, hosts, tag owners, approvers."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconcile.policy import selectors
+from reconcile.policy.fields import Path, find
+from reconcile.policy.reading.context import (
+    DECLARATION,
+    NAME,
+    UNSUPPORTED,
+    Context,
+    quoted,
+)
+from reconcile.policy.sets import IntervalSet, prefix
+
+
+def groups(context: Context) -> dict[str, tuple[str, ...]]:
+    """Read the groups; members must be users, groups in groups are refused."""
+    found = {}
+    for path, name, _ in _declarations(context, "groups"):
+        if not name.startswith("group:"):
+            message = f"group names must begin with 'group:', got: {quoted(name)}"
+            context.problem(DECLARATION, message, path, key=True)
+        members = context.texts(path[:-1], context.groups, name)
+        found[name] = tuple(text.strip() for _, text in members)
+        for where, text in members:
+            _member(context, name, where, text)
+    return found
+
+
+def _member(context: Context, group: str, path: Path, text: str) -> None:
+    kind = selectors.parse(text).kind
+    if kind == "user" or (kind == "domain" and context.release.hosted):
+        return
+    reason, help = "not a user", "users contain an @: write alice@ or an e-mail"
+    if kind == "group":
+        reason = "group members cannot be recursive"
+        help = "list the users of the inner group instead"
+    context.problem(
+        DECLARATION,
+        f"groups[{quoted(group)}]: {quoted(text)}: {reason}",
+        path,
+        help=help,
+    )
+
+
+def hosts(context: Context) -> dict[str, IntervalSet]:
+    """Read the host aliases; each is one address or prefix."""
+    found = {}
+    for path, name, value in _declarations(context, "hosts"):
+        if isinstance(value, str) and selectors.is_address(value.strip()):
+            found[name] = prefix(value.strip())
+            continue
+        context.problem(
+            DECLARATION,
+            f"hosts[{quoted(name)}]: {quoted(value)}: invalid address",
+            path,
+            help="write an address such as 100.64.0.7 or a prefix such as 10.0.0.0/8",
+        )
+    return found
+
+
+def tags(context: Context) -> frozenset[str]:
+    """Read the tag owners; the tags that they declare are the ones that exist."""
+    for path, name, _ in _declarations(context, "tagOwners"):
+        letter = name[4:5]
+        if not name.startswith("tag:") or not (letter.isascii() and letter.isalpha()):
+            context.problem(
+                DECLARATION,
+                f"tagOwners[{quoted(name)}]: tag names must start with a letter, "
+                "after 'tag:'",
+                path,
+                key=True,
+                help="rename the tag",
+            )
+        for where, text in context.texts(path[:-1], context.tags, name):
+            _owner(context, name, where, text)
+    if not context.release.owner_cycles:
+        _cycles(context)
+    return frozenset(context.tags)
+
+
+def _owner(context: Context, tag: str, path: Path, text: str) -> None:
+    def said(reason: str) -> str:
+        return f"tagOwners[{quoted(tag)}]: {reason}"
+
+    selector = context.selector(path, text, said)
+    if selector is None or selector.kind in ("user", "group", "domain"):
+        return
+    if selector.kind == "tag" and context.release.tag_owns_tag:
+        return
+    if selector.kind == "autogroup" and selector.autogroup not in ("internet", "self"):
+        return
+    code = UNSUPPORTED if selector.kind == "tag" else DECLARATION
+    context.problem(
+        code,
+        said(f"{quoted(text)} cannot own a tag"),
+        path,
+        help="name users or groups",
+    )
+
+
+def _cycles(context: Context) -> None:
+    owners = {
+        tag: [text for text in members or [] if isinstance(text, str)]
+        for tag, members in context.tags.items()
+        if isinstance(members, list | None)
+    }
+    for path, name, _ in _declarations(context, "tagOwners"):
+        seen: set[str] = set()
+        waiting = list(owners.get(name, ()))
+        while waiting:
+            owner = waiting.pop()
+            if owner in seen:
+                continue
+            seen.add(owner)
+            waiting += owners.get(owner, ())
+        if name in seen:
+            context.problem(
+                UNSUPPORTED,
+                f"tagOwners[{quoted(name)}]: circular reference detected",
+                path,
+                key=True,
+                help="let no tag own itself, directly or through others",
+            )
+
+
+def approvers(context: Context) -> None:
+    """Check the auto-approvers: prefixes, and selectors that exist."""
+    found = find(context.value, "autoApprovers")
+    if found is None or found[1] is None:
+        return
+    if not isinstance(found[1], dict):
+        context.shape((found[0],), "an object", found[1])
+        return
+    names = ["routes", "exitNode", *(["services"] if context.release.hosted else [])]
+    context.known_fields((found[0],), found[1], names)
+    routes = find(found[1], "routes")
+    for path, name, _ in _members(context, (found[0],), routes):
+        if not selectors.is_address(name):
+            message = f"autoApprovers.routes: {quoted(name)}: invalid prefix"
+            context.problem(DECLARATION, message, path, key=True)
+        if routes:
+            _approver(context, context.texts(path[:-1], routes[1], name))
+    _approver(context, context.texts((found[0],), found[1], "exitNode"))
+
+
+def _approver(context: Context, texts: list[tuple[Path, str]]) -> None:
+    for path, text in texts:
+        selector = context.selector(
+            path, text, lambda reason: f"autoApprovers: {reason}"
+        )
+        if selector and selector.kind in ("any", "host", "address"):
+            message = f"autoApprovers: {quoted(text)} cannot approve routes"
+            context.problem(NAME, message, path, help="name users, groups or tags")
+
+
+Declaration = tuple[Path, str, Any]
+
+
+def _declarations(context: Context, section: str) -> Iterator[Declaration]:
+    yield from _members(context, (), find(context.value, section))
+
+
+def _members(
+    context: Context, path: Path, found: tuple[str, Any] | None
+) -> Iterator[Declaration]:
+    if found is None or found[1] is None:
+        return
+    if not isinstance(found[1], Mapping):
+        context.shape((*path, found[0]), "an object", found[1])
+        return
+    for name, value in found[1].items():
+        yield (*path, found[0], name), name, value

@@ -1,0 +1,386 @@
+"""Reading `acls` and `grants` into rules, refusing what the server refuses."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from reconcile.policy import sets
+from reconcile.policy.document import Rule, Service, Target
+from reconcile.policy.fields import RULES, Path, find
+from reconcile.policy.pairing import split_ports
+from reconcile.policy.reading.context import (
+    GRANT,
+    PLACE,
+    SERVICE,
+    SHAPE,
+    Context,
+    quoted,
+)
+from reconcile.policy.releases import SCTP, TCP, UDP, Release
+from reconcile.policy.selectors import Selector
+from reconcile.policy.sets import ALL_PORTS, IntervalSet
+
+PROTOCOLS = {
+    "icmp": 1,
+    "igmp": 2,
+    "ipv4": 4,
+    "ip-in-ip": 4,
+    "tcp": 6,
+    "egp": 8,
+    "igp": 9,
+    "udp": 17,
+    "gre": 47,
+    "esp": 50,
+    "ah": 51,
+    "ipv6-icmp": 58,
+    "sctp": 132,
+    "fc": 133,
+}
+_WITH_PORTS = frozenset({TCP, UDP, SCTP})
+_SELF = "autogroup:self"
+_NEED_USERS = (
+    "autogroup:self can only be used with users, groups, or supported autogroups"
+)
+_OPEN_CAPABILITIES = frozenset(
+    f"tailscale.com/cap/{name}"
+    for name in ("drive", "relay", "webui", "kubernetes", "tsidp", "secrets")
+)
+_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+", re.IGNORECASE)
+
+
+def rules(context: Context) -> tuple[Rule, ...] | None:
+    """Read the rules, grants first; None when neither section is there."""
+    sections = [name for name in ("grants", "acls") if _present(context, name)]
+    if not sections:
+        return None
+    found: list[Rule | None] = []
+    for section in sections:
+        read = _grant if section == "grants" else _acl
+        for index, path, rule in context.rules(section):
+            found.append(read(context, index, path, rule))
+    return tuple(rule for rule in found if rule is not None)
+
+
+def _present(context: Context, section: str) -> bool:
+    """A section that is null counts as absent; one that is ignored never counts."""
+    found = find(context.value, section)
+    known = section in context.release.sections
+    return known and found is not None and found[1] is not None
+
+
+def protocols(text: str | None, release: Release) -> frozenset[int]:
+    """Return the protocol numbers of a `proto` field; absent is the default set.
+
+    Raises ValueError with the reason when the text is no protocol.
+    """
+    name = (text or "").strip().lower()
+    if not name:
+        return release.protocols
+    if name == "icmp":
+        return release.icmp
+    if name in PROTOCOLS:
+        return frozenset({PROTOCOLS[name]})
+    if name == "*" and not release.proto_checked:
+        return frozenset(range(1, 256))
+    if name.isascii() and name.isdigit() and name[0] != "0" and int(name) <= 255:
+        return frozenset({int(name)})
+    raise ValueError(f"proto={quoted(text)}: unknown protocol")
+
+
+# ACL entries.
+
+
+def _acl(context: Context, index: int, path: Path, rule: dict[str, Any]) -> Rule | None:
+    before = context.count()
+    context.known_fields(path, rule, _fields(context, "acls"))
+    action = context.text(path, rule, "action")
+    if action != "accept":
+        message = f"acls[{index}]: action={quoted(action or '')} is not supported"
+        help = 'the only action is "accept": what no rule accepts is denied'
+        context.problem(SHAPE, message, _at(path, rule, "action"), help=help)
+    where = f"acls[{index}]"
+    proto = context.text(path, rule, "proto")
+    numbers = context.release.protocols
+    try:
+        numbers = protocols(proto, context.release)
+    except ValueError as reason:
+        context.problem(SERVICE, f"{where}: {reason}", _at(path, rule, "proto"))
+    sources = _sources(context, where, path, rule)
+    texts = context.texts(path, rule, "dst")
+    targets = [_acl_target(context, where, at, text, numbers) for at, text in texts]
+    _check_ports(context, where, _at(path, rule, "proto"), proto, targets)
+    kinds = [target.selector for target in targets if target]
+    _check_self(context, where, path, sources, kinds, wildcard=True)
+    if context.count() > before:
+        return None
+    return Rule(
+        "acls",
+        index,
+        path,
+        tuple(sources),
+        tuple(target for target in targets if target),
+        unsure=_postures(context, rule),
+    )
+
+
+def _acl_target(
+    context: Context, where: str, path: Path, text: str, numbers: frozenset[int]
+) -> Target | None:
+    name, port_text = split_ports(text.strip())
+
+    def said(reason: object) -> str:
+        return f"{where}: dst={quoted(text)}: {reason}"
+
+    name = _unbracketed(name, context.release)
+    try:
+        opened = _ports(port_text, context.release)
+    except ValueError as reason:
+        help = "write ports as 443, 80,443, 8000-8100 or *"
+        context.problem(SERVICE, said(reason), path, help=help)
+        return None
+    selector = _destination(context, path, name, said)
+    return Target(selector, (Service(numbers, opened),)) if selector else None
+
+
+def _ports(text: str, release: Release) -> IntervalSet:
+    if text == "0" and not release.proto_checked:
+        return IntervalSet([(0, 0)])
+    return sets.ports(text)
+
+
+def _unbracketed(name: str, release: Release) -> str:
+    """Take the brackets off an IPv6 address; on anything else they stay and fail."""
+    match = re.fullmatch(r"\[([0-9a-fA-F:.]*:[0-9a-fA-F:.]*)\](/[0-9]+)?", name)
+    if match and release.brackets:
+        return match.group(1) + (match.group(2) or "")
+    return name
+
+
+def _check_ports(
+    context: Context,
+    where: str,
+    path: Path,
+    proto: str | None,
+    targets: Iterable[Target | None],
+) -> None:
+    """Refuse ports where the protocol has none, as Headscale does."""
+    release = context.release
+    if not proto or not release.proto_checked or release.hosted:
+        return
+    try:
+        numbers = protocols(proto, release)
+    except ValueError:
+        return
+    named = not proto.strip().isdigit() or release.number_with_ports
+    if named and numbers <= _WITH_PORTS:
+        return
+    services = [service for target in targets if target for service in target.services]
+    if any(service.ports != ALL_PORTS for service in services):
+        context.problem(
+            SERVICE,
+            f'{where}: proto={quoted(proto)}: only "*" is allowed as port',
+            path,
+            help="write * for the ports, or tcp, udp or sctp for the protocol",
+        )
+
+
+# Grants.
+
+
+def _grant(
+    context: Context, index: int, path: Path, rule: dict[str, Any]
+) -> Rule | None:
+    before = context.count()
+    where = f"grants[{index}]"
+    context.known_fields(path, rule, _fields(context, "grants"))
+    sources = _sources(context, where, path, rule)
+    services = _services(context, where, path, rule)
+    capabilities = _capabilities(context, where, path, rule)
+    if not services and not capabilities and context.count() == before:
+        message = f"{where}: ip and app can not both be empty"
+        context.problem(GRANT, message, path, help='write "ip": ["*"] for all ports')
+    targets = []
+    for at, text in context.texts(path, rule, "dst"):
+        selector = _grant_target(context, where, at, text, bool(capabilities))
+        targets.append(selector)
+    kinds = [selector for selector in targets if selector]
+    via = _via(context, where, path, rule)
+    _check_self(context, where, path, sources, kinds, wildcard=False)
+    if context.count() > before:
+        return None
+    return Rule(
+        "grants",
+        index,
+        path,
+        tuple(sources),
+        tuple(Target(selector, services) for selector in kinds),
+        capabilities,
+        via,
+        _postures(context, rule),
+    )
+
+
+def _grant_target(
+    context: Context, where: str, path: Path, text: str, has_app: bool
+) -> Selector | None:
+    def said(reason: object) -> str:
+        return f"{where}: dst={quoted(text)}: {reason}"
+
+    if text.strip() in ("0.0.0.0/0", "::/0"):
+        context.problem(
+            PLACE,
+            f"{where}: dst {quoted(text)}: to allow all IP addresses, use "
+            '"*" or "autogroup:internet"',
+            path,
+            help='write "*" or "autogroup:internet"',
+        )
+        return None
+    selector = _destination(context, path, text, said)
+    if selector and selector.autogroup == "internet" and has_app:
+        message = f"{where}: cannot use app grants with autogroup:internet"
+        context.problem(GRANT, message, path, help="grant only ports there")
+    return selector
+
+
+def _services(
+    context: Context, where: str, path: Path, rule: dict[str, Any]
+) -> tuple[Service, ...]:
+    found = []
+    for at, text in context.texts(path, rule, "ip"):
+        proto, colon, ports = text.strip().rpartition(":")
+        try:
+            numbers = protocols(proto if colon else None, context.release)
+            service = Service(numbers, sets.ports(ports))
+        except ValueError as reason:
+            help = "write 443, 80-443, tcp:443, icmp:* or *"
+            message = f"{where}: ip={quoted(text)}: {reason}"
+            context.problem(SERVICE, message, at, help=help)
+            continue
+        checked = Target(Selector("any", "*"), (service,))
+        _check_ports(context, where, at, proto if colon else None, [checked])
+        found.append(service)
+    return tuple(found)
+
+
+def _capabilities(
+    context: Context, where: str, path: Path, rule: dict[str, Any]
+) -> dict[str, Any]:
+    found = find(rule, "app")
+    if found is None or found[1] is None:
+        return {}
+    if not isinstance(found[1], dict):
+        context.shape((*path, found[0]), "an object", found[1])
+        return {}
+    for name, values in found[1].items():
+        here = (*path, found[0], name)
+        reason = _capability_refusal(name)
+        if reason:
+            context.problem(GRANT, f"{where}: {quoted(name)}: {reason}", here, key=True)
+        if values is not None and not isinstance(values, list):
+            context.shape(here, "a list", values)
+    return found[1]
+
+
+def _capability_refusal(name: str) -> str:
+    domain, slash, rest = name.partition("/")
+    if "://" in name or not slash or not rest or not _DOMAIN.fullmatch(domain):
+        return "capability name must have the form {domain}/{path}"
+    if domain.lower() == "tailscale.com" and name not in _OPEN_CAPABILITIES:
+        return "capability name must not be in the tailscale.com domain"
+    return ""
+
+
+def _via(
+    context: Context, where: str, path: Path, rule: dict[str, Any]
+) -> tuple[str, ...]:
+    found = []
+    for at, text in context.texts(path, rule, "via"):
+        tag = text.strip()
+        if not tag.startswith("tag:"):
+            message = f"{where}: via={quoted(text)}: via can only be a tag"
+            context.problem(GRANT, message, at, help="name the tag of the routers")
+        elif tag not in context.tags:
+            message = f"{where}: via={quoted(text)}: tag {quoted(tag)} not found"
+            help = f"declare {quoted(tag)} in tagOwners"
+            context.problem(GRANT, message, at, help=help)
+        found.append(tag)
+    return tuple(found)
+
+
+# What both have.
+
+
+def _sources(
+    context: Context, where: str, path: Path, rule: dict[str, Any]
+) -> list[Selector]:
+    found = []
+    for at, text in context.texts(path, rule, "src"):
+        selector = context.selector(at, text, lambda reason: f"{where}: src={reason}")
+        if selector is None:
+            continue
+        if selector.autogroup in ("self", "internet", "nonroot"):
+            message = f'{where}: "{selector}" not valid on the src side of a rule'
+            help = "name who may connect: users, groups, tags or autogroup:member"
+            context.problem(PLACE, message, at, help=help)
+            continue
+        found.append(selector)
+    return found
+
+
+def _destination(
+    context: Context,
+    path: Path,
+    text: str,
+    said: Any,  # noqa: ANN401
+) -> Selector | None:
+    selector = context.selector(path, text, said)
+    if selector and selector.autogroup == "danger-all":
+        message = said("cannot use autogroup:danger-all as a dst")
+        context.problem(PLACE, message, path, help='write "*" for every destination')
+        return None
+    if selector and selector.autogroup == "nonroot":
+        context.problem(PLACE, said("not valid on the dst side of a rule"), path)
+        return None
+    return selector
+
+
+def _check_self(
+    context: Context,
+    where: str,
+    path: Path,
+    sources: Iterable[Selector],
+    targets: Iterable[Selector],
+    *,
+    wildcard: bool,
+) -> None:
+    """Refuse `autogroup:self` next to a source that has no owner."""
+    if not any(target.text == _SELF for target in targets):
+        return
+    allowed = {"user", "group", "domain", *(["any"] if wildcard else [])}
+    for source in sources:
+        if source.kind in allowed or source.autogroup == "member":
+            continue
+        if not context.release.self_needs_users and source.kind != "any":
+            continue
+        help = "use it with users, groups or autogroup:member as the only sources"
+        context.problem(PLACE, f"{where}: {_NEED_USERS}", path, help=help)
+        return
+
+
+def _fields(context: Context, section: str) -> tuple[str, ...]:
+    names = RULES[section]
+    if context.release.hosted:
+        return names
+    return tuple(name for name in names if name != "srcPosture")
+
+
+def _postures(context: Context, rule: dict[str, Any]) -> tuple[str, ...]:
+    found = find(rule, "srcPosture") or find(context.value, "defaultSrcPosture")
+    if not context.release.hosted or not found or not found[1]:
+        return ()
+    return tuple(str(item) for item in found[1])
+
+
+def _at(path: Path, rule: dict[str, Any], name: str) -> Path:
+    found = find(rule, name)
+    return (*path, found[0]) if found else path

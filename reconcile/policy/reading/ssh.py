@@ -1,0 +1,242 @@
+"""Reading `ssh`: who may log in where, as which user."""
+
+import re
+from typing import Any
+
+from reconcile.policy.document import SshRule
+from reconcile.policy.fields import RULES, Path, find
+from reconcile.policy.reading.context import PLACE, SSH, UNSUPPORTED, Context, quoted
+from reconcile.policy.selectors import Selector
+
+LONGEST = 168 * 3600.0
+DEFAULT = 12 * 3600.0
+_UNITS = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "μs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+}
+_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_TARGETS = ("user", "tag", "autogroup", "domain")
+
+
+def ssh(context: Context) -> tuple[SshRule, ...]:
+    """Read the SSH rules in file order, which counts."""
+    found = []
+    for index, path, rule in context.rules("ssh"):
+        read = _rule(context, index, path, rule)
+        if read:
+            found.append(read)
+    return tuple(found)
+
+
+def _rule(
+    context: Context, index: int, path: Path, rule: dict[str, Any]
+) -> SshRule | None:
+    before = context.count()
+    where = f"ssh[{index}]"
+    extra = ("srcPosture",) if context.release.hosted else ()
+    context.known_fields(path, rule, (*RULES["ssh"], *extra))
+    action = _action(context, where, path, rule)
+    sources = _sources(context, where, path, rule)
+    targets = _targets(context, where, path, rule)
+    users = _users(context, where, path, rule)
+    environment = []
+    for at, text in context.texts(path, rule, "acceptEnv"):
+        environment.append(text)
+        if not text:
+            context.problem(SSH, f"{where}: acceptEnv values cannot be empty", at)
+    period = _period(context, where, path, rule, action)
+    _check_pairs(context, where, path, sources, targets)
+    if context.count() > before:
+        return None
+    return SshRule(
+        index,
+        path,
+        action,
+        tuple(sources),
+        tuple(targets),
+        tuple(users),
+        tuple(environment),
+        period,
+    )
+
+
+def _action(context: Context, where: str, path: Path, rule: dict[str, Any]) -> str:
+    action = (context.text(path, rule, "action") or "").strip()
+    if action in ("accept", "check"):
+        return action
+    message = f"{where}: {quoted(action)} is not a valid action"
+    if not action:
+        message = f"{where}: action must be specified"
+    at = find(rule, "action")
+    context.problem(
+        SSH, message, (*path, at[0]) if at else path, help='write "accept" or "check"'
+    )
+    return "accept"
+
+
+def _sources(
+    context: Context, where: str, path: Path, rule: dict[str, Any]
+) -> list[Selector]:
+    found = []
+    for at, text in context.texts(path, rule, "src"):
+
+        def said(reason: str, text: str = text) -> str:
+            if text.strip().startswith("user:*@"):
+                return f"[ssh] {reason}"
+            return f"{where}: src={reason}"
+
+        selector = context.selector(at, text, said)
+        if selector is None:
+            continue
+        bare = selector.kind in ("address", "host")
+        if selector.autogroup in ("self", "internet", "danger-all", "nonroot") or (
+            bare and not context.release.hosted
+        ):
+            message = f'{where}: "{selector}" not valid on the src side of a rule'
+            help = "name users, groups, tags, autogroup:member or autogroup:tagged"
+            context.problem(PLACE, message, at, help=help)
+            continue
+        found.append(selector)
+    return found
+
+
+def _targets(
+    context: Context, where: str, path: Path, rule: dict[str, Any]
+) -> list[Selector]:
+    found = []
+    for at, text in context.texts(path, rule, "dst"):
+
+        def said(reason: str, text: str = text) -> str:
+            return f"{where}: dst={quoted(text)}: {reason}"
+
+        selector = context.selector(at, text, said)
+        if selector is None:
+            continue
+        if selector.kind == "any" and context.release.ssh_to_any:
+            found.append(selector)
+        elif selector.kind not in _TARGETS or selector.autogroup in (
+            "internet",
+            "danger-all",
+            "nonroot",
+        ):
+            message = f"{where}: invalid dst {quoted(text)}"
+            help = "name tags, users, autogroup:self, :member or :tagged"
+            context.problem(SSH, message, at, help=help)
+        else:
+            found.append(selector)
+    return found
+
+
+def _users(context: Context, where: str, path: Path, rule: dict[str, Any]) -> list[str]:
+    texts = [(at, text.strip()) for at, text in context.texts(path, rule, "users")]
+    if not texts:
+        message = f"{where}: users must be specified"
+        help = 'write "users": ["autogroup:nonroot"] for every login but root'
+        context.problem(SSH, message, path, help=help)
+    for at, text in texts:
+        if text in ("", "*"):
+            message = f"{where}: user {quoted(text)} is not valid"
+            help = "name a login, root, or autogroup:nonroot"
+            context.problem(SSH, message, at, help=help)
+        domain = localpart_domain(text)
+        refusal = domain and context.release.hosted and context.domain_refusal(domain)
+        if refusal:
+            context.problem(refusal[0], f"{where}: {refusal[1]}", at)
+    return [text for _, text in texts]
+
+
+def localpart_domain(user: str) -> str:
+    """Return the domain of `localpart:*@domain`, "" for every other login."""
+    return user[len("localpart:*@") :] if user.startswith("localpart:*@") else ""
+
+
+def _period(
+    context: Context, where: str, path: Path, rule: dict[str, Any], action: str
+) -> float:
+    text = context.text(path, rule, "checkPeriod")
+    if text is None:
+        return DEFAULT
+    at = find(rule, "checkPeriod")
+    here = (*path, at[0]) if at else path
+    if action != "check" and not context.release.hosted:
+        message = f"{where}: checkPeriod is only valid with the action check"
+        context.problem(SSH, message, here, help="remove it, or write check")
+    if text == "always":
+        return 0.0
+    try:
+        seconds = duration(text)
+    except ValueError as reason:
+        context.problem(SSH, f"{where}: {reason}", here, help="write 12h or 30m")
+        return DEFAULT
+    shown = f"{where}: checkPeriod {_go(seconds)}"
+    if seconds < 0:
+        context.problem(SSH, f"{shown} must be a positive duration", here)
+    elif seconds > LONGEST:
+        help = "one week, 168h, is the longest"
+        message = f"{shown} is above the max (168h)"
+        context.problem(SSH, message, here, help=help)
+    return seconds
+
+
+def duration(text: str) -> float:
+    """Return the seconds of a Go duration such as `1h30m`; ValueError if it is none."""
+    body = text.lstrip("+-") if len(text) - len(text.lstrip("+-")) < 2 else ""
+    if body == "0":
+        return 0.0
+    seconds, position = 0.0, 0
+    for part in _PART.finditer(body):
+        if part.start() != position:
+            break
+        seconds += float(part.group(1)) * _UNITS[part.group(2)]
+        position = part.end()
+    if not body or position != len(body):
+        raise ValueError(f"time: invalid duration {quoted(text)}")
+    return -seconds if text.startswith("-") else seconds
+
+
+def _go(seconds: float) -> str:
+    """Write seconds as Go does: `168h0m1s`."""
+    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
+    hours, rest = divmod(seconds, 3600)
+    minutes, rest = divmod(rest, 60)
+    text = f"{rest:g}s"
+    if hours or minutes:
+        text = f"{int(minutes)}m{text}"
+    return f"{sign}{int(hours)}h{text}" if hours else sign + text
+
+
+def _check_pairs(
+    context: Context,
+    where: str,
+    path: Path,
+    sources: list[Selector],
+    targets: list[Selector],
+) -> None:
+    """Refuse sources that a destination does not go with."""
+    release = context.release
+    tagged = [s for s in sources if s.kind == "tag" or s.autogroup == "tagged"]
+    personal = [t for t in targets if t.kind == "user" or t.autogroup in _PERSONAL]
+    if tagged and personal and not release.ssh_tag_to_member:
+        message = f"{where}: tags in SSH source cannot access user-owned devices"
+        help = f"take {tagged[0]} out of src, or {personal[0]} out of dst"
+        context.problem(SSH, message, path, help=help)
+    for target in targets:
+        if target.kind != "user" or release.ssh_to_other_user:
+            continue
+        if [source.text for source in sources] != [target.text]:
+            context.problem(
+                UNSUPPORTED,
+                f"{where}: user destination {quoted(target.text)} requires the same "
+                "user as the only source",
+                path,
+                help='write "autogroup:self" for "the own devices"',
+            )
+
+
+_PERSONAL = ("self", "member")

@@ -1,0 +1,162 @@
+"""From selectors to nodes and addresses, as a release resolves them in a tailnet."""
+
+from collections.abc import Iterable
+
+from reconcile.policy import sets
+from reconcile.policy.document import Policy
+from reconcile.policy.identity import Directory
+from reconcile.policy.releases import ROLES
+from reconcile.policy.selectors import Selector
+from reconcile.policy.sets import EMPTY, EVERYTHING, IntervalSet, prefix
+from reconcile.policy.tailnet import Machine, Tailnet, addresses_of
+
+# 100.64.0.0/10 without the range that ChromeOS uses, and the tailnet's IPv6 range.
+TAILNET = (prefix("100.64.0.0/10") - prefix("100.115.92.0/23")) | prefix(
+    "fd7a:115c:a1e0::/48"
+)
+INTERNET = (
+    prefix("0.0.0.0/0")
+    - IntervalSet.union(
+        map(
+            prefix,
+            (
+                "10.0.0.0/8",
+                "172.16.0.0/12",
+                "192.168.0.0/16",
+                "169.254.0.0/16",
+                "100.64.0.0/10",
+            ),
+        )
+    )
+) | prefix("2000::/3")
+
+_NODE_KINDS = ("user", "domain", "group", "tag")
+_UNKNOWN_KINDS = ("ipset", "service", "posture")
+
+
+class Resolver:
+    """Resolves selectors of one policy in one tailnet; answers are remembered.
+
+    What cannot be known offline (roles that nobody told, IP sets, services) is taken
+    as large as it could be and noted in `unsure`, selector to reason.
+    """
+
+    def __init__(self, policy: Policy, tailnet: Tailnet) -> None:
+        self.policy = policy
+        self.tailnet = tailnet
+        self.unsure: dict[str, str] = {}
+        self._directory = Directory(tailnet.users, policy.groups)
+        self._machines: dict[Selector, tuple[Machine, ...]] = {}
+        self._sources: dict[Selector, IntervalSet] = {}
+        self._targets: dict[Selector, tuple[IntervalSet, ...]] = {}
+        self.wildcard = EVERYTHING
+        if policy.release.wildcard_is_tailnet:
+            self.wildcard = TAILNET | tailnet.subnets
+
+    def machines(self, selector: Selector) -> tuple[Machine, ...]:
+        """Return the nodes that a selector means by identity, none for addresses."""
+        if selector not in self._machines:
+            self._machines[selector] = tuple(self._find(selector))
+        return self._machines[selector]
+
+    def sources(self, selector: Selector) -> IntervalSet:
+        """Return the addresses that a selector means as a source."""
+        if selector not in self._sources:
+            self._sources[selector] = self._source(selector)
+        return self._sources[selector]
+
+    def all_sources(self, selectors: Iterable[Selector]) -> IntervalSet:
+        """Return the union of the sources of selectors."""
+        return IntervalSet.union(self.sources(selector) for selector in selectors)
+
+    def targets(self, selector: Selector) -> tuple[IntervalSet, ...]:
+        """Return the destinations that a selector means, entry by entry.
+
+        Each entry is kept or dropped as a whole when rules are reduced to a node.
+        `autogroup:self` has none: it means something else on each node.
+        """
+        if selector not in self._targets:
+            self._targets[selector] = tuple(self._target(selector))
+        return self._targets[selector]
+
+    def covers(self, selector: Selector, machine: Machine) -> bool:
+        """Tell whether a node owns an address that the selector means as a source."""
+        return machine.addresses.overlaps(self.sources(selector))
+
+    def _find(self, selector: Selector) -> Iterable[Machine]:
+        tailnet = self.tailnet
+        if selector.kind == "tag":
+            return tailnet.by_tag.get(selector.text, ())
+        if selector.kind in ("user", "group"):
+            return self._owned(self._directory.names(selector.text))
+        if selector.kind == "domain":
+            domain = selector.text[len("user:*@") :].lower()
+            return self._owned(
+                user.name
+                for user in tailnet.users
+                if user.email.lower().endswith("@" + domain)
+            )
+        if selector.autogroup == "member":
+            return tailnet.members
+        if selector.autogroup == "tagged":
+            return tailnet.tagged
+        if selector.autogroup in ROLES:
+            return self._role(selector)
+        return ()
+
+    def _role(self, selector: Selector) -> Iterable[Machine]:
+        if selector.autogroup in self.tailnet.roles:
+            return self._owned(self.tailnet.roles[selector.autogroup])
+        self.unsure[selector.text] = "who has this role is not known here"
+        return self.tailnet.members
+
+    def _owned(self, names: Iterable[str]) -> Iterable[Machine]:
+        wanted = set(names)
+        return [m for name in wanted for m in self.tailnet.by_owner.get(name, ())]
+
+    def _source(self, selector: Selector) -> IntervalSet:
+        if selector.kind == "any":
+            return self.wildcard
+        if selector.autogroup == "danger-all":
+            return EVERYTHING
+        if selector.kind in _UNKNOWN_KINDS:
+            return self._unknown(selector, self.wildcard)
+        if selector.kind in ("address", "host"):
+            return self._literal(selector)
+        return addresses_of(self.machines(selector))
+
+    def _target(self, selector: Selector) -> Iterable[IntervalSet]:
+        if selector.kind == "any":
+            return [EVERYTHING]
+        if selector.autogroup == "internet":
+            return [INTERNET]
+        if selector.kind in _UNKNOWN_KINDS:
+            return [self._unknown(selector, EVERYTHING)]
+        if selector.kind in ("address", "host"):
+            literal = self._literal(selector)
+            return [IntervalSet([interval]) for interval in literal]
+        return [
+            IntervalSet([interval])
+            for machine in self.machines(selector)
+            for interval in machine.addresses
+        ]
+
+    def _unknown(self, selector: Selector, whole: IntervalSet) -> IntervalSet:
+        self.unsure[selector.text] = "its content is not known here"
+        return whole
+
+    def _literal(self, selector: Selector) -> IntervalSet:
+        """One family only; before 0.29 the other one of its node comes in."""
+        release = self.policy.release
+        is_alias = selector.kind == "host"
+        literal = (
+            self.policy.hosts.get(selector.text, EMPTY)
+            if is_alias
+            else sets.prefix(selector.text)
+        )
+        widens = release.networks_widen or (is_alias and release.aliases_widen)
+        if literal.size() == 1:
+            widens = release.literals_widen
+        if not widens:
+            return literal
+        return literal | addresses_of(self.tailnet.touched(literal))

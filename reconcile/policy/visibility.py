@@ -1,0 +1,122 @@
+"""Which nodes see each other as peers, and which routes a peer shows.
+
+Seeing a peer is not access: a rule in one direction makes both visible.
+"""
+
+from reconcile.policy.document import Rule
+from reconcile.policy.filters import Filters
+from reconcile.policy.resolve import INTERNET
+from reconcile.policy.sets import EVERYTHING, IntervalSet
+from reconcile.policy.tailnet import Machine, seniority
+
+
+class Visibility:
+    """Peers and routes as the nodes of one tailnet are told under one policy."""
+
+    def __init__(self, filters: Filters) -> None:
+        self._filters = filters
+        self._resolver = filters.resolver
+        self._machines = filters.tailnet.machines
+        self._sources: dict[int, IntervalSet] = {}
+        self._steering = [
+            rule for rule in filters.policy.rules or () if rule.via and rule.sources
+        ]
+
+    def peers(self, machine: Machine) -> list[Machine]:
+        """Return the nodes that a node sees."""
+        return [
+            other
+            for other in self._machines
+            if other is not machine
+            and (self._admits(machine, other) or self._admits(other, machine))
+        ]
+
+    def routes(self, viewer: Machine, router: Machine) -> list[str]:
+        """Return the routes, exit routes included, that a peer shows to a node."""
+        shown = [
+            text
+            for text, route in router.subnets
+            if self._shows(viewer, router, text, route)
+        ]
+        if router.exits and self._may_exit(viewer, router):
+            shown += router.exits
+        return shown
+
+    def _admits(self, source: Machine, target: Machine) -> bool:
+        """Tell whether a rule on one node has the other among its sources."""
+        if source.matches(self._admitted(target)):
+            return True
+        return any(
+            rule.capabilities
+            and source.matches(self._resolver.all_sources(rule.sources))
+            and self._is_steered(rule, target)
+            for rule in self._steering
+        )
+
+    def _admitted(self, target: Machine) -> IntervalSet:
+        """Return the sources of all rules on a node, capability rules included."""
+        if target.index not in self._sources:
+            found = [rule.sources for rule in self._filters.ports(target)]
+            found += [rule.sources for rule in self._filters.capabilities(target)]
+            self._sources[target.index] = IntervalSet.union(found)
+        return self._sources[target.index]
+
+    def _is_steered(self, rule: Rule, router: Machine) -> bool:
+        """Tell whether a node is a router that a `via` grant goes through."""
+        if router.node.tags.isdisjoint(rule.via):
+            return False
+        return any(
+            (target.selector.autogroup == "internet" and router.exits)
+            or any(map(router.routes_to, self._resolver.targets(target.selector)))
+            for target in rule.targets
+        )
+
+    def _shows(
+        self, viewer: Machine, router: Machine, text: str, route: IntervalSet
+    ) -> bool:
+        """Exactly one router shows a prefix to a viewer.
+
+        It is the primary for whom a rule without `via` lets in, and for the other
+        routers of the prefix; else the first router with the tag of a `via` grant.
+        """
+        routers = [m for m in self._machines if any(r == text for r, _ in m.subnets)]
+        primary = min(routers, key=seniority)
+        if viewer in routers or self._reaches(viewer, primary, route):
+            return router is primary
+        tags = self._steered_by(viewer, route)
+        steered = [m for m in routers if not m.node.tags.isdisjoint(tags)]
+        return bool(steered) and router is min(steered, key=seniority)
+
+    def _reaches(self, viewer: Machine, router: Machine, route: IntervalSet) -> bool:
+        """A way there by a rule on the router, or back by a rule on the viewer."""
+        if self._admitted(viewer).overlaps(route):
+            return True
+        return any(
+            not (rule.origin and rule.origin.via)
+            and viewer.matches(rule.sources)
+            and any(opening.addresses.overlaps(route) for opening in rule.openings)
+            for rule in self._filters.ports(router)
+        )
+
+    def _steered_by(self, viewer: Machine, route: IntervalSet) -> set[str]:
+        return {
+            tag
+            for rule in self._steering
+            if viewer.matches(self._resolver.all_sources(rule.sources))
+            and any(
+                entry.overlaps(route)
+                for target in rule.targets
+                if target.selector.kind in ("address", "host")
+                for entry in self._resolver.targets(target.selector)
+            )
+            for tag in rule.via
+        }
+
+    def _may_exit(self, viewer: Machine, router: Machine) -> bool:
+        return any(
+            viewer.matches(rule.sources)
+            and any(
+                opening.addresses in (EVERYTHING, INTERNET) for opening in rule.openings
+            )
+            for rule in self._filters.ports(router)
+        )
