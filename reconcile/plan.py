@@ -15,7 +15,13 @@ from typing import Any
 from reconcile.desired.state import Desired
 from reconcile.diff import diff
 from reconcile.diff.bridge import with_bridge
-from reconcile.diff.changes import Action, Change, Pending, Unlisted
+from reconcile.diff.changes import (
+    DIFFERENCES,
+    Action,
+    Change,
+    Pending,
+    Unlisted,
+)
 from reconcile.errors import Diagnostic
 from reconcile.model import Live, ServerInfo
 
@@ -25,7 +31,8 @@ class Plan:
     """What to do to one server.
 
     `name` is what the server is called; `taken_at` when its state was read; `files`
-    are (path, sha256) of the desired state, `commit` its git commit or "". `limited`
+    are (path, sha256) of the desired state, `commit` its git commit or "". `stuck` is
+    what is not as desired and cannot be made so on this server. `limited`
     tells that --target or --exclude left changes out.
     """
 
@@ -38,6 +45,7 @@ class Plan:
     policy_mode: str = ""
     policy_bytes: int | None = None
     changes: tuple[Change, ...] = ()
+    stuck: tuple[Change, ...] = ()
     pending: tuple[Pending, ...] = ()
     unlisted: tuple[Unlisted, ...] = ()
     notes: tuple[str, ...] = ()
@@ -48,6 +56,11 @@ class Plan:
     def errors(self) -> tuple[Diagnostic, ...]:
         """The findings that stand in the way of an apply."""
         return tuple(d for d in self.diagnostics if d.severity == "error")
+
+    @property
+    def drift_diagnostics(self) -> tuple[Diagnostic, ...]:
+        """The findings that are not themselves a way of differing from the files."""
+        return tuple(d for d in self.diagnostics if d.code not in DIFFERENCES)
 
     @property
     def blocked(self) -> tuple[Change, ...]:
@@ -99,6 +112,7 @@ def build(
         policy_mode=_policy_mode(live),
         policy_bytes=_policy_bytes(live),
         changes=changes,
+        stuck=tuple(_limit(found.stuck, target, exclude)),
         pending=found.pending,
         unlisted=found.unlisted,
         notes=found.notes,

@@ -18,7 +18,6 @@ from reconcile.desired.state import Desired, ServerRef
 from reconcile.diff import kinds_needed
 from reconcile.errors import (
     Diagnostic,
-    Exit,
     ReconcileError,
     Rejected,
     StalePlan,
@@ -229,12 +228,12 @@ def runs(options: Options, *, writable: bool = False) -> list[Run]:
     return [Run(desired, options, writable=writable) for desired in load(options)]
 
 
-def make_plans(options: Options) -> tuple[Plan, ...]:
+def make_plans(options: Options, *, check: bool = True) -> tuple[Plan, ...]:
     """Return the plan of each server that was asked for; the servers only read."""
     plans = []
     for run in runs(options):
         with closing(run):
-            plans.append(run.plan())
+            plans.append(run.plan(check=check))
     return tuple(plans)
 
 
@@ -255,13 +254,6 @@ def require_files(plan: Plan, desired: Desired) -> None:
         f"{', '.join(names)} changed after this plan was saved",
         "make a new plan: reconcile plan --out FILE",
     )
-
-
-def exit_for(plans: Sequence[Plan], *, changes: bool, code: int = Exit.CHANGES) -> int:
-    """Return the exit code of a plan: 1 with errors, `code` when `changes` counts."""
-    if any(plan.errors for plan in plans):
-        return Exit.ERROR
-    return code if changes else Exit.OK
 
 
 def git_commit(files: Sequence[tuple[str, str]]) -> str:

@@ -10,7 +10,6 @@ from reconcile.cli.terminal import (
     note,
     out,
     paint,
-    plan_diagnostics,
     print_diagnostics,
     show_plans,
 )
@@ -117,7 +116,7 @@ def plan(
     """Show what apply would do. Changes nothing."""
     from reconcile import files
     from reconcile.report import json_plan
-    from reconcile.session import exit_for, make_plans
+    from reconcile.session import make_plans
 
     plans = make_plans(options.collect(**flags))
     if out is not None:
@@ -126,7 +125,9 @@ def plan(
     if out is not None:
         note(f"Saved. Apply it with: reconcile apply {out}")
     changed = any(plan.changes for plan in plans)
-    return exit_for(plans, changes=changed and (detailed_exitcode or check))
+    if any(plan.errors for plan in plans):
+        return Exit.ERROR
+    return Exit.CHANGES if changed and (detailed_exitcode or check) else Exit.OK
 
 
 @click.command()
@@ -157,21 +158,25 @@ def show(plan_file: str, format_: str, text_diff: bool) -> int:
 def drift(format_: str, text_diff: bool, drift_exit_code: int, **flags: Any) -> int:
     """Tell what on the server is not as the files say. Changes nothing."""
     from reconcile.report import json_plan, text
-    from reconcile.session import exit_for, make_plans
+    from reconcile.session import make_plans
 
-    plans = make_plans(options.collect(**flags))
+    plans = make_plans(options.collect(**flags), check=False)
     if format_ == "json":
         out(json_plan.dumps(plans, "drift"))
     else:
         out(text.render_drift(plans, paint(), text_diff=text_diff))
-    plan_diagnostics(plans)
-    differs = any(plan.changes or text.missing(plan) for plan in plans)
-    if differs and not any(plan.errors for plan in plans):
+    findings = [d for plan in plans for d in plan.drift_diagnostics]
+    if findings:
+        print_diagnostics(findings)
+    found = any(text.differs(plan) for plan in plans)
+    if found:
         note(
             f"Exit code {drift_exit_code} says that something differs "
             "(--drift-exit-code N changes it); reconcile plan shows the way back."
         )
-    return exit_for(plans, changes=differs, code=drift_exit_code)
+    if any(finding.severity == "error" for finding in findings):
+        return Exit.ERROR
+    return drift_exit_code if found else Exit.OK
 
 
 @click.command()

@@ -17,6 +17,11 @@ _PLAIN = re.compile(
 )
 
 
+# Findings that stand for something that is not as desired: errors in a plan, which
+# cannot go there, and drift in the eyes of `drift`, which only says so.
+DIFFERENCES = frozenset({"RC0206", "RC0302", "RC0303", "RC0304", "RC0305", "RC0306"})
+
+
 class Action(StrEnum):
     """What happens to an object, with the symbol that stands for it in a plan."""
 
@@ -148,9 +153,14 @@ class Unlisted:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Everything that tells desired and live apart, and what was noticed on the way."""
+    """Everything that tells desired and live apart, and what was noticed on the way.
+
+    `stuck` holds what is not as desired and cannot be made so on this server: no
+    write follows from it, but it is drift all the same.
+    """
 
     changes: tuple[Change, ...] = ()
+    stuck: tuple[Change, ...] = ()
     pending: tuple[Pending, ...] = ()
     unlisted: tuple[Unlisted, ...] = ()
     notes: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ class Found:
 
     if_unsupported: Severity = "error"
     changes: list[Change] = field(default_factory=list)
+    stuck: list[Change] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)
     unlisted: list[Unlisted] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -33,7 +34,7 @@ class Found:
         remedy: str,
         address: str,
     ) -> None:
-        """Note a declared setting that this server cannot make, with the reason."""
+        """Note why a declared setting cannot be made; the caller adds to `stuck`."""
         self.problems.append(
             Diagnostic(
                 code,
@@ -50,6 +51,7 @@ class Found:
         """Return everything found, in an order that depends on nothing but names."""
         return Difference(
             changes=tuple(sorted(self.changes, key=lambda c: c.address)),
+            stuck=tuple(sorted(self.stuck, key=lambda c: c.address)),
             pending=tuple(sorted(self.pending, key=lambda p: p.address)),
             unlisted=tuple(sorted(self.unlisted, key=_by_section)),
             notes=tuple(self.notes),

@@ -1,8 +1,8 @@
 """Nodes: name, tags, approved routes, exit node, key expiry, removal."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from reconcile.desired.state import NEVER, Desired, Expiry, NodeSettings, WantedNode
 from reconcile.diff.binding import Bindings, Bound, bind
@@ -10,7 +10,6 @@ from reconcile.diff.changes import Action, Change, OneWay, Pending, State, Unlis
 from reconcile.diff.found import Found
 from reconcile.diff.policies import PolicyFacts
 from reconcile.errors import Diagnostic, Position
-from reconcile.kinds import NODE
 from reconcile.model import (
     EXIT_ROUTES,
     Live,
@@ -38,9 +37,7 @@ def diff_nodes(desired: Desired, live: Live, facts: PolicyFacts, found: Found) -
     bindings = bind(desired, kept)
     found.problems.extend(bindings.problems)
     for bound in bindings.bound:
-        change = _Comparison(bound, live.server, live.taken_at, facts, found).change()
-        if change:
-            found.changes.append(change)
+        _Comparison(bound, live.server, live.taken_at, facts, found).compare()
     for entry in bindings.pending:
         _pending(entry, desired, bindings, found)
     if desired.nodes is not None:
@@ -75,18 +72,33 @@ class _Comparison:
         self.server, self.now, self.facts, self.found = server, now, facts, found
         self.address = f"node:{bound.wanted_name or bound.node.name}"
         self.after: State = {}
+        self.stuck: State = {}
+        self.reasons: dict[str, str] = {}
         self.notes: dict[str, str] = {}
         self.irreversible: list[OneWay] = []
         self.caveats: list[str] = []
 
-    def change(self) -> Change | None:
-        """Return the change that the node needs, None when it is as wanted."""
+    def compare(self) -> None:
+        """Add to what was found the change that the node needs, if it needs one."""
         self._name()
         self._tags()
         self._routes()
         self._expiry()
-        if not self.after:
-            return None
+        if self.after:
+            self.found.changes.append(
+                replace(
+                    self._change(self.after),
+                    notes=self.notes,
+                    irreversible=tuple(self.irreversible),
+                    caveats=tuple(dict.fromkeys(self.caveats)),
+                )
+            )
+        if self.stuck:
+            self.found.stuck.append(
+                replace(self._change(self.stuck), notes=self.reasons)
+            )
+
+    def _change(self, after: State) -> Change:
         return Change(
             self.address,
             "node",
@@ -94,10 +106,7 @@ class _Comparison:
             self.node.id,
             self._position(),
             before=state(self.node),
-            after=self.after,
-            notes=self.notes,
-            irreversible=tuple(self.irreversible),
-            caveats=tuple(dict.fromkeys(self.caveats)),
+            after=after,
         )
 
     def _position(self) -> Position | None:
@@ -115,9 +124,12 @@ class _Comparison:
         if wanted is None or wanted == self.node.tags:
             return
         if not wanted and (reason := self.server.lacks("node.untag")):
+            self.stuck["tags"] = []
             self._cannot("RC0302", "tags", "its last tag cannot be removed", reason)
             return
-        if self._unowned(wanted):
+        if missing := self._unowned(wanted):
+            self.stuck["tags"] = sorted(wanted)
+            self.reasons["tags"] = f"no owner in the policy: {', '.join(missing)}"
             return
         self.after["tags"] = sorted(wanted)
         if not wanted:
@@ -127,11 +139,11 @@ class _Comparison:
                 OneWay("tags", "owner", f"{self.node.user} -> (tagged)", _REAUTH)
             )
 
-    def _unowned(self, wanted: Collection[str]) -> bool:
-        """Note tags that the server will refuse, since no policy owns them."""
+    def _unowned(self, wanted: Collection[str]) -> list[str]:
+        """Return and note the tags that the server refuses for want of an owner."""
         missing = sorted(set(wanted) - self.facts.owned_tags)
         if not missing or not self.server.tags_need_owner:
-            return False
+            return []
         self.found.problems.append(
             Diagnostic(
                 "RC0303",
@@ -143,7 +155,7 @@ class _Comparison:
                 address=self.address,
             )
         )
-        return True
+        return missing
 
     def _routes(self) -> None:
         """Compare subnet routes and exit node, which are one list on the server."""
@@ -206,6 +218,7 @@ class _Comparison:
         if wanted is None or self._expiry_holds(wanted):
             return
         if reason := self._expiry_refused(wanted):
+            self.stuck["expiry"] = wanted if wanted == NEVER else instant(wanted)
             self._cannot("RC0306", "expiry", "its key expiry cannot be set", reason)
             return
         if wanted == NEVER:
@@ -231,6 +244,7 @@ class _Comparison:
         return self.server.lacks("node.expiry.at") if wanted > self.now else ""
 
     def _cannot(self, code: str, name: str, what: str, reason: str) -> None:
+        self.reasons[name] = reason
         self.found.unsupported(
             code,
             f"{self.address}: {what}",
@@ -322,8 +336,3 @@ def _unlisted(node: Node, desired: Desired, found: Found) -> None:
     level = desired.manage.ephemeral if node.ephemeral else desired.manage.nodes
     if level == "report":
         found.unlisted.append(Unlisted.plain("node", node.name))
-
-
-def field_order(after: Mapping[str, Any]) -> list[str]:
-    """Return the names of the changed fields in the order of the kind's table."""
-    return [field.name for field in NODE.fields if field.name in after]

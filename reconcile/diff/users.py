@@ -204,18 +204,34 @@ def _rename(user: WantedUser, old: User, live: Live) -> Change:
 
 def _profile(user: WantedUser, old: User, live: Live, found: Found) -> None:
     """Say what cannot be changed: the profile is set at creation only."""
+    differing = {
+        name: mine
+        for name in _PROFILE
+        if (mine := getattr(user, name)) is not None and mine != getattr(old, name)
+    }
+    if not differing:
+        return
     reason = live.server.lacks("user.profile")
-    for field in _PROFILE:
-        mine = getattr(user, field)
-        if mine is None or mine == getattr(old, field):
-            continue
+    found.stuck.append(
+        Change(
+            f"user:{user.name}",
+            "user",
+            Action.UPDATE,
+            old.id,
+            user.position,
+            before=state(old),
+            after=differing,
+            notes=dict.fromkeys(differing, reason),
+        )
+    )
+    for name, mine in differing.items():
         found.unsupported(
             "RC0304",
-            f"user:{user.name}: {field} cannot be changed from "
-            f"{getattr(old, field)!r} to {mine!r}",
+            f"user:{user.name}: {name} cannot be changed from "
+            f"{getattr(old, name)!r} to {mine!r}",
             user.position,
             why=reason,
-            remedy=f"remove `{field}` from the entry, or write what the server has",
+            remedy=f"remove `{name}` from the entry, or write what the server has",
             address=f"user:{user.name}",
         )
 
@@ -237,40 +253,39 @@ def _suggest_rename(
 def _remove(
     user: User, why: tuple[str, Position | None], live: Live, found: Found
 ) -> None:
+    """Add the removal of a user; one that owns nodes is stuck until they go."""
+    reason, position = why
+    caveat = live.server.caveats.get("user.remove")
+    change = Change(
+        f"user:{user.name}",
+        "user",
+        Action.DELETE,
+        user.id,
+        position,
+        before=state(user),
+        reason=reason,
+        irreversible=(OneWay("", "user", "removed", "its pre-auth keys go with it"),),
+        caveats=(caveat,) if caveat else (),
+    )
     owned = [
         node.name
         for node in live.nodes or ()
         if node.user == user.name and node.id not in found.removed_nodes
     ]
-    reason, position = why
-    if owned:
-        found.problems.append(
-            Diagnostic(
-                "RC0305",
-                f"user:{user.name} cannot be removed: it owns {len(owned)} "
-                f"node{'' if len(owned) == 1 else 's'} ({', '.join(owned[:5])})",
-                position,
-                why="the server refuses to remove a user that has nodes",
-                help="add them to `removed:` as well: "
-                + ", ".join(f"node:{name}" for name in owned[:5]),
-                address=f"user:{user.name}",
-            )
-        )
+    if not owned:
+        found.changes.append(change)
         return
-    caveat = live.server.caveats.get("user.remove")
-    found.changes.append(
-        Change(
-            f"user:{user.name}",
-            "user",
-            Action.DELETE,
-            user.id,
+    found.stuck.append(change)
+    found.problems.append(
+        Diagnostic(
+            "RC0305",
+            f"{change.address} cannot be removed: it owns {len(owned)} "
+            f"node{'' if len(owned) == 1 else 's'} ({', '.join(owned[:5])})",
             position,
-            before=state(user),
-            reason=reason,
-            irreversible=(
-                OneWay("", "user", "removed", "its pre-auth keys go with it"),
-            ),
-            caveats=(caveat,) if caveat else (),
+            why="the server refuses to remove a user that has nodes",
+            help="add them to `removed:` as well: "
+            + ", ".join(f"node:{name}" for name in owned[:5]),
+            address=change.address,
         )
     )
 

@@ -1,7 +1,7 @@
 """The plan and the drift for people, in plain text; colour comes from the caller."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import unified_diff
 from itertools import groupby
 from typing import Any
@@ -17,7 +17,14 @@ from reconcile.report.safe import safe, safe_lines
 Paint = Callable[[str, str], str]
 
 _LEFT, _MIDDLE = 44, 42
-_COLOURS = {"+": "green", "-": "red", "~": "yellow", ">": "cyan", "!": "red", "?": ""}
+_COLOURS = {
+    "+": "green",
+    "-": "red",
+    "~": "yellow",
+    ">": "cyan",
+    "!": "red",
+    "#": "red",
+}
 _SECTIONS = (("user", "Users"), ("policy", "Policy"), ("node", "Nodes"))
 
 
@@ -114,10 +121,14 @@ def _section(
             lines += _policy(change, change.policy, paint, text_diff=text_diff)
         else:
             lines += (line.draw(paint) for line in _change(change))
+    for change in plan.stuck:
+        if change.kind == kind:
+            lines += (line.draw(paint) for line in _stuck(change))
     if kind == "node":
         for pending in plan.pending:
-            waits = _count(pending.settings, "setting")
-            remark = f"not on the server yet ({waits} pending)"
+            remark = "not on the server yet"
+            if pending.settings:
+                remark += f" ({_count(pending.settings, 'setting')} pending)"
             line = Line("?", pending.address, remark, pending.position)
             lines.append(line.draw(paint))
             if pending.hint:
@@ -152,6 +163,16 @@ def _change(change: Change) -> Iterator[Line]:
             yield from _fields(change)
     for caveat in change.caveats:
         yield Line("!", caveat, depth=1)
+
+
+def _stuck(change: Change) -> Iterator[Line]:
+    """Yield the lines of what the server cannot make so, each with the reason."""
+    number = f" (#{change.server_id})" if change.kind == "node" else ""
+    why = f"cannot be removed; {change.reason}" * (change.action is Action.DELETE)
+    yield Line("#", f"{change.address}{number}", why, change.position)
+    for name, after in change.after.items():
+        line = _field(name, change.before.get(name), after, change.notes[name])
+        yield replace(line, sign="#")
 
 
 def _fields(change: Change) -> Iterator[Line]:
@@ -278,6 +299,11 @@ def _unchanged(plan: Plan) -> str:
     if plan.pending:
         counted.append(f"{len(plan.pending)} pending")
     files = safe(plan.files[0][0]) if plan.files else "the file"
+    if plan.stuck:
+        return (
+            f"Nothing to do. {_count(len(plan.stuck), 'object')} on {safe(plan.name)} "
+            f"cannot be made as {files} says (see above)."
+        )
     left_out = f" {plan.limited} left out by --target or --exclude." * bool(
         plan.limited
     )
@@ -312,7 +338,7 @@ def _closing(plans: Sequence[Plan], paint: Paint) -> str:
 def _drift(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
     lines = [*_head(plan), ""]
     found: list[str] = []
-    for change in plan.changes:
+    for change in (*plan.changes, *plan.stuck):
         if change.policy is not None:
             found += _policy_drift(change, change.policy, paint, text_diff=text_diff)
         else:
@@ -322,7 +348,8 @@ def _drift(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
         found.append(line.draw(paint))
         if pending.hint:
             found.append(Line("", pending.hint, depth=1).draw(paint))
-    number = len(plan.changes) + len(missing(plan))
+    number = len({c.address for c in (*plan.changes, *plan.stuck)})
+    number += len(missing(plan))
     if found:
         title = f"Drift: {_count(number, 'object')} on {safe(plan.name)} "
         title += "differ" + ("s" if number == 1 else "") + " from the file"
@@ -330,6 +357,11 @@ def _drift(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
     else:
         lines += [f"No drift. {_unchanged(plan).removeprefix('No changes. ')}", ""]
     return "\n".join(lines + _notes(plan) + _unlisted(plan)).rstrip("\n") + "\n"
+
+
+def differs(plan: Plan) -> bool:
+    """Tell whether the server is not as the files say, curable or not."""
+    return bool(plan.changes or plan.stuck or missing(plan))
 
 
 def missing(plan: Plan) -> list[Any]:

@@ -331,7 +331,7 @@ def _destination(
     context: Context,
     path: Path,
     text: str,
-    said: Any,  # noqa: ANN401
+    said: Any,
 ) -> Selector | None:
     selector = context.selector(path, text, said)
     if selector and selector.autogroup == "danger-all":
