@@ -32,22 +32,28 @@ def check(source: Source, findings: Findings) -> dict[str, Any]:
     value: dict[str, Any] = source.value
     nulls = [path for path in source.nulls if schema.knows(path)]
     findings.extend(_null(path, source) for path in nulls)
-    gone = {*nulls, *source.refused, *(p for p, _ in source.unset if not _of_server(p))}
+    unset = {path for path, _ in source.unset}
+    kept = {path for path in unset if _of_server(path)}
+    gone = {*nulls, *source.refused, *(unset - kept)}
     for path in gone:
         schema.without(value, path)
-    _remove_wrong(value, gone, source, findings)
+    _remove_wrong(value, gone, kept, source, findings)
     return value
 
 
 def _of_server(path: Path) -> bool:
-    """Tell a place where a variable without a value matters only to who connects."""
-    return path[:1] in (("server",), ("servers",))
+    """Tell a text that, without its variable, matters only to who connects."""
+    of_server = path[:1] in (("server",), ("servers",))
+    return of_server and schema.kind_at(path) == "string"
 
 
 def _remove_wrong(
-    value: dict[str, Any], gone: set[Path], source: Source, findings: Findings
+    value: dict[str, Any],
+    gone: set[Path],
+    kept: set[Path],
+    source: Source,
+    findings: Findings,
 ) -> None:
-    kept = {path for path, _ in source.unset}
     told = False
     while wrong := [v for v in schema.violations(value) if v.path not in kept]:
         for each in wrong:

@@ -69,8 +69,8 @@ def _check_variables(
             of_server = path[:1] in (("server",), ("servers",))
             elsewhere = (
                 path[0] in ("servers", "overlays")
-                and path[1:2]
-                and (chosen and path[1] not in chosen)
+                and path[1:]
+                and path[1] not in chosen
             )
             if not elsewhere and not (offline and of_server):
                 findings.add(finding)
