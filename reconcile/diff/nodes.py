@@ -1,5 +1,6 @@
 """Nodes: name, tags, approved routes, exit node, key expiry, removal."""
 
+import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,9 @@ from reconcile.model import (
     route_order,
 )
 
+# What Headscale appends to a name that is taken: eight characters up to 0.28, a number
+# from 0.29 on. Eight letters without a digit are taken for a word of its owner.
+_COLLISION = re.compile(r"[0-9]{1,3}|(?=[a-z]*[0-9])[a-z0-9]{8}")
 _REAUTH = "cannot be undone from here: the device must re-authenticate"
 _ENROL = "the device must enrol again"
 _LOGIN = "the device is logged out until it logs in again"
@@ -308,7 +312,7 @@ def _replacement(entry: WantedNode, strangers: Collection[Node]) -> str:
     names = {entry.name, entry.match.fields.get("hostname", entry.name)}
     for node in strangers:
         stem, _, suffix = node.name.rpartition("-")
-        if node.hostname in names or (stem in names and suffix):
+        if node.hostname in names or (stem in names and _COLLISION.fullmatch(suffix)):
             owner = f"user {node.user}" if node.user else "tagged"
             return (
                 f"looks like it was re-installed: #{node.id} {node.name} "
