@@ -41,6 +41,7 @@ def diff_nodes(desired: Desired, live: Live, facts: PolicyFacts, found: Found) -
     kept = [node for node in live.nodes if node.id not in found.removed_nodes]
     bindings = bind(desired, kept)
     found.problems.extend(bindings.problems)
+    _free_names(bindings, kept, found)
     for bound in bindings.bound:
         change = _Comparison(bound, live.server, live.taken_at, facts, found).change()
         if change:
@@ -50,6 +51,36 @@ def diff_nodes(desired: Desired, live: Live, facts: PolicyFacts, found: Found) -
     if desired.nodes is not None:
         for node in bindings.unlisted:
             _unlisted(node, desired, found)
+
+
+def _free_names(bindings: Bindings, nodes: Collection[Node], found: Found) -> None:
+    """Note the renames to a name that another node keeps: the server refuses them."""
+    due = {
+        bound.node.id: bound
+        for bound in bindings.bound
+        if bound.wanted_name not in (None, bound.node.name)
+    }
+    if not due:
+        return
+    keeper = {node.name: node for node in nodes if node.id not in due}
+    for number, bound in due.items():
+        other = keeper.get(bound.wanted_name or "")
+        if other is None or bound.entry is None:
+            continue
+        found.unnameable.add(number)
+        found.problems.append(
+            Diagnostic(
+                "RC0212",
+                f"node:{bound.wanted_name}: the name is taken by another node, "
+                f"#{other.id}",
+                bound.entry.position,
+                why="the server gives a name to one node only",
+                help=f"give #{other.id} another name (an entry with match: "
+                f'{{ id: "{other.id}" }}), or remove it first, with '
+                f"`removed: [node:{other.name}]` and without this entry",
+                address=f"node:{bound.wanted_name}",
+            )
+        )
 
 
 def state(node: Node) -> State:
@@ -111,7 +142,8 @@ class _Comparison:
 
     def _name(self) -> None:
         wanted = self.bound.wanted_name
-        if wanted is not None and wanted != self.node.name:
+        taken = self.node.id in self.found.unnameable
+        if wanted is not None and wanted != self.node.name and not taken:
             self.after["name"] = wanted
 
     def _tags(self) -> None:
