@@ -6,7 +6,7 @@ many (an error that offers narrower matches). Nothing here changes anything.
 
 import json
 from collections import ChainMap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -57,7 +57,7 @@ def bind(desired: Desired, nodes: Iterable[Node]) -> Bindings:
         if not found:
             pending.append(entry)
         elif len(found) > 1:
-            problems.append(_ambiguous(entry, found))
+            problems.append(_ambiguous(entry, found, desired.node_defaults))
         elif found[0].id in entries:
             problems.append(_bound_twice(entry, entries[found[0].id], found[0]))
         else:
@@ -179,11 +179,14 @@ def _merge_rules(
     return merged, None
 
 
-def _ambiguous(entry: WantedNode, found: list[Node]) -> Diagnostic:
+def _ambiguous(
+    entry: WantedNode, found: list[Node], defaults: NodeSettings
+) -> Diagnostic:
+    tagged = _over(entry.settings, defaults).tags
     lines = [
         f"#{node.id} {node.name}: user {node.user or '(tagged)'}, hostname "
         f"{node.hostname}, {'online' if node.online else f'seen {node.last_seen}'}"
-        f"\n      match: {{ {_narrow(entry.match.fields, node, found)} }}"
+        f"\n      match: {{ {_narrow(entry, node, found, tagged=bool(tagged))} }}"
         for node in found[:10]
     ]
     return Diagnostic(
@@ -195,11 +198,18 @@ def _ambiguous(entry: WantedNode, found: list[Node]) -> Diagnostic:
     )
 
 
-def _narrow(given: Mapping[str, str], node: Node, others: list[Node]) -> str:
-    """Return the shortest addition to a match that only one candidate fulfils."""
+def _narrow(entry: WantedNode, node: Node, others: list[Node], *, tagged: bool) -> str:
+    """Return the shortest addition to a match that only one candidate fulfils.
+
+    It must go on matching: tags take the user away, and a name is about to change.
+    """
+    given = entry.match.fields
     for name in _TELLING:
         values = list(_values(node, name))
-        if name in given or not values:
+        passing = (name == "user" and tagged) or (
+            name == "name" and node.name != entry.name
+        )
+        if name in given or not values or passing:
             continue
         if sum(_holds(other, name, values[0]) for other in others) == 1:
             if name in ("id", "machine_key"):

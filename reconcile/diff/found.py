@@ -12,7 +12,8 @@ class Found:
     """The findings of a diff in the making.
 
     `if_unsupported` is the severity of a setting that the server cannot make;
-    `removed_nodes` holds the server ids of nodes that this diff removes.
+    `removed_nodes` holds the server ids of nodes that this diff removes, `unnameable`
+    of those whose wanted name is another's.
     """
 
     if_unsupported: Severity = "error"
@@ -23,6 +24,7 @@ class Found:
     notes: list[str] = field(default_factory=list)
     problems: list[Diagnostic] = field(default_factory=list)
     removed_nodes: set[str] = field(default_factory=set)
+    unnameable: set[str] = field(default_factory=set)
 
     def unsupported(
         self,

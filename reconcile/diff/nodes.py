@@ -1,5 +1,6 @@
 """Nodes: name, tags, approved routes, exit node, key expiry, removal."""
 
+import re
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
@@ -19,6 +20,9 @@ from reconcile.model import (
     route_order,
 )
 
+# What Headscale appends to a name that is taken: eight characters up to 0.28, a number
+# from 0.29 on. Eight letters without a digit are taken for a word of its owner.
+_COLLISION = re.compile(r"[0-9]{1,3}|(?=[a-z]*[0-9])[a-z0-9]{8}")
 _REAUTH = "cannot be undone from here: the device must re-authenticate"
 _ENROL = "the device must enrol again"
 _LOGIN = "the device is logged out until it logs in again"
@@ -36,6 +40,7 @@ def diff_nodes(desired: Desired, live: Live, facts: PolicyFacts, found: Found) -
     kept = [node for node in live.nodes if node.id not in found.removed_nodes]
     bindings = bind(desired, kept)
     found.problems.extend(bindings.problems)
+    _free_names(bindings, kept, found)
     for bound in bindings.bound:
         _Comparison(bound, live.server, live.taken_at, facts, found).compare()
     for entry in bindings.pending:
@@ -43,6 +48,36 @@ def diff_nodes(desired: Desired, live: Live, facts: PolicyFacts, found: Found) -
     if desired.nodes is not None:
         for node in bindings.unlisted:
             _unlisted(node, desired, found)
+
+
+def _free_names(bindings: Bindings, nodes: Collection[Node], found: Found) -> None:
+    """Note the renames to a name that another node keeps: the server refuses them."""
+    due = {
+        bound.node.id: bound
+        for bound in bindings.bound
+        if bound.wanted_name not in (None, bound.node.name)
+    }
+    if not due:
+        return
+    keeper = {node.name: node for node in nodes if node.id not in due}
+    for number, bound in due.items():
+        other = keeper.get(bound.wanted_name or "")
+        if other is None or bound.entry is None:
+            continue
+        found.unnameable.add(number)
+        found.problems.append(
+            Diagnostic(
+                "RC0212",
+                f"node:{bound.wanted_name}: the name is taken by another node, "
+                f"#{other.id}",
+                bound.entry.position,
+                why="the server gives a name to one node only",
+                help=f"give #{other.id} another name (an entry with match: "
+                f'{{ id: "{other.id}" }}), or remove it first, with '
+                f"`removed: [node:{other.name}]` and without this entry",
+                address=f"node:{bound.wanted_name}",
+            )
+        )
 
 
 def state(node: Node) -> State:
@@ -116,7 +151,8 @@ class _Comparison:
 
     def _name(self) -> None:
         wanted = self.bound.wanted_name
-        if wanted is not None and wanted != self.node.name:
+        taken = self.node.id in self.found.unnameable
+        if wanted is not None and wanted != self.node.name and not taken:
             self.after["name"] = wanted
 
     def _tags(self) -> None:
@@ -322,7 +358,7 @@ def _replacement(entry: WantedNode, strangers: Collection[Node]) -> str:
     names = {entry.name, entry.match.fields.get("hostname", entry.name)}
     for node in strangers:
         stem, _, suffix = node.name.rpartition("-")
-        if node.hostname in names or (stem in names and suffix):
+        if node.hostname in names or (stem in names and _COLLISION.fullmatch(suffix)):
             owner = f"user {node.user}" if node.user else "tagged"
             return (
                 f"looks like it was re-installed: #{node.id} {node.name} "
