@@ -1,9 +1,9 @@
 """What every test may use; `tests/` itself is importable because this file is here."""
 
 import pytest
+from tests_support import NOW, dedent
 
 from reconcile import desired as desired_state
-from tests_support import NOW, dedent
 
 
 @pytest.fixture

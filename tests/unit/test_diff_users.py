@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+from tests_support import changes, live, node, problems, user
+
 from reconcile.diff import diff, kinds_needed
 from reconcile.diff.changes import Action
-from tests_support import changes, live, node, problems, user
 
 
 def test_a_kind_that_the_file_does_not_mention_is_left_alone(wanted):
