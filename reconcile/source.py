@@ -6,17 +6,16 @@ text. Keys are always text. The node tree that PyYAML makes is kept, and a posit
 looked up only when somebody asks for it.
 """
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
 
 from reconcile.errors import Diagnostic, InputError, Position, Related
 from reconcile.text import BOM, Lines
+from reconcile.variables import fill_in, quoted
 from reconcile.yaml_problems import explain
 
 Path = tuple[str | int, ...]
@@ -37,28 +36,6 @@ _SPECIAL = {
 _NUMBER = re.compile(
     r"-?(?:0|[1-9][0-9]{0,99})(\.[0-9]{1,99})?([eE][+-]?[0-9]{1,3})?", re.ASCII
 )
-_VARIABLE = re.compile(
-    r"\$\$\{|\$\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}|(?P<bad>))"
-)
-
-
-class Expanded(str):
-    """A text that holds the value of a variable: shown as written, never expanded."""
-
-    __slots__ = ("written",)
-    written: str
-
-
-def quoted(text: str) -> str:
-    """Return a text as its file spells it: in backquotes, or as JSON if it is odd."""
-    text = as_written(text)
-    plain = text.isprintable() and "`" not in text and text.strip() == text != ""
-    return f"`{text}`" if plain else json.dumps(text)
-
-
-def as_written(value: object) -> str:
-    """Return a value as its file spells it, so that no variable's value leaks."""
-    return value.written if isinstance(value, Expanded) else str(value)
 
 
 @dataclass(slots=True)
@@ -331,45 +308,10 @@ class _Reader:
         return known
 
     def _fill_in(self, node: yaml.ScalarNode) -> str:
-        written: str = node.value
-
-        def replace(found: re.Match[str]) -> str:
-            name, default = found["name"], found["default"]
-            if found.group() == "$${":
-                return "${"
-            if name is None:
-                self.unset[id(node)] = self._bad_variable(node)
-                return found.group()
-            value = self._environ.get(name)
-            if default is not None:
-                return value or str(default[2:])
-            if value is None:
-                self.unset[id(node)] = self._unset_variable(node, name)
-                return found.group()
-            return value
-
-        text = Expanded(_VARIABLE.sub(replace, written))
-        text.written = written
+        text, problem = fill_in(node.value, self._environ)
+        if problem:
+            self.unset[id(node)] = replace(problem, position=self._position(node))
         return text
-
-    def _unset_variable(self, node: yaml.Node, name: str) -> Diagnostic:
-        close = get_close_matches(name, sorted(self._environ), n=1, cutoff=0.8)
-        near = f"; did you mean {close[0]}?" if close else ""
-        return Diagnostic(
-            "RC0009",
-            f"the variable {name} is not set",
-            self._position(node),
-            label="no value for it",
-            help=f"set it, or give a default: ${{{name}:-default}}{near}",
-        )
-
-    def _bad_variable(self, node: yaml.Node) -> Diagnostic:
-        return Diagnostic(
-            "RC0009",
-            "`${` does not begin a variable here",
-            self._position(node),
-            help="write ${NAME} or ${NAME:-default}; for the text itself write $${",
-        )
 
     def _repeated(self, node: yaml.MappingNode, again: yaml.Node, key: str) -> None:
         names = [name for name, _ in node.value]

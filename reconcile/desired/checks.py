@@ -12,7 +12,8 @@ from reconcile.desired.state import Desired, NodeSettings, WantedPolicy
 from reconcile.desired.users import expired
 from reconcile.errors import Related
 from reconcile.policy.references import References, references
-from reconcile.source import Path, quoted
+from reconcile.source import Path
+from reconcile.variables import quoted
 
 _NO_OWNER = (
     "Headscale refuses a tag that the live policy does not own "

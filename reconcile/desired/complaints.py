@@ -12,7 +12,8 @@ from reconcile.desired.later import (
 )
 from reconcile.desired.schema import UNKNOWN, Violation
 from reconcile.errors import Diagnostic, Position
-from reconcile.source import Expanded, Source, quoted
+from reconcile.source import Source
+from reconcile.variables import Expanded, quoted
 
 # What YAML 1.1 and other languages read as true and false, and this file does not.
 _SPOKEN = {

@@ -12,7 +12,8 @@ from reconcile import text
 from reconcile.desired.findings import Findings
 from reconcile.desired.form import check
 from reconcile.errors import InputError, Position, Related
-from reconcile.source import Source, parse, quoted
+from reconcile.source import Source, parse
+from reconcile.variables import quoted
 
 _KEY = re.compile(r"\b(?:hskey|tskey)-[A-Za-z0-9_-]{8,}")
 _NOT_INCLUDED = ("server", "servers", "include")
@@ -36,6 +37,7 @@ class Files:
     read: list[File] = field(default_factory=list)
     digests: list[tuple[str, str]] = field(default_factory=list)
     _seen: dict[str, Position | None] = field(default_factory=dict)
+    _by_identity: dict[str, File] = field(default_factory=dict)
 
     def add(self, paths: Iterable[str]) -> None:
         """Read files, folders of them, and standard input for `-`."""
@@ -77,6 +79,9 @@ class Files:
             self._cycle(path, cause, self._seen[identity])
             return
         if identity in self._seen:
+            known = self._by_identity.get(identity)
+            if known and cause and self._seen[identity] is None:
+                self._limit(known.source, known.value, owns, cause)
             return
         self._seen[identity] = cause
         try:
@@ -90,6 +95,7 @@ class Files:
             self._limit(source, value, owns, cause)
         file = File(source, value, said)
         self.read.append(file)
+        self._by_identity[identity] = file
         for index, item in enumerate(value.get("include", ())):
             self._include(file, index, item, (*above, identity))
 

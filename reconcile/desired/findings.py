@@ -6,7 +6,8 @@ from difflib import get_close_matches
 from typing import TypedDict, Unpack
 
 from reconcile.errors import Diagnostic, InputError, Position, Related
-from reconcile.source import Path, as_written, quoted
+from reconcile.source import Path
+from reconcile.variables import as_written, quoted
 
 _OF_SECRETS = "RC0026"
 

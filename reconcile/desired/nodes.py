@@ -9,7 +9,8 @@ from reconcile.desired.findings import Findings
 from reconcile.desired.settings import SettingsReader
 from reconcile.desired.state import Match, NodeRule, WantedNode
 from reconcile.errors import Related
-from reconcile.source import Path, as_written, quoted
+from reconcile.source import Path
+from reconcile.variables import as_written, quoted
 
 # What every supported server accepts as a new name of a node.
 _SAFE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])")

@@ -1,6 +1,7 @@
 """Reads the `policy` section: a HuJSON file byte for byte, or the policy in YAML."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from reconcile import hujson, text
@@ -11,7 +12,7 @@ from reconcile.desired.state import WantedPolicy
 from reconcile.errors import Diagnostic, InputError, Position
 from reconcile.policy.fields import get
 from reconcile.policy.render import render
-from reconcile.source import Path
+from reconcile.source import Path as Place
 
 _SECTION = ("policy",)
 _OPEN = "Headscale from 0.27 on lets every node reach every other one then"
@@ -35,10 +36,13 @@ def _inline(tree: Tree) -> WantedPolicy:
     value: dict[str, Any] = tree.value["policy"]
     place = tree.locate(_SECTION, key=True)
 
-    def locate(path: Path, key: bool = False) -> Position:
+    def locate(path: Place, key: bool = False) -> Position:
         return tree.locate((*_SECTION, *path), key)
 
-    header = f"Written by reconcile from {place.file}; edit it there."
+    # An absolute path would differ from one machine to the next.
+    home = Path(place.file)
+    named = home.name if home.is_absolute() else str(home)
+    header = f"Written by reconcile from {named}; edit it there."
     return WantedPolicy(render(value, [header]), value, True, place, locate)
 
 

@@ -9,7 +9,8 @@ from reconcile.desired.findings import Findings, did_you_mean
 from reconcile.desired.layers import Tree
 from reconcile.desired.state import ServerRef
 from reconcile.errors import Position
-from reconcile.source import Path, as_written, quoted
+from reconcile.source import Path
+from reconcile.variables import as_written, quoted
 
 ALL = "all"
 _SIMULATOR = "simulator:"

@@ -10,7 +10,7 @@ from reconcile.desired.layers import Tree
 from reconcile.desired.settings import day
 from reconcile.desired.state import WantedUser
 from reconcile.errors import Related
-from reconcile.source import as_written, quoted
+from reconcile.variables import as_written, quoted
 
 # What every supported server accepts, a policy can name and a URL can carry.
 _SAFE_NAME = re.compile(r"(?=.{2})[a-z][a-z0-9._-]*(@[a-z0-9.-]+)?")

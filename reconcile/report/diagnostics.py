@@ -43,7 +43,8 @@ def _plain(text: str, _: str) -> str:
 
 
 def _dump(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    # The escapes of `safe` are those of JSON: invisible characters stay readable.
+    return safe_lines(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
 
 
 def _text(findings: Sequence[Diagnostic], style: Style) -> str:
@@ -82,7 +83,7 @@ class _Block:
         finding = self._finding
         colour = _COLOURS[finding.severity]
         head = self._style(f"{finding.severity}[{finding.code}]", colour)
-        lines = [f"{head}: {self._style(safe_lines(finding.message), 'bold')}"]
+        lines = [f"{head}: {self._style(safe(finding.message), 'bold')}"]
         if finding.position:
             lines.append(f"{self._pad}{self._gutter('-->')} {where(finding.position)}")
             lines += self._excerpt(finding.position, "^", finding.label, colour)
@@ -90,8 +91,8 @@ class _Block:
             lines += self._related(related)
         for name, words in (("why", finding.why), ("help", finding.help)):
             if words:
-                told = f"{self._gutter('=')} {name}: {safe_lines(words)}"
-                lines.append(f"{self._pad} {told}")
+                told = safe_lines(words).replace("\n", f"\n{self._pad}   ")
+                lines.append(f"{self._pad} {self._gutter('=')} {name}: {told}")
         return "\n".join(line.rstrip() for line in lines) + "\n"
 
     def _related(self, related: Related) -> list[str]:

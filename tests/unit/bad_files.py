@@ -239,6 +239,12 @@ FORM = {
         "`storage`",
         "`tag:`",
     ),
+    "tag with a line end": (
+        VERSION + "nodes:\n  tv:\n    tags:\n      - ||\n        tag:a\n",
+        "RC0008",
+        '"tag:a\\n" is not possible',
+        "without spaces",
+    ),
     "upper-case tag": (
         VERSION + "nodes: {tv: {tags: [|tag:A]}}\n",
         "RC0008",

@@ -268,6 +268,12 @@ def test_included_files_stay_in_their_lane(folder):
     assert str(found[1].related[0].position) == "tailnet.yaml:2:18"
 
 
+def test_a_limit_holds_for_a_file_that_was_named_too(folder):
+    put("a-team.yaml", "users: {}\n")
+    put("b.yaml", "version: 1\ninclude: [{path: a-team.yaml, owns: [nodes]}]\n")
+    assert codes(".") == ["RC0025"]
+
+
 def test_the_same_thing_in_two_files_is_an_error_with_both_places():
     put("a.yaml", "version: 1\nusers: {alice: {}}\nserver: {url: https://a}\n")
     put("b.yaml", "version: 1\nserver: {url: https://b}\nusers: {bob: {}, alice: {}}\n")

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconcile.errors import InputError
-from reconcile.source import Expanded, as_written, parse, quoted
+from reconcile.source import parse
+from reconcile.variables import Expanded, as_written, quoted
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,117 @@
+"""Every example reads without a finding, and the schema describes what they use."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reconcile.desired import read, schema
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/tailnet.yaml"))
+
+
+def test_there_are_three():
+    assert [folder.name for folder in EXAMPLES] == ["company", "homelab", "small"]
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
+def test_an_example_reads_without_a_finding(folder):
+    environ = {"HEADSCALE_URL": "https://hs.example.com"}
+    states = read([str(folder / "tailnet.yaml")], server="all", environ=environ)
+    for state in states:
+        assert state.warnings == ()
+        assert state.users
+        assert state.nodes
+        assert state.policy
+        assert not state.policy.inline
+
+
+def test_the_company_has_two_servers_that_differ():
+    prod, lab = read([str(ROOT / "examples" / "company")], server="all", environ={})
+    assert (prod.server.name, lab.server.name) == ("prod", "lab")
+    assert (prod.manage.users, lab.manage.users) == ("prune", "report")
+    assert prod.nodes["edge-2"].settings == prod.nodes["edge-1"].settings
+    assert lab.nodes["db-1"].pending == "ok"
+    assert lab.nodes["db-1"].settings.tags == {"tag:db", "tag:prod"}
+    assert lab.policy.position.file.endswith("policy-lab.hujson")
+    read_files = {Path(path).name for path, _ in prod.files}
+    assert {"people.yaml", "platform.yaml", "data.yaml"} <= read_files
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("examples/**/*.yaml")), ids=str)
+def test_editors_find_the_schema(file):
+    first = file.read_text().partition("\n")[0]
+    named = first.removeprefix("# yaml-language-server: $schema=")
+    assert (file.parent / named).resolve() == ROOT / "schemas" / "desired.schema.json"
+
+
+def test_every_field_of_the_schema_is_described():
+    whole = json.loads(schema.text("desired"))
+    definitions = whole["$defs"]
+
+    def described(part, where):
+        resolved = part
+        if "$ref" in part:
+            resolved = {**definitions[part["$ref"].rpartition("/")[2]], **part}
+        assert len(resolved.get("description", "")) > 15, where
+
+    def walk(part, where):
+        if isinstance(part, list):
+            for item in part:
+                walk(item, where)
+        elif isinstance(part, dict):
+            for name, below in part.get("properties", {}).items():
+                described(below, f"{where}.{name}")
+            for name, below in part.items():
+                walk(below, f"{where}.{name}")
+
+    walk(whole, "")
+
+
+def test_every_object_of_the_schema_is_closed():
+    whole = json.loads(schema.text("desired"))
+
+    def walk(part, where):
+        if isinstance(part, list):
+            for item in part:
+                walk(item, where)
+        elif isinstance(part, dict):
+            if "properties" in part and isinstance(part["properties"], dict):
+                assert part.get("additionalProperties") is False, where
+            for name, below in part.items():
+                walk(below, f"{where}.{name}")
+
+    walk({name: part for name, part in whole.items() if name != "examples"}, "")
+
+
+def test_the_schema_is_a_schema():
+    from jsonschema import Draft202012Validator
+
+    Draft202012Validator.check_schema(json.loads(schema.text("desired")))
+
+
+def test_the_examples_in_the_schema_are_valid():
+    from jsonschema import Draft202012Validator
+
+    whole = json.loads(schema.text("desired"))
+    checked = 0
+
+    def walk(part):
+        nonlocal checked
+        if isinstance(part, list):
+            for item in part:
+                walk(item)
+        elif isinstance(part, dict):
+            if isinstance(part.get("examples"), list):
+                rules = {k: v for k, v in part.items() if k != "examples"}
+                validator = Draft202012Validator({**rules, "$defs": whole["$defs"]})
+                for example in part["examples"]:
+                    validator.validate(example)
+                    checked += 1
+            for name, below in part.items():
+                if name != "examples":
+                    walk(below)
+
+    walk(whole)
+    assert checked > 30
