@@ -12,7 +12,13 @@ from reconcile.simulator.wire import INVALID, Refusal, Request, snake
 Schema = dict[str, str]
 LIMIT = 1_048_576
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$")
-_KINDS = {"text": str, "id": str, "time": str, "flag": bool, "texts": list}
+_KINDS: dict[str, type] = {
+    "text": str,
+    "id": str,
+    "time": str,
+    "flag": bool,
+    "texts": list,
+}
 _WORDS = {str: "string", bool: "boolean", list: "array"}
 
 
@@ -159,18 +165,15 @@ def _go_syntax(problem: json.JSONDecodeError, text: str) -> str:
 
 
 def _mistyped(place: str, kind: str, value: Any) -> list[dict[str, Any]]:
-    wanted = _KINDS[kind]
+    wanted: Any = _KINDS[kind]
     if not isinstance(value, wanted):
         return [_finding(f"expected {_WORDS[wanted]}", place, value)]
     if kind == "time" and not is_time(value):
         return [_finding("expected string to be RFC 3339 date-time", place, value)]
-    if kind == "texts":
-        return [
-            finding
-            for number, item in enumerate(value)
-            for finding in _mistyped(f"{place}[{number}]", "text", item)
-        ]
-    return []
+    found = []
+    for number, item in enumerate(value if kind == "texts" else ()):
+        found += _mistyped(f"{place}[{number}]", "text", item)
+    return found
 
 
 def _finding(message: str, location: str, value: Any) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from typing import Any
 
 from reconcile.errors import Refused
-from reconcile.simulator import nodes, policy, routing, users
+from reconcile.simulator import nodes, policy, routing
 from reconcile.simulator.call import Call, Route
-from reconcile.simulator.names import given_name, host_name
+from reconcile.simulator.names import base_name, given_name, host_name
 from reconcile.simulator.release import Release
 from reconcile.simulator.wire import INVALID, NOT_FOUND, UNKNOWN, Refusal
-from reconcile.simulator.world import ZERO_TIME, Key, Node, Pending, World, now
+from reconcile.simulator.world import ZERO_TIME, Key, Node, Pending, User, World, now
 
 
 def debug_create(call: Call) -> dict[str, Any]:
@@ -69,24 +69,27 @@ def _registered(call: Call, number: str, name: str) -> dict[str, Any]:
     if release.debug_keeps_routes:
         node.routes = waiting.routes
     shown = nodes.view(world, node)
-    # 0.27 answers before it has approved anything
-    approved = policy.approve(world, node)
-    node.serving = bool(approved) and release.registered_routers_serve
+    if policy.approve(world, node) and release.registered_routers_serve:
+        node.serving = sorted(routing.usable(node))
+    if release.hides_first_approval:
+        node.disk["approved"], node.approved = node.approved, []
     routing.elect(world)
     return shown if release.approves_after_answer else nodes.view(world, node)
 
 
 def add(world: World, name: str, **fields: Any) -> Node:
     """Add a node with free addresses, a free name and an id of its own."""
-    hostname = host_name(world.release, name)
+    release, hostname = world.release, host_name(world.release, name)
     node = Node(
         world.new_id("node"),
         given_name(world, hostname),
         hostname,
         addresses=world.free_addresses(),
-        last_seen=now() if world.release.sets_last_seen else ZERO_TIME,
+        last_seen=now() if release.sets_last_seen else ZERO_TIME,
         **fields,
     )
+    if release.forgets_suffix and node.name != base_name(release, hostname):
+        node.disk["name"] = base_name(release, hostname)
     world.nodes.append(node)
     return node
 
@@ -154,7 +157,7 @@ def owner(world: World, name: str | None) -> int | None:
         return None
     user = world.user_named(name)
     if user is None:
-        user = users.User(world.new_id("user"), name)
+        user = User(world.new_id("user"), name)
         world.users.append(user)
     return user.id
 

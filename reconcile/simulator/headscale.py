@@ -26,7 +26,7 @@ from reconcile.simulator.wire import (
     Response,
     plain,
 )
-from reconcile.simulator.world import World, now
+from reconcile.simulator.world import Node, World, now
 
 PAGE = (
     "<!DOCTYPE html>\n<html><head><title>headscale</title></head><body></body></html>\n"
@@ -113,12 +113,13 @@ def _swagger(release: Release) -> dict[str, Any]:
     for route in ROUTES:
         if route.available(release):
             paths.setdefault(f"/api/v1/{route.path}", {})[route.method.lower()] = {}
-    shown = nodes.view(World(release.name), nodes.Node(1, "node"))
-    node = {name: {} for name in shown}
+    shown = nodes.view(World(release.name), Node(1, "node"))
     return {
         "swagger": "2.0",
         "paths": paths,
-        "definitions": {"v1Node": {"type": "object", "properties": node}},
+        "definitions": {
+            "v1Node": {"type": "object", "properties": {name: {} for name in shown}}
+        },
     }
 
 

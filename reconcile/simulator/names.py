@@ -91,18 +91,21 @@ _CHECKS = {"domain": _domain, "hostname": _hostname, "label": _label}
 
 
 def host_name(release: Release, name: str) -> str:
-    """Return the host name that is kept: 0.27 and 0.28 replace what they cannot serve."""
+    """Return the host name that is kept; 0.27 and 0.28 replace what they refuse."""
     if release.raw_hostnames:
         return name
     return name.lower() if not _hostname(name.lower()) else f"invalid-{_random()}"
 
 
+def base_name(release: Release, hostname: str) -> str:
+    """Return the name that a host name asks for."""
+    filler = release.name_filler
+    return re.sub(r"[^a-z0-9.-]+", filler, hostname.lower()).strip("-") or "node"
+
+
 def given_name(world: World, hostname: str) -> str:
     """Return a free name for a new node, made from its host name."""
-    base = (
-        re.sub(r"[^a-z0-9.-]+", world.release.name_filler, hostname.lower()).strip("-")
-        or "node"
-    )
+    base = base_name(world.release, hostname)
     taken = {node.name for node in world.nodes}
     if base not in taken:
         return base

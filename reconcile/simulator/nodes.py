@@ -60,11 +60,11 @@ def _owner(world: World, node: Node, place: str) -> dict[str, Any] | None:
 
 def _old_tags(world: World, node: Node, place: str) -> dict[str, Any]:
     """Return the three tag fields of 0.26 and 0.27; two are filled in lists only."""
-    valid, invalid = [], []
+    valid: list[str] = []
     if place == LISTED:
         asked = [t for t in node.requested_tags if policy.may_own(world, node, t)]
         valid = list(dict.fromkeys([*asked, *node.tags]))
-    return {"forcedTags": node.tags, "invalidTags": invalid, "validTags": valid}
+    return {"forcedTags": node.tags, "invalidTags": [], "validTags": valid}
 
 
 def _online(release: Release, node: Node, place: str) -> bool:
@@ -94,9 +94,9 @@ def delete(call: Call) -> dict[str, Any]:
     """Delete a node at once, also one that is connected."""
     node = _found(call, NOT_FOUND)
     if node.online:  # its connection ends, and with it its work as a router
-        node.online = node.serving = False
+        node.online, node.serving = False, []
         routing.elect(call.world)
-    call.world.nodes.remove(node)
+    call.world.remove(node)
     routing.elect(call.world)
     return {}
 
@@ -120,12 +120,13 @@ def _others(world: World, node: Node) -> list[Node]:
 
 
 def set_tags(call: Call) -> dict[str, Any]:
-    """Replace a node's tags; from 0.28 on that takes the node from its user for good."""
+    """Replace a node's tags; from 0.28 on its user loses it for good."""
     release, wanted = call.release, call.body.get("tags", [])
     if not wanted and not release.can_untag:
         raise Refusal(
             INVALID,
-            "cannot remove all tags from a node - tagged nodes must have at least one tag",
+            "cannot remove all tags from a node - "
+            "tagged nodes must have at least one tag",
         )
     for tag in wanted:
         if problem := keys.check_tag(release, tag):
@@ -154,7 +155,7 @@ def approve_routes(call: Call) -> dict[str, Any]:
     wanted = routing.normalised(call.body.get("routes", []), call.release)
     node = _found(call, INVALID, "setting approved routes")
     change(call.world, node, "approved", wanted)
-    node.serving = True
+    node.serving = sorted(routing.usable(node))
     routing.elect(call.world)
     return {"node": view(call.world, node, APPROVED)}
 
@@ -214,7 +215,7 @@ def move(call: Call) -> dict[str, Any]:
 
 
 def _found(call: Call, code: int, detail: str | None = None, missing: str = "") -> Node:
-    """Return the node of the path; `code` is what the gateway says when there is none."""
+    """Return the node of the path; `code` is the gateway's when there is none."""
     message = "type mismatch, parameter: node_id, error: "
     number = unsigned(call.path["id"], message)
     node = call.world.node(number)

@@ -61,7 +61,8 @@ def store(world: World, text: str) -> None:
     kept.text, kept.updated = text, now()
     if world.release.same_policy_approves or not again:
         for node in world.nodes:
-            node.serving = bool(approve(world, node)) or node.serving
+            if approve(world, node):
+                node.serving = sorted(routing.usable(node))
         routing.elect(world)
 
 
@@ -88,14 +89,14 @@ def owned_tags(world: World) -> set[str]:
 
 
 def may_own(world: World, node: Node, tag: str) -> bool:
-    """Tell whether the policy lets a node's user wear a tag that its client asks for."""
+    """Tell whether a node's user may own a tag that its client asks for."""
     found = sections(world)
     owners = (found.get("tagOwners") or {}).get(tag) or []
     return any(_is(world, found, name, node.user) for name in owners)
 
 
 def approve(world: World, node: Node) -> set[str]:
-    """Approve what the policy approves by itself of a node's routes, and return that."""
+    """Approve of a node's routes what the policy approves by itself; return it."""
     found = sections(world)
     rules = found.get("autoApprovers") or {}
     wanted = {

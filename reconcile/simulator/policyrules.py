@@ -13,6 +13,9 @@ from reconcile.simulator.world import World
 
 PORT_PROTOCOLS = ("", "tcp", "udp", "sctp")
 DEFINE = "is not defined in the Policy, please define or remove the reference to it"
+SELF_ONLY = (
+    "autogroup:self can only be used with users, groups, or supported autogroups"
+)
 OWN_CAPABILITIES = ("drive", "relay", "webui", "kubernetes", "tsidp", "secrets")
 
 
@@ -78,7 +81,8 @@ class _Checker:
             yield from self.ssh(rule)
         for tag, owners in self.section("tagOwners").items():
             if not self.old and not tag[4:5].isalpha():
-                yield f"tagOwners[\"{tag}\"]: tag names must start with a letter, after 'tag:'"
+                rule = "tag names must start with a letter, after 'tag:'"
+                yield f'tagOwners["{tag}"]: {rule}'
             for owner in owners or []:
                 yield from self.defined(owner)
         yield from self.tags_of_tags()
@@ -170,22 +174,23 @@ class _Checker:
             and not self.old
             and not all(map(_personal, sources))
         ):
-            yield "autogroup:self can only be used with users, groups, or supported autogroups"
+            yield SELF_ONLY
         else:
             yield from self.defined(name, side)
 
     def portless(self, protocol: str) -> Iterator[str]:
-        """Yield the finding that a protocol has no ports; 6 is TCP from 0.29 on only."""
+        """Yield that a protocol has no ports; 6 is TCP from 0.29 on only."""
         numbers = ("6", "17", "132") if not self.old else ()
         if not self.release.strict_policy or protocol.lower() in (
             *PORT_PROTOCOLS,
             *numbers,
         ):
             return
+        words = "does not support specific ports"
         if self.old:
-            yield f'protocol "{protocol}" does not support specific ports; only "*" is allowed'
+            yield f'protocol "{protocol}" {words}; only "*" is allowed'
         else:
-            yield f'protocol does not support specific ports: "{protocol}", only "*" is allowed'
+            yield f'protocol {words}: "{protocol}", only "*" is allowed'
 
     def ssh(self, rule: dict[str, Any]) -> Iterator[str]:
         sources, targets = rule.get("src") or [], rule.get("dst") or []
@@ -193,7 +198,8 @@ class _Checker:
             "accept",
             "check",
         ):
-            yield f'SSH action "{rule.get("action", "")}" is not valid, must be accept or check'
+            action = rule.get("action", "")
+            yield f'SSH action "{action}" is not valid, must be accept or check'
         if not self.old:
             yield from self.ssh_words(rule)
         for name in (*sources, *targets):
@@ -224,8 +230,8 @@ class _Checker:
                 yield f"tags in SSH source cannot access {name} (user-owned devices)"
             elif tagged and "@" in name:
                 yield (
-                    f"tags in SSH source cannot access user-owned devices ({name}); use "
-                    "autogroup:tagged or specific tags as destinations instead"
+                    f"tags in SSH source cannot access user-owned devices ({name}); "
+                    "use autogroup:tagged or specific tags as destinations instead"
                 )
             elif "@" in name and sources != [name]:
                 yield (
@@ -253,9 +259,10 @@ class _Checker:
             yield from self.source(name)
         for name in rule.get("dst") or []:
             if name in ("0.0.0.0/0", "::/0"):
-                yield f'dst "{name}": to allow all IP addresses, use "*" or "autogroup:internet"'
+                use = 'use "*" or "autogroup:internet"'
+                yield f'dst "{name}": to allow all IP addresses, {use}'
             if name == "autogroup:self" and "*" in sources:
-                yield "autogroup:self can only be used with users, groups, or supported autogroups"
+                yield SELF_ONLY
             else:
                 yield from self.target(name, f'dst="{name}": ', sources)
         for name in rule.get("via") or []:

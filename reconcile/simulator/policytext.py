@@ -157,7 +157,8 @@ class _Decoder:
                 raise self.refuse(value, path, old if self.old else new)
             if not is_prefix(address):
                 old = f'Hostname "{name}" contains an invalid IP address: "{address}"'
-                new = f'hostname contains invalid IP address: hostname "{name}" address "{address}"'
+                words = "hostname contains invalid IP address"
+                new = f'{words}: hostname "{name}" address "{address}"'
                 raise self.refuse(value, path, old if self.old else new)
 
     def tag_owners(self, value: Any, path: str) -> None:

@@ -9,8 +9,8 @@ import ipaddress
 from reconcile.simulator.release import Release
 
 PROTOCOLS = {
-    "icmp": 1, "igmp": 2, "ipv4": 4, "ip-in-ip": 4, "tcp": 6, "egp": 8, "igp": 9, "udp": 17,
-    "gre": 47, "esp": 50, "ah": 51, "ipv6-icmp": 58, "sctp": 132, "fc": 133,
+    "icmp": 1, "igmp": 2, "ipv4": 4, "ip-in-ip": 4, "tcp": 6, "egp": 8, "igp": 9,
+    "udp": 17, "gre": 47, "esp": 50, "ah": 51, "ipv6-icmp": 58, "sctp": 132, "fc": 133,
 }  # fmt: skip
 
 
@@ -49,13 +49,17 @@ def group_problems(name: str, members: list[str], old: bool) -> list[str]:
 def protocol_problem(name: str, old: bool) -> str:
     """Return why a protocol is refused, or nothing."""
     if name == "*":
-        return 'proto name "*" not known; use protocol number 0-255 or protocol name (icmp, tcp, udp, etc.)'
+        return (
+            'proto name "*" not known; use protocol number 0-255 or protocol name '
+            "(icmp, tcp, udp, etc.)"
+        )
     if name == "" or name.lower() in PROTOCOLS:
         return ""
     if not name.isdecimal():
+        must = "must be a known protocol name or valid protocol number 0-255"
         if old:
-            return f'invalid protocol "{name}": must be a known protocol name or valid protocol number 0-255'
-        return f'invalid protocol number: "{name}" must be a known protocol name or valid protocol number 0-255'
+            return f'invalid protocol "{name}": {must}'
+        return f'invalid protocol number: "{name}" {must}'
     if int(name) > 255:
         number = int(name)
         return (
@@ -71,7 +75,7 @@ def protocol_problem(name: str, old: bool) -> str:
 
 
 def destination_problems(text: str, release: Release) -> list[str]:
-    """Return why an ACL's `selector:ports` cannot be decoded, the first reason first."""
+    """Return why an ACL's `selector:ports` cannot be decoded, if it cannot."""
     old = not release.new_policy_words
     if ":" not in text:
         if not release.strict_policy:

@@ -60,6 +60,11 @@ class Release:
     debug_keeps_routes: bool = False
     register_prefix: str = ""
     approves_after_answer: bool = False
+    # what is approved at registration shows after a restart only
+    hides_first_approval: bool = False
+    # "nas-1" is "nas" again after a restart, like the node whose name it is
+    forgets_suffix: bool = False
+    frees_addresses: bool = True
     keys_by_id: bool = True
     unknown_key_is_an_error: bool = False
     has_policy_check: bool = True
@@ -112,6 +117,7 @@ RELEASES = {
             can_disable_expiry=False,
             same_policy_approves=False,
             registered_routers_serve=False,
+            frees_addresses=False,
             sets_last_seen=False,
             name_filler="",
             routes_by_length=True,
@@ -133,6 +139,8 @@ RELEASES = {
             "v0.27.1",
             version_has_methods=False,
             approves_after_answer=True,
+            hides_first_approval=True,
+            frees_addresses=False,
             user_error_prefix="failed to create user: ",
             nameless_shows_id=False,
             tagged_nodes_have_no_user=False,
@@ -187,6 +195,7 @@ RELEASES = {
             register_prefix="looking up user: ",
             guards_api_paths=True,
             root_page=True,
+            forgets_suffix=True,
             unknown_root="404 page not found\n",
             new_policy_words=True,
             source_autogroups=_WITH_DANGER,
@@ -197,6 +206,7 @@ RELEASES = {
             "v0.30.0-dev",
             problem_json=True,
             root_page=True,
+            forgets_suffix=True,
             unknown_root="404 page not found\n",
             expire_from="body",
             unknown_key_is_an_error=True,

@@ -11,7 +11,7 @@ Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 
 def parse(text: str) -> str:
-    """Return a prefix as the server prints it, host bits kept; Refusal if it is none."""
+    """Return a prefix as the server prints it, host bits kept, or refuse it."""
     address, slash, bits = text.partition("/")
     problem = "" if slash else "no '/'"
     if not problem:
@@ -45,7 +45,7 @@ def _bits_problem(address: str, bits: str) -> str:
 
 
 def normalised(routes: list[str], release: Release) -> list[str]:
-    """Return routes as they are stored: the exit routes as a pair, sorted, no doubles."""
+    """Return routes as they are stored: sorted, and the exit routes as a pair."""
     found = {parse(route) for route in routes}
     if found & set(EXIT):
         found |= set(EXIT)
@@ -53,7 +53,7 @@ def normalised(routes: list[str], release: Release) -> list[str]:
 
 
 def ordered(routes: set[str], release: Release) -> list[str]:
-    """Sort prefixes by family, then by length before address up to 0.28, after it later."""
+    """Sort prefixes by family, and up to 0.28 by length before address."""
 
     def order(route: str) -> tuple[int, int, int, int]:
         prefix = ipaddress.ip_interface(route)
@@ -87,8 +87,13 @@ def elect(world: World) -> None:
 
 
 def _serves(node: Node, release: Release) -> set[str]:
-    if not (node.online or (release.offline_routers_serve and node.serving)):
-        return set()
+    if node.online:
+        return usable(node)
+    return set(node.serving) if release.offline_routers_serve else set()
+
+
+def usable(node: Node) -> set[str]:
+    """Return the subnet routes that are both approved and advertised."""
     return (set(node.approved) & set(node.routes)) - set(EXIT)
 
 

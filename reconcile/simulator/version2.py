@@ -126,7 +126,7 @@ def _one(world: World, request: Request, number: str, *, with_routes: bool) -> R
 
 
 def _device(world: World, node: Node, every: bool) -> dict[str, Any]:
-    """Return a device; empty lists of routes are left out, also where all is asked for."""
+    """Return a device; an empty list of routes is left out."""
     owner = None if node.tags else world.user(node.user)
     found = {
         "addresses": node.addresses,

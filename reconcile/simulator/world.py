@@ -4,19 +4,19 @@ The file is meant to be read and edited by hand. Only what differs from the defa
 must stand in it; `{}` is an empty server of the newest version.
 
     {
-      "emulate": "0.29",            0.26, 0.27, 0.28, 0.29 or main
-      "version": "v0.29.2",         what GET /version says; empty = as released
-      "spaced": false,              JSON answers with a space after , and : (up to 0.29)
-      "any_key": true,              any Bearer key is good; the default while none is listed
+      "emulate": "0.29",        0.26, 0.27, 0.28, 0.29 or main
+      "version": "v0.29.2",     what GET /version says; empty: as released
+      "spaced": false,          JSON answers with a space after , and : (up to 0.29)
+      "any_key": true,          any Bearer key is good; so it is when none is listed
       "users":    [{"id": 1, "name": "alice", "email": "alice@example.com"}],
       "nodes":    [{"id": 1, "name": "nas", "user": 1, "routes": ["10.0.0.0/16"]}],
       "keys":     [{"id": 1, "user": 1, "reusable": true}],
-      "api_keys": [{"id": 1, "key": "hskey-api-...", "expiration": "2035-01-01T00:00:00Z"}],
+      "api_keys": [{"id": 1, "key": "hskey-api-..."}],
       "policy":   {"mode": "database", "text": "{}\\n"},
-      "pending":  [],               nodes that asked to join and wait to be registered
-      "gone_keys": [],              deleted keys that nodes are shown with till a restart
-      "primaries": {},              which node serves a prefix that several advertise
-      "last_ids": {"user": 1}       ids are never used again, so the last ones are kept
+      "pending":  [],           nodes that asked to join and wait to be registered
+      "gone_keys": [],          deleted keys, shown with their nodes till a restart
+      "primaries": {},          which node serves a prefix that several advertise
+      "last_ids": {"user": 1}   ids are never used again, so the last ones are kept
     }
 
 A node's `user` is null when its tags own it (0.28 and later). Its `routes` are what
@@ -27,6 +27,7 @@ where that is not the stored one. Every secret in a world is a simulated one.
 """
 
 import dataclasses
+import ipaddress
 import json
 import os
 import time
@@ -81,7 +82,7 @@ class Node:
     node_key: str = ""
     disco_key: str = ""
     created: str = field(default_factory=now)
-    serving: bool = False
+    serving: list[str] = field(default_factory=list)
     disk: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -216,13 +217,20 @@ class World:
         self.last_ids["address"] = number
         return [f"100.64.{number // 256}.{number % 256}", f"fd7a:115c:a1e0::{number:x}"]
 
+    def remove(self, node: Node) -> None:
+        """Remove a node; up to 0.27 its addresses are free after a restart only."""
+        self.nodes.remove(node)
+        if not self.release.frees_addresses and node.addresses:
+            number = int(ipaddress.ip_address(node.addresses[0])) & 0xFFFF
+            self.last_ids["address"] = max(number, self.last_ids.get("address", 0))
+
     def restart(self) -> None:
         """Forget what only the running server knew, as a restart does."""
         for node in self.nodes:
             for name, value in node.disk.items():
                 setattr(node, name, value)
             node.disk = {}
-            node.serving = False
+            node.serving = []
         self.primaries = {}
         self.gone_keys = []
         self.policy.running = None

@@ -25,9 +25,10 @@ def parse(text: str, file: str = "world") -> World:
         position = Position(file, problem.lineno, problem.colno, 1, shown)
         raise _broken(f"not JSON: {problem.msg}", position) from None
     try:
-        return _value(World, document, "the world")
+        world: World = _value(World, document, "the world")
     except ValueError as problem:
         raise _broken(str(problem), Position(file, 1, 1)) from None
+    return world
 
 
 def _broken(message: str, position: Position) -> InputError:

@@ -1,4 +1,4 @@
-"""Send a scenario's steps to anything that speaks the wire, and normalise the answers."""
+"""Send a scenario's steps to whatever speaks the wire, and normalise the answers."""
 
 import json
 import re
@@ -98,6 +98,12 @@ def run(
             known[name] = captured(response, place)
         exchanges.append({"request": step.as_json(), "answer": answer(response)})
     return exchanges
+
+
+def dump(exchanges: list[dict[str, Any]]) -> str:
+    """Return a recording's text: one exchange a line, so that changes show in diffs."""
+    lines = [json.dumps(exchange, ensure_ascii=False) for exchange in exchanges]
+    return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
 def request(step: Step, api_key: str) -> dict[str, Any]:

@@ -1,0 +1,93 @@
+"""Traps of pre-auth keys and API keys."""
+
+from .steps import FUTURE, KEYS, KEYS_OF_BOB, NODES, delete, get, key, post, scenario
+
+KEY_TRAPS = (
+    scenario(
+        "preauth-keys-show-their-secret-once",
+        KEYS,
+        KEYS_OF_BOB,
+        key(user="1", reusable=True),
+        key(user="1", ephemeral=True),
+        get("/api/v1/preauthkey?user=1"),
+        get("/api/v1/preauthkey?user=99"),
+        get("/api/v1/preauthkey?user=alice"),
+        KEYS,
+    ),
+    scenario(
+        "preauth-key-owner",
+        key(),
+        key(user="99"),
+        key(user="alice"),
+        key(aclTags=["tag:web"]),
+        key(user="1", aclTags=["tag:web", "tag:db", "tag:web"]),
+        key(user="0", aclTags=["tag:web"]),
+        KEYS,
+        get("/api/v1/preauthkey?user=1"),
+    ),
+    scenario(
+        "preauth-key-tags-malformed",
+        *(
+            key(user="1", aclTags=[tag])
+            for tag in ("web", "tag:Web", "tag:a b", "tag:", "", "tag:undefined")
+        ),
+        get("/api/v1/preauthkey?user=1"),
+    ),
+    scenario(
+        "preauth-key-without-expiration-is-dead",
+        post("/api/v1/preauthkey", {"user": "1"}),
+        key(user="1", expiration="2020-01-01T00:00:00Z"),
+        key(user="1", expiration="2033-01-01"),
+        key(user="1", expiration="soon"),
+        key(user="1", expiration="2033-01-01T02:00:00+02:00"),
+        key(user="1", expiration=None),
+        get("/api/v1/preauthkey?user=1"),
+    ),
+    scenario(
+        "preauth-key-expire-and-delete",
+        post(
+            "/api/v1/preauthkey",
+            {"user": "1", "expiration": FUTURE, "reusable": True},
+            capture={"key": "preAuthKey.key"},
+        ),
+        post("/api/v1/preauthkey/expire", {"user": "1", "key": "<key>"}),
+        post("/api/v1/preauthkey/expire", {"user": "1", "key": "nosuch"}),
+        post("/api/v1/preauthkey/expire", {"user": "2", "key": "<key>"}),
+        get("/api/v1/preauthkey?user=1"),
+        post("/api/v1/preauthkey/expire", {"id": "2"}),
+        post("/api/v1/preauthkey/expire", {"id": "2"}),
+        post("/api/v1/preauthkey/expire", {"id": "99"}),
+        post("/api/v1/preauthkey/expire", {}),
+        get("/api/v1/preauthkey?user=1"),
+        delete("/api/v1/preauthkey?id=2"),
+        delete("/api/v1/preauthkey?id=2"),
+        delete("/api/v1/preauthkey?id=abc"),
+        delete("/api/v1/preauthkey"),
+        delete("/api/v1/preauthkey?id=1"),
+        get("/api/v1/preauthkey?user=1"),
+        NODES,
+        key(user="1"),
+    ),
+    scenario(
+        "api-keys",
+        get("/api/v1/apikey"),
+        post("/api/v1/apikey", {"expiration": FUTURE}),
+        post("/api/v1/apikey", {}),
+        post("/api/v1/apikey"),
+        get(
+            "/api/v1/apikey",
+            capture={"prefix": "apiKeys.1.prefix", "third": "apiKeys.2.prefix"},
+        ),
+        post("/api/v1/apikey/expire", {"prefix": "<prefix>"}),
+        post("/api/v1/apikey/expire", {"prefix": "nosuch"}),
+        post("/api/v1/apikey/expire", {"id": "3"}),
+        post("/api/v1/apikey/expire", {"id": "99"}),
+        post("/api/v1/apikey/expire", {}),
+        post("/api/v1/apikey/expire", {"id": "3", "prefix": "<third>"}),
+        delete("/api/v1/apikey/<prefix>"),
+        delete("/api/v1/apikey/<prefix>"),
+        delete("/api/v1/apikey/nosuch"),
+        get("/api/v1/apikey"),
+        seed="empty",
+    ),
+)
