@@ -61,6 +61,8 @@ TITLES = {
     "RC0207": "Match that a device chooses itself",
     "RC0208": "Match that stops matching once applied",
     "RC0210": "Old and new name are both on the server",
+    "RC0211": "User of an identity provider",
+    "RC0212": "Node name that another node keeps",
     # RC03xx: what the server cannot do
     "RC0301": "Not set by this kind of server",
     "RC0302": "Last tag of a node",

@@ -1,5 +1,6 @@
 """The order of the writes: which come first, which wait for which."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -36,7 +37,7 @@ def steps(changes: Iterable[Change]) -> tuple[Step, ...]:
     for change in changes:
         made.extend(_STEPS[change.kind](change))
     made.extend(_renames([c for c in changes if "name" in c.after]))
-    ordered = _Order(made)
+    ordered = _Order(made, changes)
     made = [ordered.place(step) for step in made]
     made.sort(key=lambda s: (s.phase, s.wave, s.operation.address, s.operation.verb))
     return tuple(made)
@@ -48,16 +49,23 @@ _BACKWARD = Phase.ROUTES_REMOVED
 class _Order:
     """Knows which changes a step waits for, from everything that is to be done."""
 
-    def __init__(self, made: list[Step]) -> None:
+    def __init__(self, made: list[Step], changes: list[Change]) -> None:
         self._forward = [s.operation.address for s in made if s.phase < _BACKWARD]
         self._policy = any(s.phase == Phase.POLICY for s in made)
         self._users = [s.operation for s in made if s.phase == Phase.USERS]
+        self._leaving: dict[str, list[str]] = {}
+        for change in changes:
+            if change.kind == "node" and change.action is Action.DELETE:
+                owner = f"user:{change.before['user']}"
+                self._leaving.setdefault(owner, []).append(change.address)
 
     def place(self, step: Step) -> Step:
         """Return the step with everything that it waits for."""
         waits = [*step.waits_for]
         if step.phase >= _BACKWARD:
             waits += self._forward
+            if step.phase == Phase.USERS_REMOVED:
+                waits += self._leaving.get(step.operation.address, [])
         elif step.phase == Phase.TAGS and self._policy:
             waits.append("policy")
         elif step.phase == Phase.POLICY:
@@ -70,7 +78,11 @@ class _Order:
             o.address: o.value.name if isinstance(o.value, User) else str(o.value)
             for o in self._users
         }
-        return [address for address, name in names.items() if f"{name}@" in policy]
+        return [
+            address
+            for address, name in names.items()
+            if re.search(rf"(?<![\w.@-]){re.escape(name)}@", policy)
+        ]
 
 
 def _user_steps(change: Change) -> Iterable[Step]:

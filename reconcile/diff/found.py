@@ -13,7 +13,7 @@ class Found:
 
     `if_unsupported` is the severity of a setting that the server cannot make;
     `removed_nodes` holds the server ids of nodes that this diff removes, `unnameable`
-    of those whose wanted name is another's.
+    those whose wanted name another node keeps, with that node's id.
     """
 
     if_unsupported: Severity = "error"
@@ -24,7 +24,7 @@ class Found:
     notes: list[str] = field(default_factory=list)
     problems: list[Diagnostic] = field(default_factory=list)
     removed_nodes: set[str] = field(default_factory=set)
-    unnameable: set[str] = field(default_factory=set)
+    unnameable: dict[str, str] = field(default_factory=dict)
 
     def unsupported(
         self,

@@ -64,7 +64,7 @@ def _free_names(bindings: Bindings, nodes: Collection[Node], found: Found) -> No
         other = keeper.get(bound.wanted_name or "")
         if other is None or bound.entry is None:
             continue
-        found.unnameable.add(number)
+        found.unnameable[number] = other.id
         found.problems.append(
             Diagnostic(
                 "RC0212",
@@ -151,8 +151,12 @@ class _Comparison:
 
     def _name(self) -> None:
         wanted = self.bound.wanted_name
-        taken = self.node.id in self.found.unnameable
-        if wanted is not None and wanted != self.node.name and not taken:
+        if wanted is None or wanted == self.node.name:
+            return
+        if other := self.found.unnameable.get(self.node.id):
+            self.stuck["name"] = wanted
+            self.reasons["name"] = f"the name is #{other}'s"
+        else:
             self.after["name"] = wanted
 
     def _tags(self) -> None:

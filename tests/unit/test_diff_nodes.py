@@ -91,6 +91,7 @@ def test_a_name_that_another_node_keeps_is_an_error(wanted):
     problem = problems(desired, state)["RC0212"]
     assert problem.severity == "error"
     assert problem.message == "node:nas: the name is taken by another node, #12"
+    assert [c.after for c in diff(desired, state).stuck] == [{"name": "nas"}]
     assert "removed" in problem.help
 
 
