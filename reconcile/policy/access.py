@@ -182,11 +182,12 @@ def diff(before: tuple[Policy, Tailnet], after: tuple[Policy, Tailnet]) -> Acces
         gained.extend(row, minus(more, middle), "policy")
         lost.extend(row, minus(less, middle), "nodes")
         lost.extend(row, common(less, middle), "policy")
+    change = _PolicyChange(before[0], after[0])
     return AccessDiff(
         _total(matrix, 0),
         _total(matrix, 2),
-        tuple(_entry(matrix, naming, group, 2, 0) for group in gained.ordered()),
-        tuple(_entry(matrix, naming, group, 0, 2) for group in lost.ordered()),
+        tuple(_entry(matrix, naming, each, 2, change) for each in gained.ordered()),
+        tuple(_entry(matrix, naming, each, 0, change) for each in lost.ordered()),
         _unsure(matrix),
     )
 
@@ -225,23 +226,22 @@ class _Groups:
 
 
 def _entry(
-    matrix: Matrix, naming: Naming, group: _Group, index: int, other: int | None = None
+    matrix: Matrix,
+    naming: Naming,
+    group: _Group,
+    index: int,
+    change: "_PolicyChange | None" = None,
 ) -> Entry:
     rules = _rules(matrix, group, index)
     because: tuple[str, ...] = ()
-    hints_for = rules
-    if other is not None and group.cause == "nodes":
+    hints: tuple[Origin, ...] = rules
+    if change and group.cause == "nodes":
         because = tuple(_changed_nodes(matrix, naming, group))
-        hints_for = ()
-    elif other is not None:
-        because = tuple(_changed_policy(matrix, rules, index, other))
-    sources = [s for rule in hints_for if rule for s in rule.sources]
-    targets = [
-        target.selector if not isinstance(target, Selector) else target
-        for rule in hints_for
-        if rule
-        for target in rule.targets
-    ]
+        hints = ()  # the node is what a reader looks for, not one of its names
+    elif change:
+        because = change.because(rules, 1 if index else 0)
+    sources = [selector for rule in hints if rule for selector in rule.sources]
+    targets = [selector for rule in hints if rule for selector in _targets(rule)]
     return Entry(
         tuple(naming.names(group.members, sources)),
         tuple(naming.names(group.targets, targets)),
@@ -305,45 +305,54 @@ def _node_change(old: Node | None, new: Node | None) -> str:
     return ", ".join(said)
 
 
-def _changed_policy(
-    matrix: Matrix, rules: Iterable[Origin], index: int, other: int
-) -> Iterable[str]:
-    """Name the changed rules; for unchanged ones the names whose meaning changed."""
-    mine, theirs = (matrix.worlds[i].policy for i in (index, other))
-    found: dict[str, None] = {}
-    for rule in rules:
-        if rule is None:
-            found["there are neither acls nor grants"] = None
-            continue
-        section = "ssh" if isinstance(rule, SshRule) else rule.section
-        if _value(mine, section, rule) not in _values(theirs, section):
-            found[str(rule)] = None
-            continue
-        names = _moved_names(mine, theirs, rule)
-        found.update(dict.fromkeys(names or [str(rule)]))
-    return found
+class _PolicyChange:
+    """Names what changed in a policy: rules, or the names that rules use."""
+
+    def __init__(self, before: Policy, after: Policy) -> None:
+        self._sides = before, after
+        self._rules: dict[tuple[int, str], list[str]] = {}
+
+    def because(self, rules: Iterable[Origin], side: int) -> tuple[str, ...]:
+        """Return the changed rules, for unchanged ones the names that moved."""
+        found: dict[str, None] = {}
+        for rule in rules:
+            if rule is None:
+                found["there are neither acls nor grants"] = None
+                continue
+            section = "ssh" if isinstance(rule, SshRule) else rule.section
+            text = self._texts(side, section)[rule.index]
+            unchanged = text in self._texts(1 - side, section)
+            moved = self._moved(rule) if unchanged else []
+            found.update(dict.fromkeys(moved or [str(rule)]))
+        return tuple(found)
+
+    def _texts(self, side: int, section: str) -> list[str]:
+        key = side, section
+        if key not in self._rules:
+            rules = get(self._sides[side].value, section) or ()
+            self._rules[key] = [canonical(rule) for rule in rules]
+        return self._rules[key]
+
+    def _moved(self, rule: Rule | SshRule) -> list[str]:
+        before, after = self._sides
+        names = [selector.text for selector in (*rule.sources, *_targets(rule))]
+        found = [
+            f'groups."{name}"'
+            for name in names
+            if before.groups.get(name) != after.groups.get(name)
+        ]
+        found += [
+            f'hosts."{name}"'
+            for name in names
+            if before.hosts.get(name) != after.hosts.get(name)
+        ]
+        return found
 
 
-def _value(policy: Policy, section: str, rule: Rule | SshRule) -> str:
-    return canonical((get(policy.value, section) or [])[rule.index])
-
-
-def _values(policy: Policy, section: str) -> set[str]:
-    return {canonical(rule) for rule in get(policy.value, section) or ()}
-
-
-def _moved_names(mine: Policy, theirs: Policy, rule: Rule | SshRule) -> list[str]:
-    used = list(rule.sources)
-    for target in rule.targets:
-        used.append(target if isinstance(target, Selector) else target.selector)
-    found = []
-    for selector in used:
-        name = selector.text
-        if mine.groups.get(name) != theirs.groups.get(name):
-            found.append(f'groups."{name}"')
-        elif mine.hosts.get(name) != theirs.hosts.get(name):
-            found.append(f'hosts."{name}"')
-    return found
+def _targets(rule: Rule | SshRule) -> list[Selector]:
+    if isinstance(rule, SshRule):
+        return list(rule.targets)
+    return [target.selector for target in rule.targets]
 
 
 def _paths(members: int, targets: int) -> int:

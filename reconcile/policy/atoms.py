@@ -1,5 +1,6 @@
 """Services cut into atoms: pieces that every rule opens completely or not at all."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -37,8 +38,12 @@ class Atoms:
         distinct = set(services)
         wanted = sorted(set(logins))
         self.list: list[Atom] = []
+        self._starts: list[tuple[frozenset[int], int, list[int]]] = []
         for protocols in _classes(distinct):
-            self.list += _cut(protocols, distinct, bool(wanted))
+            atoms = _cut(protocols, distinct, bool(wanted))
+            starts = [atom.ports[0] for atom in atoms if atom.ports]
+            self._starts.append((frozenset(protocols), len(self.list), starts))
+            self.list += atoms
         self._logins = {}
         for login, check in wanted:
             self._logins[login, check] = len(self.list)
@@ -73,11 +78,14 @@ class Atoms:
 
     def _mask(self, service: Service) -> int:
         found = 0
-        for index, atom in enumerate(self.list):
-            if not atom.protocols or not service.protocols >= set(atom.protocols):
+        for protocols, first, starts in self._starts:
+            if not service.protocols >= protocols:
                 continue
-            if atom.ports is None or service.ports.covers(*atom.ports):
-                found |= 1 << index
+            if not starts:  # protocols without ports: one atom
+                found |= 1 << first
+            for low, high in service.ports if starts else ():
+                begin, end = bisect_left(starts, low), bisect_right(starts, high)
+                found |= ((1 << end) - (1 << begin)) << first
         return found
 
     def names(self, mask: int) -> list[str]:

@@ -161,9 +161,15 @@ class Matrix:
 def disjoint(opened: Iterable[tuple[int, int]]) -> Reach:
     """Cut overlapping sets of atoms so that each atom stands in one entry only."""
     found: Reach = []
+    covered = 0
     for atoms, targets in opened:
         if not atoms or not targets:
             continue
+        if not atoms & covered:
+            found.append((atoms, targets))
+            covered |= atoms
+            continue
+        covered |= atoms
         rest, cut = atoms, []
         for have, reached in found:
             both = have & rest
