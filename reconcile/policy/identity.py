@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from reconcile.model import EXIT_ROUTES, Node, User
 from reconcile.policy import selectors
@@ -29,6 +30,14 @@ class Directory:
         }
         return cls(users, groups)
 
+    @cached_property
+    def _by_token(self) -> Mapping[str, list[User]]:
+        found: dict[str, list[User]] = {}
+        for user in self.users:
+            for token in {user.name, user.email} - {""}:
+                found.setdefault(token, []).append(user)
+        return found
+
     def user(self, token: str) -> User | None:
         """Return the user that a token means, None when there is none.
 
@@ -52,9 +61,10 @@ class Directory:
         tokens = [selector.strip()]
         if kind == "group":
             tokens = list(self.groups.get(selector.strip(), ()))
-        wanted = {token.removesuffix("@") for token in tokens} - {""}
         return frozenset(
-            user.name for user in self.users if {user.name, user.email} & wanted
+            user.name
+            for token in tokens
+            for user in self._by_token.get(token.removesuffix("@"), ())
         )
 
     def selects(self, selector: str, node: Node) -> bool:

@@ -1,0 +1,153 @@
+"""Services cut into atoms: pieces that every rule opens completely or not at all."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from reconcile.policy.document import Service
+from reconcile.policy.reading.rules import PROTOCOLS
+from reconcile.policy.releases import PINGABLE, SCTP, TCP, UDP
+from reconcile.policy.sets import IntervalSet
+
+_PORTED = (TCP, UDP, SCTP)
+_NAMES = {number: name for name, number in reversed(PROTOCOLS.items())}
+_ANY = (0, 65535)
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """A piece of service: protocols and ports, or logging in over SSH.
+
+    `protocols` behave alike in every rule; those without ports have `ports` None.
+    For SSH `login` is the user as the rule writes it and `check` whether it asks.
+    """
+
+    protocols: tuple[int, ...] = ()
+    ports: tuple[int, int] | None = None
+    login: str = ""
+    check: bool = False
+
+
+class Atoms:
+    """All atoms of some services and logins, numbered."""
+
+    def __init__(
+        self, services: Iterable[Service], logins: Iterable[tuple[str, bool]]
+    ) -> None:
+        distinct = set(services)
+        wanted = sorted(set(logins))
+        self.list: list[Atom] = []
+        self._starts: list[tuple[frozenset[int], int, list[int]]] = []
+        for protocols in _classes(distinct):
+            atoms = _cut(protocols, distinct, bool(wanted))
+            starts = [atom.ports[0] for atom in atoms if atom.ports]
+            self._starts.append((frozenset(protocols), len(self.list), starts))
+            self.list += atoms
+        self._logins = {}
+        for login, check in wanted:
+            self._logins[login, check] = len(self.list)
+            self.list.append(Atom(login=login, check=check))
+        self._masks = {service: self._mask(service) for service in distinct}
+        self.ssh_port = sum(
+            1 << index
+            for index, atom in enumerate(self.list)
+            if TCP in atom.protocols and atom.ports and _within(22, atom.ports)
+        )
+
+    @property
+    def ssh(self) -> dict[tuple[str, bool], int]:
+        """The number of the atom of each login, with and without check."""
+        return self._logins
+
+    def mask(self, services: Iterable[Service]) -> int:
+        """Return the atoms that services cover."""
+        found = 0
+        for service in services:
+            found |= self._masks[service]
+        return found
+
+    def at(self, protocol: int, port: int) -> int:
+        """Return the atoms of one protocol and port, as a set."""
+        found = 0
+        for index, atom in enumerate(self.list):
+            fits = atom.ports is None or _within(port, atom.ports)
+            if protocol in atom.protocols and fits:
+                found |= 1 << index
+        return found
+
+    def _mask(self, service: Service) -> int:
+        found = 0
+        for protocols, first, starts in self._starts:
+            if not service.protocols >= protocols:
+                continue
+            if not starts:  # protocols without ports: one atom
+                found |= 1 << first
+            for low, high in service.ports if starts else ():
+                begin, end = bisect_left(starts, low), bisect_right(starts, high)
+                found |= ((1 << end) - (1 << begin)) << first
+        return found
+
+    def names(self, mask: int) -> list[str]:
+        """Return a set of atoms as people write it: `tcp 22,443`, `all ports`."""
+        chosen = [atom for index, atom in enumerate(self.list) if mask >> index & 1]
+        by_ports: dict[str, list[int]] = {}
+        logins = []
+        for atom in chosen:
+            if atom.login:
+                logins.append(f"ssh as {atom.login}{' (check)' if atom.check else ''}")
+        protocols = sorted({p for atom in chosen for p in atom.protocols})
+        for protocol in protocols:
+            mine = [atom for atom in chosen if protocol in atom.protocols]
+            text = _ports([atom.ports or _ANY for atom in mine])
+            by_ports.setdefault(text, []).append(protocol)
+        return [_name(numbers, text) for text, numbers in by_ports.items()] + logins
+
+
+def _name(numbers: Sequence[int], ports: str) -> str:
+    if set(numbers) == PINGABLE and ports == "*":
+        return "*"
+    names = "/".join(_NAMES.get(number, str(number)) for number in numbers)
+    if ports == "*":
+        return f"{names} *" if set(numbers) & set(_PORTED) else names
+    return f"{names} {ports}"
+
+
+def _ports(intervals: Iterable[tuple[int, int]]) -> str:
+    merged = IntervalSet(intervals)
+    if merged.covers(1, 65535):
+        return "*"
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in merged)
+
+
+def _within(number: int, interval: tuple[int, int]) -> bool:
+    return interval[0] <= number <= interval[1]
+
+
+def _classes(services: Iterable[Service]) -> list[tuple[int, ...]]:
+    """Group the protocols that always appear together, ported and others apart."""
+    sets = sorted({tuple(sorted(service.protocols)) for service in services})
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for number in sorted({number for each in sets for number in each}):
+        key = (number in _PORTED, *(number in each for each in sets))
+        groups.setdefault(key, []).append(number)
+    return [tuple(numbers) for numbers in groups.values()]
+
+
+def _cut(
+    protocols: tuple[int, ...], services: Iterable[Service], ssh: bool
+) -> list[Atom]:
+    if protocols[0] not in _PORTED:
+        return [Atom(protocols)]
+    borders = {22, 23} if ssh and TCP in protocols else set()
+    opened = [s.ports for s in services if protocols[0] in s.protocols]
+    for ports in opened:
+        for low, high in ports:
+            borders.update((low, high + 1))
+    covered = IntervalSet.union(opened)
+    ordered = sorted(borders)
+    return [
+        Atom(protocols, (low, high - 1))
+        for low, high in pairwise(ordered)
+        if low in covered
+    ]

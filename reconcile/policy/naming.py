@@ -1,0 +1,91 @@
+"""Naming sets of nodes and networks with the words that people use."""
+
+from collections.abc import Iterable, Sequence
+
+from reconcile.policy.matrix import Matrix
+from reconcile.policy.selectors import Selector
+from reconcile.policy.sets import IntervalSet, texts
+from reconcile.policy.universe import Universe, World, bits, merge
+
+INTERNET = "the internet"
+
+
+class Naming:
+    """Names sets of bits by exact match, else by a cover of named subsets.
+
+    A name never claims more than the set holds: every name given is of a subset.
+    """
+
+    def __init__(self, matrix: Matrix) -> None:
+        self._universe = matrix.universe
+        self._worlds = matrix.worlds
+        self._named = self._names()
+        self._exact: dict[int, str] = {}
+        for name, members in self._named:
+            self._exact.setdefault(members, name)
+
+    def _names(self) -> list[tuple[str, int]]:
+        """Return all named sets, the words that rules use first."""
+        found: dict[str, int] = {}
+        for world in reversed(self._worlds):
+            for name, members in _of_world(self._universe, world):
+                if members:
+                    found.setdefault(name, members)
+        return list(found.items())
+
+    def names(self, members: int, hints: Iterable[Selector] = ()) -> list[str]:
+        """Return the names of a set, those of the hinted selectors preferred."""
+        for hint in hints:
+            for world in reversed(self._worlds):
+                if self._universe.selected(world, hint) == members:
+                    return [hint.text]
+        nodes = members & ((1 << self._universe.size) - 1)
+        found = self._cover(nodes) if nodes else []
+        return found + self.networks(members & ~nodes)
+
+    def _cover(self, nodes: int) -> list[str]:
+        if nodes in self._exact:
+            return [self._exact[nodes]]
+        found = []
+        subsets = [named for named in self._named if not named[1] & ~nodes]
+        subsets.sort(key=lambda named: -named[1].bit_count())
+        rest = nodes
+        for name, members in subsets:
+            if members & rest and (members & rest).bit_count() > 1:
+                found.append(name)
+                rest &= ~members
+        return found + [self.node(place) for place in bits(rest)]
+
+    def node(self, place: int) -> str:
+        """Return the name of a node: `node:nas`."""
+        for world in reversed(self._worlds):
+            if place in world.machines:
+                return f"node:{world.machines[place].name}"
+        raise KeyError(place)
+
+    def networks(self, members: int) -> list[str]:
+        """Return the addresses of cells, and the internet, as text."""
+        cells = [
+            self._universe.cells[place - self._universe.size]
+            for place in bits(members & ~self._universe.internet)
+        ]
+        found = texts(IntervalSet(cells))
+        return [*found, INTERNET] if members & self._universe.internet else found
+
+
+def _of_world(universe: Universe, world: World) -> Iterable[tuple[str, int]]:
+    everyone = merge(world.owners.values())
+    yield "every node", world.present
+    for group in world.policy.groups:
+        yield group, universe.selected(world, Selector("group", group))
+    yield from sorted(world.tags.items())
+    yield from sorted(world.owners.items())
+    yield "autogroup:member", everyone
+    yield "autogroup:tagged", merge(world.tags.values())
+
+
+def counted(names: Sequence[str], most: int = 4) -> str:
+    """Return names as one text, the last ones only counted."""
+    shown = ", ".join(names[:most])
+    more = len(names) - most
+    return f"{shown} and {more} more" if more > 0 else shown
