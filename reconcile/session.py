@@ -4,6 +4,7 @@ Every command starts here, so that `plan`, `drift` and `apply` cannot differ in 
 they get to a plan.
 """
 
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -264,13 +265,14 @@ def git_commit(files: Sequence[tuple[str, str]]) -> str:
     paths = [path for path, _ in files if path not in ("-", "<stdin>")]
     if not paths:
         return ""
-    folder = str(Path(paths[0]).resolve().parent)
-    commit = _git(folder, "rev-parse", "--short", "HEAD")
-    if not commit:
-        return ""
+    folder = Path(paths[0]).resolve().parent
     absolute = [str(Path(path).resolve()) for path in paths]
-    edited = _git(folder, "status", "--porcelain", "--", *absolute)
-    return f"{commit}+edits" if edited else commit
+    status = _git(str(folder), "status", "--porcelain=v2", "--branch", "--", *absolute)
+    found = re.search(r"^# branch\.oid ([0-9a-f]{7})", status, re.MULTILINE)
+    if found is None:
+        return ""
+    edited = any(not line.startswith("#") for line in status.splitlines())
+    return f"{found[1]}+edits" if edited else found[1]
 
 
 def _git(folder: str, *arguments: str) -> str:

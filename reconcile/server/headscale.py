@@ -5,6 +5,7 @@ fields out or show them differently (`subnetRoutes`, `user`, `validTags`).
 """
 
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -56,14 +57,21 @@ class Headscale:
 
         Raises AuthError, Unreachable, NotAControlServer or another ServerError.
         """
-        policy = self._read_policy() if "policy" in kinds else None
-        nodes = self._read_nodes() if "node" in kinds else None
+        readers = {
+            "user": self._read_users,
+            "node": self._read_nodes,
+            "policy": self._read_policy,
+        }
+        # Each answer costs the server some 55 ms for the key alone: ask side by side.
+        with ThreadPoolExecutor(len(readers)) as pool:
+            asked = {kind: pool.submit(readers[kind]) for kind in sorted(kinds)}
+            found: dict[str, Any] = {kind: asked[kind].result() for kind in asked}
         return Live(
-            server=self._info(policy),
+            server=self._info(found.get("policy")),
             taken_at=self._clock(),
-            users=self._read_users() if "user" in kinds else None,
-            nodes=nodes,
-            policy=policy,
+            users=found.get("user"),
+            nodes=found.get("node"),
+            policy=found.get("policy"),
         )
 
     def check_policy(self, text: str) -> None:
@@ -124,7 +132,9 @@ class Headscale:
     def _read_nodes(self) -> tuple[Node, ...]:
         entries = _items(self._http.get("/api/v1/node"), "nodes")
         self._node_count = len(entries)
-        return tuple(_node(entry) for entry in entries)
+        # Taken from the end, so that each entry's memory is free for the next node.
+        entries.reverse()
+        return tuple(_node(entries.pop()) for _ in range(self._node_count))
 
     def _read_policy(self) -> PolicyText:
         response = self._http.send("GET", "/api/v1/policy")

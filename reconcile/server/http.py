@@ -6,8 +6,11 @@ cannot write, whatever the code above it does.
 """
 
 import json
+import ssl
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from httpx_retries import Retry, RetryTransport
@@ -77,7 +80,9 @@ class Http:
         limits = httpx.Limits(
             max_connections=connections, max_keepalive_connections=connections
         )
-        inner = transport or httpx.HTTPTransport(limits=limits)
+        inner = transport or httpx.HTTPTransport(
+            limits=limits, verify=_trust(self.url), proxy=_proxy(self.url)
+        )
         retrying: httpx.BaseTransport = RetryTransport(inner, retry=_RETRY)
         headers = {"User-Agent": f"reconcile/{__version__}"}
         if key is not None:
@@ -87,7 +92,6 @@ class Http:
             headers=headers,
             timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
             transport=retrying if writable else ReadOnlyTransport(retrying),
-            trust_env=transport is None,
         )
         self.timeout = timeout
 
@@ -145,7 +149,7 @@ class Http:
         self.check(response)
         try:
             return json.loads(response.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._not_json(response) from None
 
     def check(self, response: httpx.Response) -> None:
@@ -193,6 +197,28 @@ class Http:
     def _unreachable(self, error: Exception, request: str) -> Unreachable:
         message, hint = explain_failure(error)
         return Unreachable(f"{self.url}: {message}", hint, request=request)
+
+
+def _trust(url: str) -> ssl.SSLContext | bool:
+    """Return how certificates are checked; reading the authorities takes its time.
+
+    Without TLS there is nothing to check: a context that trusts nobody will do.
+    """
+    if url.startswith("https:"):
+        return True
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _proxy(url: str) -> str | None:
+    """Return the proxy that HTTPS_PROXY and its like name for a URL.
+
+    httpx heeds those variables only when it makes the transport itself.
+    """
+    parts = urlsplit(url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def _request(response: httpx.Response) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.bench.world import POLICY, desired, nodes, users
 
-RUNS = 7
+RUNS = 5
 PYTHON = sys.executable
 
 
@@ -37,11 +37,12 @@ def alternate(
     return min(found[0]), min(found[1])
 
 
-def bench_plan(count: int, changed: int) -> None:
+def bench_plan(count: int, changed: int, *, imported: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "policy.hujson").write_text(POLICY)
         file = Path(folder, "tailnet.yaml")
-        file.write_text(desired(nodes(count, users(300)), changed))
+        listed = nodes(count, users(300))
+        file.write_text(desired(listed, changed, imported=imported))
         server = subprocess.Popen(
             [PYTHON, "-m", "tests.bench.serve", str(count)],
             stdin=subprocess.PIPE,
@@ -63,7 +64,7 @@ def bench_plan(count: int, changed: int) -> None:
             server.wait()
     lists = max(asked.count(f"/api/v1/{kind}") for kind in ("user", "node", "policy"))
     row(
-        f"plan, {count} nodes, {changed} changes",
+        f"plan, {count} nodes, {'imported' if imported else 'spelled out'}",
         plan[0],
         floor[0],
         "2.5",
@@ -89,8 +90,9 @@ def row(what: str, seconds: float, floor: float, target: str, remark: str) -> No
 
 def main() -> None:
     bench_help()
-    bench_plan(1_000, 10)
-    bench_plan(10_000, 100)
+    for imported in (True, False):
+        bench_plan(1_000, 10, imported=imported)
+        bench_plan(10_000, 100, imported=imported)
     if os.environ.get("HEADSCALE_BINARIES"):
         from tests.bench.writes import bench_writes
 

@@ -62,23 +62,32 @@ POLICY = """{
 """
 
 
-def desired(listed: list[dict], changed: int) -> str:
-    """Return a file like the one of `import`, with `changed` nodes wanted otherwise."""
+def desired(listed: list[dict], changed: int, *, imported: bool) -> str:
+    """Return a file with `changed` nodes wanted otherwise than they are.
+
+    `imported` is the short form that `import` writes; otherwise every node is spelled
+    out with its tags and routes, as hand-made files are.
+    """
     lines = [
         "version: 1",
         "server: { type: headscale, name: bench, url: '${HEADSCALE_URL}' }",
         "policy: { file: policy.hujson }",
-        "defaults:",
-        "  nodes: { tags: [], routes: { approve: [] }, exit_node: false }",
-        "nodes:",
     ]
+    if imported:
+        lines += [
+            "defaults:",
+            "  nodes: { tags: [], routes: { approve: [] }, exit_node: false }",
+        ]
+    lines.append("nodes:")
     for index, node in enumerate(listed):
-        lines.append(f"  {node['givenName']}:{'' if node['tags'] else ' {}'}")
-        if node["tags"]:
-            tags = "tag:new" if index < changed * 10 else "tag:server"
+        wanted = ["tag:new"] if index < changed * 10 and node["tags"] else node["tags"]
+        if imported and not node["tags"]:
+            lines.append(f"  {node['givenName']}: {{}}")
+        else:
             lines += [
+                f"  {node['givenName']}:",
                 f"    match: {{ machine_key: '{node['machineKey']}' }}",
-                f"    tags: [{tags}]",
+                f"    tags: [{', '.join(wanted)}]",
                 f"    routes: {{ approve: [{', '.join(node['approvedRoutes'])}] }}",
             ]
     return "\n".join(lines) + "\n"
