@@ -71,4 +71,16 @@ TITLES = {
     "RC0305": "User that still owns nodes",
     "RC0306": "Key expiry that cannot be set",
     "RC0307": "Policy that the server refuses",
+    # RC06xx: what the policy says
+    "RC0601": "Policy of the wrong shape",
+    "RC0602": "Name that nothing declares",
+    "RC0603": "Selector that is not valid where it stands",
+    "RC0604": "Ports or protocol that are not valid",
+    "RC0605": "Grant that is not valid",
+    "RC0606": "SSH rule that is not valid",
+    "RC0607": "Declaration that is not valid",
+    "RC0608": "Not known to this server",
+    "RC0609": "Ignored by this server",
+    # RC09xx: the embedded server
+    "RC0901": "World file that is broken",
 }

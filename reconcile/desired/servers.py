@@ -63,8 +63,8 @@ def _single(
             tree.locate(("overlays",), key=True),
             help="name the servers under `servers`",
         )
-    name = tree.value.get("server", {}).get("name")
-    if server not in (None, ALL, name):
+    known = reference(tree, None) if "url" in tree.value.get("server", {}) else None
+    if server not in (None, ALL, known and known.name):
         findings.error(
             "RC0028",
             f"no server is called {quoted(str(server))}",

@@ -192,6 +192,19 @@ def test_a_simulator_is_relative_to_the_file_that_names_it(folder):
     assert desired.server.url == "simulator:w.json"
 
 
+@pytest.mark.parametrize("name", [None, "all", "hs.example.com"])
+def test_a_single_server_goes_by_its_host_name(name):
+    text = "server: {url: https://hs.example.com}\n"
+    assert state(text, server=name).server.name == "hs.example.com"
+    assert codes("tailnet.yaml", server="prod") == ["RC0028"]
+
+
+def test_a_single_server_goes_by_the_name_it_is_given():
+    text = "server: {url: https://hs.example.com, name: prod}\n"
+    assert state(text, server="prod").server.name == "prod"
+    assert codes("tailnet.yaml", server="hs.example.com") == ["RC0028"]
+
+
 SERVERS = (
     "servers: {prod: {url: https://a}, lab: {url: '${LAB}', name: ignored}}\n"
     "users: {alice: {email: a@example.com}}\n"
