@@ -71,4 +71,6 @@ TITLES = {
     "RC0305": "User that still owns nodes",
     "RC0306": "Key expiry that cannot be set",
     "RC0307": "Policy that the server refuses",
+    # RC09xx: the simulated server
+    "RC0901": "World file that cannot be read",
 }
