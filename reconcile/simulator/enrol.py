@@ -94,27 +94,50 @@ def add(world: World, name: str, **fields: Any) -> Node:
     return node
 
 
+def connect(world: World, name: str, user: str | None, **fields: Any) -> Node:
+    """Add a device that is connected, for a user who is made when missing.
+
+    What the policy approves of its routes by itself is approved. A tagged device
+    needs no user from 0.28 on, and must have one before.
+    """
+    tagged = world.release.tagged_nodes_have_no_user and fields.get("tags")
+    if user is None and not tagged:
+        raise Refused(f"node {name} needs a user", "name one, or give it tags (0.28+)")
+    number = owner(world, user) if user else None
+    node = add(world, name, **{"online": True, "user": number} | fields)
+    node.user = None if tagged else number
+    policy.approve(world, node)
+    routing.elect(world)
+    return node
+
+
 def join(world: World, secret: str, name: str, **fields: Any) -> Node:
     """Let a device join with a pre-auth key, as a client would; Refused if it may not.
 
     A tagged key makes a tagged node: owned by nobody from 0.28 on.
     """
     key = _usable(world, secret)
-    own = world.release.tagged_nodes_have_no_user and key.tags
-    node = add(
+    user = world.user(key.user)
+    key.used = key.used or not key.reusable
+    return connect(
         world,
         name,
-        user=None if own else key.user,
+        user.name if user else None,
         tags=list(key.tags),
         key=key.id,
         method="auth_key",
         ephemeral=key.ephemeral,
-        online=True,
         **fields,
     )
-    key.used = key.used or not key.reusable
-    policy.approve(world, node)
-    routing.elect(world)
+
+
+def leave(world: World, name: str) -> Node:
+    """Remove a device by its name; Refused when there is none."""
+    node = next((node for node in world.nodes if node.name == name), None)
+    if node is None:
+        names = ", ".join(node.name for node in world.nodes) or "none"
+        raise Refused(f"no node {name!r} in this world", f"its nodes are: {names}")
+    nodes.drop(world, node)
     return node
 
 
@@ -151,10 +174,8 @@ def backfill(call: Call) -> dict[str, Any]:
     return {"changes": []}
 
 
-def owner(world: World, name: str | None) -> int | None:
+def owner(world: World, name: str) -> int:
     """Return the id of the user with a name, who is made when missing."""
-    if name is None:
-        return None
     user = world.user_named(name)
     if user is None:
         user = User(world.new_id("user"), name)

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from reconcile.errors import ReconcileError
 from reconcile.simulator import headscale
-from reconcile.simulator.wire import Request, Response
+from reconcile.simulator.wire import Request, Response, plain
 from reconcile.simulator.world import World
 from reconcile.simulator.worldfile import WorldFile
 
@@ -33,9 +34,20 @@ class Simulator:
                 with self._source.changing() as world:
                     yield world
 
+    @contextmanager
+    def reading(self) -> Iterator[World]:
+        """Yield the world to look at."""
+        with self._lock:
+            if isinstance(self._source, World):
+                yield self._source
+            else:
+                with self._source.reading() as world:
+                    yield world
+
     def handle(self, request: Request) -> Response:
-        """Answer one request."""
-        with self.changing() as world:
+        """Answer one request; only those that may change something are kept."""
+        safe = request.method in ("GET", "HEAD", "OPTIONS")
+        with self.reading() if safe else self.changing() as world:
             return headscale.handle(world, request)
 
     def restart(self) -> None:
@@ -89,11 +101,11 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(size)
-        self._send(
-            self.server.simulator.handle(
-                Request(self.command, url.path, url.query, headers, body)
-            )
-        )
+        request = Request(self.command, url.path, url.query, headers, body)
+        try:
+            self._send(self.server.simulator.handle(request))
+        except ReconcileError as problem:  # the world's file is broken or gone
+            self._send(plain(500, f"{problem}\n"))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer
 
@@ -115,7 +127,9 @@ def serve(source: World | WorldFile | Path | str, port: int = 0) -> Iterator[Ser
     if isinstance(source, (Path, str)):
         source = WorldFile(Path(source))
     with Server(Simulator(source), port) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(
+            target=server.serve_forever, args=(0.02,), daemon=True
+        )
         thread.start()
         try:
             yield server

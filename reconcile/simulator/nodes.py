@@ -92,13 +92,17 @@ def get(call: Call) -> dict[str, Any]:
 
 def delete(call: Call) -> dict[str, Any]:
     """Delete a node at once, also one that is connected."""
-    node = _found(call, NOT_FOUND)
-    if node.online:  # its connection ends, and with it its work as a router
-        node.online, node.serving = False, []
-        routing.elect(call.world)
-    call.world.remove(node)
-    routing.elect(call.world)
+    drop(call.world, _found(call, NOT_FOUND))
     return {}
+
+
+def drop(world: World, node: Node) -> None:
+    """Take a node out of the world; its connection ends, and its work as a router."""
+    if node.online:
+        node.online, node.serving = False, []
+        routing.elect(world)
+    world.remove(node)
+    routing.elect(world)
 
 
 def rename(call: Call) -> dict[str, Any]:

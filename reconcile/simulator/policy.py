@@ -1,6 +1,7 @@
 """The end points of the policy, and what the policy in force says of nodes."""
 
 import ipaddress
+from functools import lru_cache
 from typing import Any
 
 from reconcile.simulator import routing
@@ -80,7 +81,13 @@ def check_only(call: Call) -> dict[str, Any]:
 def sections(world: World) -> dict[str, Any]:
     """Return the sections of the policy in force."""
     text = world.policy.in_force
-    return decode(text, world.release) if text else {}
+    return _decoded(text, world.release) if text else {}
+
+
+@lru_cache(maxsize=4)
+def _decoded(text: str, release: Release) -> dict[str, Any]:
+    """Decode a text once for all the nodes that it is asked about."""
+    return decode(text, release)
 
 
 def owned_tags(world: World) -> set[str]:

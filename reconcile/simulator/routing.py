@@ -99,7 +99,8 @@ def usable(node: Node) -> set[str]:
 
 def served(world: World, node: Node, *, with_exit: bool) -> list[str]:
     """Return the routes that a node serves as the primary, exit routes last."""
-    subnets = {route for route, number in world.primaries.items() if number == node.id}
+    entered = {*node.approved, *node.serving}
+    subnets = {route for route in entered if world.primaries.get(route) == node.id}
     exits = (
         [r for r in EXIT if r in node.approved and r in node.routes]
         if with_exit

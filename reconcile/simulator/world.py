@@ -1,7 +1,7 @@
 """The world: everything a simulated control server knows, kept in one JSON file.
 
 The file is meant to be read and edited by hand. Only what differs from the default
-must stand in it; `{}` is an empty server of the newest version.
+must stand in it; `{}` is an empty server of the latest release.
 
     {
       "emulate": "0.29",        0.26, 0.27, 0.28, 0.29 or main
@@ -150,7 +150,7 @@ class Pending:
 class World:
     """All state of a simulated server; see the top of this file for its shape."""
 
-    emulate: str = "main"
+    emulate: str = "0.29"
     version: str = ""
     spaced: bool = False
     any_key: bool | None = None
@@ -168,10 +168,15 @@ class World:
         self.emulate = release_named(self.emulate)
         if self.any_key is None:
             self.any_key = not self.api_keys
-        lists = {"user": self.users, "node": self.nodes, "key": self.keys}
-        for kind, items in (lists | {"api_key": self.api_keys}).items():
-            highest = max((item.id for item in items), default=0)  # type: ignore[attr-defined]
-            self.last_ids[kind] = max(highest, self.last_ids.get(kind, 0))
+        lists: dict[str, list[Any]] = {
+            "user": self.users,
+            "node": self.nodes,
+            "key": self.keys,
+            "api_key": self.api_keys,
+        }
+        for kind, items in lists.items():
+            for item in items:
+                self.last_ids[kind] = max(item.id, self.last_ids.get(kind, 0))
 
     @property
     def release(self) -> Release:
@@ -180,7 +185,7 @@ class World:
 
     def new_id(self, kind: str) -> int:
         """Return the next id of a kind; an id is never used again."""
-        self.last_ids[kind] += 1
+        self.last_ids[kind] = self.last_ids.get(kind, 0) + 1
         return self.last_ids[kind]
 
     def user(self, number: int | None) -> User | None:
@@ -247,11 +252,12 @@ def _shrunk(item: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for spec in dataclasses.fields(item):
         value = getattr(item, spec.name)
-        if value in (None, "", [], {}, False) and spec.name != "any_key":
-            continue
+        made = spec.default_factory
+        default = made() if made in (list, dict) else spec.default
         if isinstance(value, list) and value and dataclasses.is_dataclass(value[0]):
             value = [_shrunk(entry) for entry in value]
         elif dataclasses.is_dataclass(value):
-            value = _shrunk(value)
-        found[spec.name] = value
+            value = _shrunk(value) or default
+        if value != default or spec.name == "emulate":
+            found[spec.name] = value
     return found

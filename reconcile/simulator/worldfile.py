@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from reconcile import files
-from reconcile.errors import Diagnostic, InputError, Position
+from reconcile import files, hujson
+from reconcile.errors import Diagnostic, InputError, Position, ReconcileError
 from reconcile.simulator.world import World
 
 
@@ -25,7 +25,10 @@ def parse(text: str, file: str = "world") -> World:
         position = Position(file, problem.lineno, problem.colno, 1, shown)
         raise _broken(f"not JSON: {problem.msg}", position) from None
     try:
-        world: World = _value(World, document, "the world")
+        world: World = _value(World, document, ())
+    except _Misfit as problem:
+        position = hujson.parse(text, file).locate(problem.path)
+        raise _broken(str(problem), position) from None
     except ValueError as problem:
         raise _broken(str(problem), Position(file, 1, 1)) from None
     return world
@@ -44,19 +47,38 @@ def _broken(message: str, position: Position) -> InputError:
     )
 
 
-def _value(hint: Any, value: Any, place: str) -> Any:
-    """Return a JSON value as the type that a field wants; ValueError if it is not."""
+class _Misfit(Exception):
+    """A value that does not fit its field; `path` leads to it."""
+
+    def __init__(self, path: hujson.Path, message: str) -> None:
+        super().__init__(f"{_spelled(path)} {message}")
+        self.path = path
+
+
+def _spelled(path: hujson.Path) -> str:
+    """Return a path as people write it: nodes[0].id."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return "".join(steps).lstrip(".") or "the world"
+
+
+def _value(hint: Any, value: Any, path: hujson.Path) -> Any:
+    """Return a JSON value as the type that a field wants."""
     if dataclasses.is_dataclass(hint):
-        return _record(hint, value, place)
+        return _record(hint, value, path)
     if isinstance(hint, types.UnionType):
         inner = typing.get_args(hint)[0]
-        return None if value is None else _value(inner, value, place)
+        return None if value is None else _value(inner, value, path)
     wanted = typing.get_origin(hint) or hint
     if wanted is not Any and type(value) is not wanted:
-        raise ValueError(f"{place} must be {_WORDS[wanted]}")
+        raise _Misfit(path, f"must be {_WORDS[wanted]}")
     if wanted is list:
         (inner,) = typing.get_args(hint)
-        return [_value(inner, item, f"{place}[{i}]") for i, item in enumerate(value)]
+        return [_value(inner, item, (*path, i)) for i, item in enumerate(value)]
+    if wanted is dict:
+        _, inner = typing.get_args(hint)
+        return {
+            name: _value(inner, item, (*path, name)) for name, item in value.items()
+        }
     return value
 
 
@@ -69,19 +91,18 @@ _WORDS = {
 }
 
 
-def _record(kind: Any, value: Any, place: str) -> Any:
+def _record(kind: Any, value: Any, path: hujson.Path) -> Any:
     if not isinstance(value, dict):
-        raise ValueError(f"{place} must be an object")
+        raise _Misfit(path, "must be an object")
     hints = typing.get_type_hints(kind)
     for name in value:
         if name not in hints:
-            raise ValueError(f"{place} has no field {name!r}")
+            raise _Misfit(path, f"has no field {name!r}")
     for spec in dataclasses.fields(kind):
         needed = spec.default is spec.default_factory is dataclasses.MISSING
         if needed and spec.name not in value:
-            raise ValueError(f"{place} needs {spec.name!r}")
-    place = "" if kind is World else f"{place}."
-    return kind(**{n: _value(hints[n], v, f"{place}{n}") for n, v in value.items()})
+            raise _Misfit(path, f"needs {spec.name!r}")
+    return kind(**{n: _value(hints[n], v, (*path, n)) for n, v in value.items()})
 
 
 class WorldFile:
@@ -97,32 +118,57 @@ class WorldFile:
         self._text = ""
         with self._locked():
             if not path.exists():
-                self._write(create().as_json())
+                self.world = create()
+                self._write(self.world.as_json())
             self.world = self._read()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[World]:
+        """Yield the newest world, which is not to be changed."""
+        with self._locked():
+            self.world = self._read()
+            yield self.world
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[World]:
         """Yield the newest world, and write it back if it was changed."""
         with self._locked():
             self.world = self._read()
-            yield self.world
+            try:
+                yield self.world
+            except BaseException:
+                self._seen = None  # half a change is none: read what is kept again
+                raise
             text = self.world.as_json()
             if text != self._text:
                 self._write(text)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = self.path.with_name(self.path.name + ".lock")
-        with lock.open("a") as held:
+        try:
+            held = lock.open("a")
+        except OSError as problem:
+            raise self._unusable(problem) from None
+        with held:
             fcntl.flock(held, fcntl.LOCK_EX)
             yield
 
+    def _unusable(self, problem: OSError | UnicodeDecodeError) -> ReconcileError:
+        reason = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8"
+        return ReconcileError(
+            f"cannot use the world {self.path}: {reason}",
+            "name a file in a folder that exists and may be written to",
+        )
+
     def _read(self) -> World:
-        stamp = self._stamp()
-        if stamp == self._seen:
-            return self.world
-        text = self.path.read_text(encoding="utf-8")
+        try:
+            stamp = self._stamp()
+            if stamp == self._seen:
+                return self.world
+            text = self.path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as problem:
+            raise self._unusable(problem) from None
         world = parse(text, str(self.path))
         self._seen, self._text = stamp, world.as_json()
         return world
