@@ -4,7 +4,8 @@ An operation that fails skips those that wait for it, and no others. Nothing her
 decides what to do; it only does it and says what became of it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from typing import Protocol
 from reconcile.diff.changes import Change
 from reconcile.errors import AuthError, ReconcileError, Unreachable
 from reconcile.model import Operation
-from reconcile.order import Step, steps
+from reconcile.order import Step, approved, steps
 from reconcile.outcome import Outcome, Progress, Result
 from reconcile.plan import Plan
 
@@ -53,53 +54,68 @@ class Apply:
         self._clock, self._parallelism = clock, parallelism
         self._fail_fast, self._progress = fail_fast, progress
         self._read_at = plan.taken_at
-        self._results: list[Result] = []
+        self._moved: dict[str, str] = {}
+        self._total = 0
+        self._results: dict[int, Result] = {}
+        self._running: dict[Future[Result], Step] = {}
+        self._started: set[str] = set()
         self._undone: set[str] = set()
         self._stop = ""
 
     def run(self) -> Outcome:
-        """Make every change, read back, and return what became of each step."""
+        """Make every change, read back, and return what became of each step.
+
+        Ctrl-C lets the running writes end and starts no other; a second one does not
+        wait for them either. The outcome tells in any case what is known.
+        """
         todo = steps(self._plan.changes)
+        self._total = len(todo)
         interrupted = False
-        with ThreadPoolExecutor(self._parallelism) as pool:
-            for _, level in groupby(todo, key=lambda s: (s.phase, s.wave)):
-                try:
-                    self._level(list(level), len(todo), pool)
-                except KeyboardInterrupt:
-                    interrupted, self._stop = True, "the run was interrupted"
-        done = {id(result.step) for result in self._results}
+        pool = ThreadPoolExecutor(self._parallelism)
+        for _, level in groupby(todo, key=lambda s: (s.phase, s.wave)):
+            try:
+                self._level(deque(level), pool)
+            except KeyboardInterrupt:
+                interrupted, self._stop = True, "the run was interrupted"
+                break
+        try:
+            self._collect(wait(self._running).done)
+        except KeyboardInterrupt:
+            self._abandon()
+        pool.shutdown(wait=False, cancel_futures=True)
         for step in todo:
-            if id(step) not in done:
-                self._note(Result(step, "skipped", self._stop), len(todo))
+            if id(step) not in self._results:
+                self._note(Result(step, "skipped", self._stop))
         return self._read_back(interrupted=interrupted)
 
-    def _level(self, level: list[Step], total: int, pool: ThreadPoolExecutor) -> None:
+    def _level(self, waiting: deque[Step], pool: ThreadPoolExecutor) -> None:
         """Run the steps of one level side by side, and wait for all of them."""
-        ready = []
-        moved = self._moved_meanwhile()
-        for step in level:
-            if reason := self._obstacle(step, moved):
-                self._note(reason, total)
-            else:
-                ready.append(step)
-        running = [pool.submit(self._one, step) for step in ready]
-        try:
-            for future in _as_done(running):
-                self._note(future.result(), total)
-        except KeyboardInterrupt:
-            self._stop = "the run was interrupted"
-            for future in running:
-                future.cancel()
-            wait(running)
-            noted = {id(result.step) for result in self._results}
-            for future in running:
-                if not future.cancelled() and id(future.result().step) not in noted:
-                    self._note(future.result(), total)
-            raise
+        while waiting or self._running:
+            while waiting and len(self._running) < self._parallelism:
+                if reason := self._obstacle(waiting[0]):
+                    self._note(reason)
+                else:
+                    self._started.add(waiting[0].operation.address)
+                    self._running[pool.submit(self._one, waiting[0])] = waiting[0]
+                waiting.popleft()
+            if self._running:
+                self._collect(wait(self._running, return_when="FIRST_COMPLETED").done)
 
-    def _obstacle(self, step: Step, moved: dict[str, str]) -> Result | None:
+    def _collect(self, done: Collection["Future[Result]"]) -> None:
+        for future in done:
+            self._note(future.result())
+            del self._running[future]
+
+    def _abandon(self) -> None:
+        for step in self._running.values():
+            error = "the run was interrupted before an answer came"
+            self._note(Result(step, "failed", error, lost=True))
+
+    def _obstacle(self, step: Step) -> Result | None:
         """Return why a step is not to be run, None when it is."""
         address = step.operation.address
+        if not self._stop:
+            self._read_again_when_old()
         if self._stop:
             return Result(step, "skipped", self._stop)
         waits = [a for a in step.waits_for if a in self._undone]
@@ -107,8 +123,8 @@ class Apply:
             return Result(step, "skipped", f"waits for {waits[0]}")
         if address in self._undone:
             return Result(step, "skipped", f"an earlier step of {address} failed")
-        if address in moved:
-            return Result(step, "failed", moved[address], "make a new plan")
+        if address in self._moved and address not in self._started:
+            return Result(step, "failed", self._moved[address], "make a new plan")
         return None
 
     def _one(self, step: Step) -> Result:
@@ -128,40 +144,45 @@ class Apply:
                 self._stop = "the server refuses the credential"
         return replace(result, seconds=monotonic() - started)
 
-    def _note(self, result: Result, total: int) -> None:
-        self._results.append(result)
+    def _note(self, result: Result) -> None:
+        self._results[id(result.step)] = result
         if result.status != "done":
             self._undone.add(result.step.operation.address)
             if result.status == "failed" and self._fail_fast:
                 self._stop = self._stop or "an earlier step failed (--fail-fast)"
         if self._progress:
-            self._progress(result, len(self._results), total)
+            self._progress(result, len(self._results), self._total)
 
-    def _moved_meanwhile(self) -> dict[str, str]:
-        """Read again when the last read is old; return what somebody else changed.
+    def _read_again_when_old(self) -> None:
+        """Read the server again when the last read is old, to see who else writes.
 
         Only objects that this run has not written yet are compared.
         """
         if self._clock() - self._read_at <= _FRESH:
-            return {}
-        fresh = {c.address: c for c in self._replan().changes}
+            return
+        try:
+            fresh = {c.address: c for c in self._replan().changes}
+        except ReconcileError as error:
+            self._stop = f"the server could not be read again: {error}"
+            return
         self._read_at = self._clock()
-        touched = {result.step.operation.address for result in self._results}
-        moved = {}
         for change in self._plan.changes:
-            now = fresh.get(change.address)
-            if change.address in touched or (now and now.before == change.before):
-                continue
-            moved[change.address] = "it was changed by somebody else after the plan"
-        return moved
+            if _moved(
+                change, fresh.get(change.address), ours="policy" in self._started
+            ):
+                self._moved[change.address] = (
+                    "it was changed by somebody else after the plan"
+                )
 
     def _read_back(self, *, interrupted: bool) -> Outcome:
         """Read once more: what did not stick, and what did though no answer came."""
-        results = tuple(self._results)
+        results = tuple(self._results.values())
         try:
             fresh = {c.address: c for c in self._replan().changes}
         except ReconcileError as error:
             return Outcome(results, unread=str(error), interrupted=interrupted)
+        except KeyboardInterrupt:
+            return Outcome(results, unread="it was interrupted", interrupted=True)
         results = tuple(_settled(result, fresh) for result in results)
         failed = {r.step.operation.address for r in results if r.status != "done"}
         left = tuple(
@@ -180,16 +201,46 @@ def _still_due(change: Change, fresh: dict[str, Change]) -> bool:
     return not change.after or bool(now.after.keys() & change.after.keys())
 
 
+def _moved(change: Change, now: Change | None, *, ours: bool) -> bool:
+    """Tell whether somebody else changed what a change is about.
+
+    A user that this run renamed shows on its nodes, so owners are not compared; and
+    `ours`, a policy that this run wrote, may have approved more routes by itself.
+    """
+    if now is None or (now.server_id, now.action) != (change.server_id, change.action):
+        return True
+    names = set(change.after or change.before) - {"user"}
+    if names & _ROUTES:
+        names -= _ROUTES
+        before, after = approved(change.before), approved(now.before)
+        if before - after or (after - before and not ours):
+            return True
+    return any(change.before.get(name) != now.before.get(name) for name in names)
+
+
+_ROUTES = {"routes", "exit_node"}
+
+
 def _settled(result: Result, fresh: dict[str, Change]) -> Result:
-    """Count a write whose answer was lost as done when it did happen."""
-    if result.lost and result.step.operation.address not in fresh:
+    """Find out from the read-back what became of a write whose answer was lost."""
+    if not result.lost:
+        return result
+    if _happened(result.step.operation, fresh.get(result.step.operation.address)):
         return replace(result, status="done", error="", hint="", lost=False)
-    return result
+    return replace(result, lost=False)
 
 
-def _as_done(futures: Sequence["Future[Result]"]) -> Iterator["Future[Result]"]:
-    """Yield futures as they end, in a loop that Ctrl-C can break."""
-    left = set(futures)
-    while left:
-        done, left = wait(left, return_when="FIRST_COMPLETED")
-        yield from done
+def _happened(operation: Operation, now: Change | None) -> bool:
+    """Tell whether a write shows on the server, from what is still to be changed."""
+    if now is None:
+        return True
+    match operation.verb:
+        case "policy.set":
+            return bool(now.before.get("text") == operation.value)
+        case "user.rename" | "node.name":
+            return bool(now.before.get("name") == operation.value)
+        case "node.routes":
+            return approved(now.before) == operation.value
+        case "node.tags" | "node.expiry":
+            return operation.verb.removeprefix("node.") not in now.after
+    return False

@@ -136,15 +136,16 @@ def _node_steps(change: Change) -> Iterable[Step]:
 
 def _route_steps(change: Change) -> Iterable[Step]:
     """Approve first and un-approve last; the server takes the whole list each time."""
-    before = _approved(change.before)
-    after = _approved({**change.before, **change.after})
+    before = approved(change.before)
+    after = approved({**change.before, **change.after})
     if after - before:
         yield _node_step(change, "routes", before | after, Phase.NODES)
     if before - after:
         yield _node_step(change, "routes", after, Phase.ROUTES_REMOVED)
 
 
-def _approved(state: dict[str, Any]) -> frozenset[str]:
+def approved(state: dict[str, Any]) -> frozenset[str]:
+    """Return the routes that a node's state means, in the one list of the server."""
     exits = EXIT_ROUTES if state["exit_node"] else frozenset[str]()
     return frozenset(state["routes"]) | exits
 

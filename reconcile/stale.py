@@ -25,12 +25,18 @@ def require_same(planned: Plan, fresh: Plan) -> None:
                 "the change is not due any more",
                 "make a new plan: reconcile plan",
             )
+        if (current.kind, current.action) != (change.kind, change.action):
+            raise StalePlan(
+                f"{change.address}: this plan would {change.action} it, and now a "
+                f"plan would {current.action} it",
+                "make a new plan: reconcile plan",
+            )
         if fingerprint(current) != fingerprint(change):
             raise StalePlan(
                 f"{change.address} moved: {_moved(change, current)}",
                 "make a new plan: reconcile plan",
             )
-        if current.after != change.after and not _part_of(change, current):
+        if not _part_of(change, current):
             raise StalePlan(
                 f"{change.address} is wanted differently than when this was planned",
                 "make a new plan: reconcile plan",
@@ -38,8 +44,12 @@ def require_same(planned: Plan, fresh: Plan) -> None:
 
 
 def _part_of(change: Change, current: Change) -> bool:
-    """Tell whether a change is the part of a current one that --target chose."""
-    return change.after.items() <= current.after.items() if change.after else True
+    """Tell whether a change is the current one, or the part that --target chose."""
+    if change.bridge not in ("", current.bridge):
+        return False
+    if not change.after:
+        return not current.after
+    return change.after.items() <= current.after.items()
 
 
 def _moved(planned: Change, current: Change) -> str:

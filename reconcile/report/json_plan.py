@@ -25,7 +25,8 @@ from reconcile.errors import Diagnostic, InputError, Position, Related
 from reconcile.kinds import KINDS
 from reconcile.model import ServerInfo, instant
 from reconcile.order import steps
-from reconcile.plan import Plan
+from reconcile.plan import Plan, digest
+from reconcile.report.safe import safe_lines
 from reconcile.server.releases import CAPABILITIES
 from reconcile.stale import fingerprint
 
@@ -54,7 +55,14 @@ def to_json(plans: Sequence[Plan], command: str = "plan") -> dict[str, Any]:
 
 def dumps(plans: Sequence[Plan], command: str = "plan") -> str:
     """Return the plan document as text, one final newline."""
-    return json.dumps(to_json(plans, command), indent=2, ensure_ascii=False) + "\n"
+    document = to_json(plans, command)
+    return write({**document, "digest": digest(document)})
+
+
+def write(document: dict[str, Any]) -> str:
+    """Return a document as text that cannot steer a terminal."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return safe_lines(text) + "\n"
 
 
 def checksum(plans: Sequence[Plan]) -> str:
@@ -228,19 +236,29 @@ def diagnostic_json(finding: Diagnostic) -> dict[str, Any]:
 # -- loading -----------------------------------------------------------------------
 
 
+_ODD = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+
+
 def loads(text: str, path: str) -> tuple[Plan, ...]:
     """Return the plans of a saved plan. Raises InputError when it is none."""
     try:
         document = json.loads(text)
+        if not isinstance(document, dict):
+            raise TypeError
         if document["format_version"].split(".")[0] != FORMAT.split(".")[0]:
             raise ValueError("it was saved by another major version")
+        if document.pop("digest") != digest(document):
+            raise ValueError("it was edited after it was saved")
         source = document["source"]
         files = tuple((f["path"], f["sha256"]) for f in source["files"])
-        return tuple(
+        plans = tuple(
             _load_server(entry, files, source["commit"])
             for entry in document["servers"]
         )
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        if checksum(plans) != document["checksum"]:
+            raise ValueError("its changes were edited after it was saved")
+        return plans
+    except (*_ODD, RecursionError) as error:
         reason = str(error) if isinstance(error, ValueError) else "parts are missing"
         raise InputError(
             [

@@ -1,12 +1,11 @@
 """What became of an apply, for people and as JSON."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from reconcile.outcome import Outcome, Result
 from reconcile.plan import Plan
-from reconcile.report.json_plan import to_json
+from reconcile.report.json_plan import to_json, write
 from reconcile.report.safe import safe
 
 _VERBS = {
@@ -95,7 +94,7 @@ def render_json(plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> str:
         change.address for outcome in outcomes for change in outcome.not_applied
     ]
     document["applied"] = all(int(outcome.exit_code) == 0 for outcome in outcomes)
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return write(document)
 
 
 def _operation(result: Result) -> dict[str, Any]:
