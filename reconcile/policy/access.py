@@ -141,12 +141,19 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class AccessDiff:
-    """What becomes possible and what stops being possible, apart from each other."""
+    """What becomes possible and what stops being possible, apart from each other.
+
+    `before` and `after` count the paths of each side. `share_gained` and `share_lost`
+    are shares of all (source, destination, service) triples of the old side: 0.25 is
+    a quarter of what was allowed.
+    """
 
     before: int
     after: int
     gained: tuple[Entry, ...]
     lost: tuple[Entry, ...]
+    share_gained: float
+    share_lost: float
     unsure: Mapping[str, str]
 
     def __bool__(self) -> bool:
@@ -188,6 +195,8 @@ def diff(before: tuple[Policy, Tailnet], after: tuple[Policy, Tailnet]) -> Acces
         _total(matrix, 2),
         tuple(_entry(matrix, naming, each, 2, change) for each in gained.ordered()),
         tuple(_entry(matrix, naming, each, 0, change) for each in lost.ordered()),
+        gained.triples() / (_triples(matrix, 0) or 1),
+        lost.triples() / (_triples(matrix, 0) or 1),
         _unsure(matrix),
     )
 
@@ -213,16 +222,13 @@ class _Groups:
         group.rows.append(row)
 
     def ordered(self) -> list[_Group]:
-        """Return the groups, those with equal sources and services put together."""
-        merged: dict[tuple[Cause, int, int], _Group] = {}
-        for group in self._groups.values():
-            key = group.cause, group.atoms, group.members
-            other = merged.setdefault(key, group)
-            if other is not group:
-                other.targets |= group.targets
-                other.rows += group.rows
-        found = [group for group in merged.values() if group.paths]
+        """Return the groups, those of most paths first."""
+        found = [group for group in self._groups.values() if group.paths]
         return sorted(found, key=lambda g: (-g.paths, g.members, g.targets, g.atoms))
+
+    def triples(self) -> int:
+        """Count (source, destination, service atom): what shares are made of."""
+        return sum(g.paths * g.atoms.bit_count() for g in self._groups.values())
 
 
 def _entry(
@@ -366,6 +372,14 @@ def _total(matrix: Matrix, index: int) -> int:
         _paths(row.members, targets)
         for row in matrix.rows
         for _, targets in matrix.reach(row, index)
+    )
+
+
+def _triples(matrix: Matrix, index: int) -> int:
+    return sum(
+        _paths(row.members, targets) * atoms.bit_count()
+        for row in matrix.rows
+        for atoms, targets in matrix.reach(row, index)
     )
 
 
