@@ -8,6 +8,8 @@ the same in all worlds, so that worlds are compared row by row with single opera
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 from reconcile.policy.atoms import Atoms
 from reconcile.policy.document import Rule, Service, SshRule
@@ -160,31 +162,37 @@ class Matrix:
 
 def disjoint(opened: Iterable[tuple[int, int]]) -> Reach:
     """Cut overlapping sets of atoms so that each atom stands in one entry only."""
-    found: Reach = []
-    covered = 0
-    for atoms, targets in opened:
-        if not atoms or not targets:
-            continue
-        if not atoms & covered:
-            found.append((atoms, targets))
-            covered |= atoms
-            continue
-        covered |= atoms
-        rest, cut = atoms, []
-        for have, reached in found:
-            both = have & rest
-            if not both or reached | targets == reached:
-                cut.append((have, reached))
-                rest &= ~both
-                continue
-            cut.append((both, reached | targets))
-            if have & ~both:
-                cut.append((have & ~both, reached))
-            rest &= ~both
-        if rest:
-            cut.append((rest, targets))
-        found = cut
+    starts: dict[int, list[int]] = defaultdict(list)
+    stops: dict[int, list[int]] = defaultdict(list)
+    targets: list[int] = []
+    for atoms, reached in opened:
+        if reached:
+            for low, high in _runs(atoms):
+                starts[low].append(len(targets))
+                stops[high].append(len(targets))
+            targets.append(reached)
+    found, active = [], set[int]()
+    for low, high in pairwise(sorted({*starts, *stops})):
+        active.difference_update(stops.get(low, ()))
+        active.update(starts.get(low, ()))
+        if active:
+            piece = (1 << high) - (1 << low)
+            found.append((piece, merge(targets[number] for number in active)))
     return joined(found)
+
+
+@lru_cache(maxsize=4096)
+def _runs(atoms: int) -> tuple[tuple[int, int], ...]:
+    """Return the runs of set bits, each as its first and the first after it."""
+    found = []
+    low = 0
+    while rest := atoms >> low:
+        low += (rest & -rest).bit_length() - 1
+        rest = ~(atoms >> low)
+        high = low + (rest & -rest).bit_length() - 1
+        found.append((low, high))
+        low = high
+    return tuple(found)
 
 
 def joined(found: Iterable[tuple[int, int]]) -> Reach:
@@ -197,6 +205,9 @@ def joined(found: Iterable[tuple[int, int]]) -> Reach:
 
 def minus(one: Reach, other: Reach) -> Reach:
     """Return what the first reaches and the second does not."""
+    same = set(one).intersection(other)
+    one = [each for each in one if each not in same]
+    other = [each for each in other if each not in same]
     found = []
     for atoms, targets in one:
         for taken, reached in other:
@@ -239,8 +250,7 @@ class _Identities:
             elif selector.autogroup == "member":
                 self._member |= rules
             else:
-                machines = world.resolver.machines(selector)
-                for name in {m.owner for m in machines if m.owner is not None}:
+                for name in world.resolver.owners(selector):
                     self._owners[name] |= rules
 
     def __call__(self, tags: Iterable[str], owner: str | None) -> int:

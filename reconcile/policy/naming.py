@@ -23,6 +23,12 @@ class Naming:
         self._exact: dict[int, str] = {}
         for name, members in self._named:
             self._exact.setdefault(members, name)
+        self._covers: dict[int, list[str]] = {}
+        self._owned = dict(self._worlds[-1].owners)
+        machines = self._worlds[-1].machines.items()
+        self._owner_of = {place: machine.owner for place, machine in machines}
+        large = [named for named in self._named if named[0] not in self._owned]
+        self._large = sorted(large, key=lambda named: -named[1].bit_count())
 
     def _names(self) -> list[tuple[str, int]]:
         """Return all named sets, the words that rules use first."""
@@ -46,13 +52,21 @@ class Naming:
     def _cover(self, nodes: int) -> list[str]:
         if nodes in self._exact:
             return [self._exact[nodes]]
-        found = []
-        subsets = [named for named in self._named if not named[1] & ~nodes]
-        subsets.sort(key=lambda named: -named[1].bit_count())
-        rest = nodes
-        for name, members in subsets:
-            if members & rest and (members & rest).bit_count() > 1:
+        if nodes not in self._covers:
+            self._covers[nodes] = self._greedy(nodes)
+        return self._covers[nodes]
+
+    def _greedy(self, nodes: int) -> list[str]:
+        """Take the largest named subsets; what is left goes by user or by node."""
+        found, others, rest = [], ~nodes, nodes
+        for name, members in self._large:
+            if not members & others and (members & rest).bit_count() > 1:
                 found.append(name)
+                rest &= ~members
+        for owner in dict.fromkeys(self._owner_of.get(place) for place in bits(rest)):
+            members = self._owned.get(owner or "", 0)
+            if owner and not members & others and members.bit_count() > 1:
+                found.append(owner)
                 rest &= ~members
         return found + [self.node(place) for place in bits(rest)]
 

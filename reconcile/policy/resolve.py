@@ -30,7 +30,6 @@ INTERNET = (
     )
 ) | prefix("2000::/3")
 
-_NODE_KINDS = ("user", "domain", "group", "tag")
 _UNKNOWN_KINDS = ("ipset", "service", "posture")
 
 
@@ -83,36 +82,29 @@ class Resolver:
         """Tell whether a node owns an address that the selector means as a source."""
         return machine.addresses.overlaps(self.sources(selector))
 
-    def _find(self, selector: Selector) -> Iterable[Machine]:
-        tailnet = self.tailnet
-        if selector.kind == "tag":
-            return tailnet.by_tag.get(selector.text, ())
+    def owners(self, selector: Selector) -> frozenset[str]:
+        """Return the names of the users whose untagged nodes a selector means."""
         if selector.kind in ("user", "group"):
-            return self._owned(self._directory.names(selector.text))
+            return self._directory.names(selector.text)
         if selector.kind == "domain":
-            domain = selector.text[len("user:*@") :].lower()
-            return self._owned(
-                user.name
-                for user in tailnet.users
-                if user.email.lower().endswith("@" + domain)
-            )
-        if selector.autogroup == "member":
-            return tailnet.members
-        if selector.autogroup == "tagged":
-            return tailnet.tagged
-        if selector.autogroup in ROLES:
-            return self._role(selector)
-        return ()
-
-    def _role(self, selector: Selector) -> Iterable[Machine]:
+            domain = "@" + selector.text[len("user:*@") :].lower()
+            users = self.tailnet.users
+            return frozenset(u.name for u in users if u.email.lower().endswith(domain))
         if selector.autogroup in self.tailnet.roles:
-            return self._owned(self.tailnet.roles[selector.autogroup])
-        self.unsure[selector.text] = "who has this role is not known here"
-        return self.tailnet.members
+            return self.tailnet.roles[selector.autogroup]
+        if selector.autogroup in ROLES:
+            self.unsure[selector.text] = "who has this role is not known here"
+        if selector.autogroup in ROLES | {"member"}:
+            return frozenset(self.tailnet.by_owner)
+        return frozenset()
 
-    def _owned(self, names: Iterable[str]) -> Iterable[Machine]:
-        wanted = set(names)
-        return [m for name in wanted for m in self.tailnet.by_owner.get(name, ())]
+    def _find(self, selector: Selector) -> Iterable[Machine]:
+        if selector.kind == "tag":
+            return self.tailnet.by_tag.get(selector.text, ())
+        if selector.autogroup == "tagged":
+            return self.tailnet.tagged
+        owned = self.tailnet.by_owner
+        return [m for name in self.owners(selector) for m in owned.get(name, ())]
 
     def _source(self, selector: Selector) -> IntervalSet:
         if selector.kind == "any":

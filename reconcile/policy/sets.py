@@ -6,8 +6,10 @@ any mixture and every operation is the same for addresses and for ports.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from socket import AF_INET, AF_INET6, inet_pton
 
 Interval = tuple[int, int]
 
@@ -149,6 +151,10 @@ def prefix(text: str) -> IntervalSet:
     """
     if text == "*":
         return EVERYTHING
+    with suppress(OSError):  # most texts are plain addresses, and this is fast
+        low = int.from_bytes(inet_pton(AF_INET6 if ":" in text else AF_INET, text))
+        low += V6 if ":" in text else 0
+        return IntervalSet._of([(low, low)])
     if "-" in text:
         first, last = (ip_address(part) for part in text.split("-", 1))
         return IntervalSet([(number(first), number(last))])

@@ -46,6 +46,7 @@ class World:
     present: int = 0
     owners: dict[str, int] = field(default_factory=dict)
     tags: dict[str, int] = field(default_factory=dict)
+    selected: dict[Selector, int] = field(default_factory=dict)
     routed: int = 0  # cells that an approved route leads to
     exits: int = 0  # nodes that are exit nodes
 
@@ -112,13 +113,14 @@ class Universe:
         """Return the nodes that a selector means by identity."""
         if selector.kind == "tag":
             return world.tags.get(selector.text, 0)
-        if selector.autogroup == "member":
-            return merge(world.owners.values())
         if selector.autogroup == "tagged":
             return merge(world.tags.values())
-        machines = world.resolver.machines(selector)
-        names = {machine.owner for machine in machines if machine.owner is not None}
-        return merge(world.owners[name] for name in names)
+        if selector not in world.selected:
+            names = world.resolver.owners(selector)
+            world.selected[selector] = merge(
+                world.owners[name] for name in names if name in world.owners
+            )
+        return world.selected[selector]
 
     def cell_name(self, position: int) -> str:
         """Return the addresses of a cell as text."""

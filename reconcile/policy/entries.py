@@ -1,0 +1,255 @@
+"""Entries of access lists: who, where, by which services, and because of what."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from reconcile.model import Node
+from reconcile.policy.document import Policy, Rule, SshRule
+from reconcile.policy.fields import get
+from reconcile.policy.matrix import Matrix, Reach, Row
+from reconcile.policy.naming import Naming
+from reconcile.policy.pairing import canonical
+from reconcile.policy.selectors import Selector
+
+Origin = Rule | SshRule | None
+Cause = Literal["policy", "nodes"]
+_LOOKED_AT = 50  # rows of one entry that are asked for their rules
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Sources that reach the same destinations by the same services.
+
+    `paths` counts pairs of a source and a destination. `rules` are the rules that
+    allow it (for lost access: that allowed it), None among them for "no policy at
+    all"; `because` says in words what made the difference.
+    """
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    source_count: int
+    target_count: int
+    services: tuple[str, ...]
+    paths: int
+    rules: tuple[Origin, ...]
+    cause: Cause = "policy"
+    because: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Group:
+    """Rows of which the same is to be said."""
+
+    atoms: int
+    targets: int
+    cause: Cause = "policy"
+    members: int = 0
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def paths(self) -> int:
+        """How many pairs of a source and a destination there are."""
+        return paths_of(self.members, self.targets)
+
+
+class Groups:
+    """Collects rows by what is to be said of them."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[Cause, int, int], Group] = {}
+
+    def extend(self, row: Row, reach: Reach, cause: Cause) -> None:
+        """Add what a whole row reaches."""
+        for atoms, targets in reach:
+            self.add(row, row.members, atoms, targets, cause)
+
+    def add(
+        self, row: Row, members: int, atoms: int, targets: int, cause: Cause = "policy"
+    ) -> None:
+        """Add some sources of a row that reach the same; nothing is no entry."""
+        if not atoms or not targets:
+            return
+        key = cause, atoms, targets
+        group = self._groups.setdefault(key, Group(atoms, targets, cause))
+        group.members |= members
+        group.rows.append(row)
+
+    def ordered(self) -> list[Group]:
+        """Return the groups, those of most paths first."""
+        found = [group for group in self._groups.values() if group.paths]
+        return sorted(found, key=lambda g: (-g.paths, g.members, g.targets, g.atoms))
+
+    def triples(self) -> int:
+        """Count (source, destination, service atom): what shares are made of."""
+        return sum(g.paths * g.atoms.bit_count() for g in self._groups.values())
+
+
+def entry(
+    matrix: Matrix,
+    naming: Naming,
+    group: Group,
+    index: int,
+    change: "PolicyChange | None" = None,
+) -> Entry:
+    """Put a group into words, with the rules of one world.
+
+    `change` is given for an entry of a difference, to say what made it.
+    """
+    rules = _rules(matrix, group, index)
+    because: tuple[str, ...] = ()
+    hints: tuple[Origin, ...] = rules
+    if change and group.cause == "nodes":
+        because = tuple(_changed_nodes(matrix, naming, group))
+        hints = ()  # the node is what a reader looks for, not one of its names
+    elif change:
+        because = change.because(rules, 1 if index else 0)
+    sources = [selector for rule in hints if rule for selector in rule.sources]
+    targets = [selector for rule in hints if rule for selector in targets_of(rule)]
+    return Entry(
+        tuple(naming.names(group.members, sources)),
+        tuple(naming.names(group.targets, targets)),
+        group.members.bit_count(),
+        group.targets.bit_count(),
+        tuple(matrix.atoms.names(group.atoms)),
+        group.paths,
+        rules,
+        group.cause,
+        because,
+    )
+
+
+def _rules(matrix: Matrix, group: Group, index: int) -> tuple[Origin, ...]:
+    numbers = {
+        number
+        for row in group.rows[:_LOOKED_AT]
+        for number in matrix.contributing(row, index, group.atoms, group.targets)
+    }
+    found: dict[str, Origin] = {}  # a rule is compiled once for each address family
+    for number in sorted(numbers):
+        origin = matrix.rules[index][number].origin
+        found[str(origin)] = origin
+    return tuple(found.values())
+
+
+def _changed_nodes(matrix: Matrix, naming: Naming, group: Group) -> Iterable[str]:
+    """Say what happened to the nodes that gain or lose, one text for each."""
+    before, after = matrix.worlds[0], matrix.worlds[-1]
+    touched = group.members | group.targets
+    for place in range(matrix.universe.size):
+        old, new = before.machines.get(place), after.machines.get(place)
+        change = _node_change(old.node if old else None, new.node if new else None)
+        if not change:
+            continue
+        routes = bool((old and old.subnets) or (new and new.subnets))
+        if touched >> place & 1 or (routes and group.targets >> matrix.universe.size):
+            yield f"{naming.node(place)} {change}"
+
+
+def _node_change(old: Node | None, new: Node | None) -> str:
+    if old is None or new is None:
+        return "is removed" if new is None and old else "is added" if new else ""
+    said = []
+    if old.tags != new.tags:
+        added, removed = sorted(new.tags - old.tags), sorted(old.tags - new.tags)
+        if added:
+            said.append(f"becomes {', '.join(added)}")
+        if removed:
+            said.append(f"is no longer {', '.join(removed)}")
+    elif old.user != new.user:
+        said.append(f"moves from {old.user} to {new.user}")
+    if old.approved & old.available != new.approved & new.available:
+        added = sorted(new.approved - old.approved)
+        removed = sorted(old.approved - new.approved)
+        said += [f"routes {route}" for route in added]
+        said += [f"no longer routes {route}" for route in removed]
+        said += [] if added or removed else ["advertises other routes"]
+    if set(old.addresses) != set(new.addresses):
+        said.append("changes its address")
+    return ", ".join(said)
+
+
+class PolicyChange:
+    """Names what changed in a policy: rules, or the names that rules use."""
+
+    def __init__(self, before: Policy, after: Policy) -> None:
+        self._sides = before, after
+        self._rules: dict[tuple[int, str], list[str]] = {}
+
+    def because(self, rules: Iterable[Origin], side: int) -> tuple[str, ...]:
+        """Return the changed rules, for unchanged ones the names that moved."""
+        found: dict[str, None] = {}
+        for rule in rules:
+            if rule is None:
+                found["there are neither acls nor grants"] = None
+                continue
+            section = "ssh" if isinstance(rule, SshRule) else rule.section
+            text = self._texts(side, section)[rule.index]
+            unchanged = text in self._texts(1 - side, section)
+            moved = self._moved(rule) if unchanged else []
+            found.update(dict.fromkeys(moved or [str(rule)]))
+        return tuple(found)
+
+    def _texts(self, side: int, section: str) -> list[str]:
+        key = side, section
+        if key not in self._rules:
+            rules = get(self._sides[side].value, section) or ()
+            self._rules[key] = [canonical(rule) for rule in rules]
+        return self._rules[key]
+
+    def _moved(self, rule: Rule | SshRule) -> list[str]:
+        before, after = self._sides
+        names = [selector.text for selector in (*rule.sources, *targets_of(rule))]
+        found = [
+            f'groups."{name}"'
+            for name in names
+            if before.groups.get(name) != after.groups.get(name)
+        ]
+        found += [
+            f'hosts."{name}"'
+            for name in names
+            if before.hosts.get(name) != after.hosts.get(name)
+        ]
+        return found
+
+
+def targets_of(rule: Rule | SshRule) -> list[Selector]:
+    """Return the selectors of a rule's destinations."""
+    if isinstance(rule, SshRule):
+        return list(rule.targets)
+    return [target.selector for target in rule.targets]
+
+
+def paths_of(members: int, targets: int) -> int:
+    """Count pairs; a node that reaches itself is no path."""
+    both = (members & targets).bit_count()
+    return members.bit_count() * targets.bit_count() - both
+
+
+def total(matrix: Matrix, index: int) -> int:
+    """Count all paths of a world."""
+    return sum(
+        paths_of(row.members, targets)
+        for row in matrix.rows
+        for _, targets in matrix.reach(row, index)
+    )
+
+
+def triples(matrix: Matrix, index: int) -> int:
+    """Count (source, destination, service atom) in a world."""
+    return sum(
+        paths_of(row.members, targets) * atoms.bit_count()
+        for row in matrix.rows
+        for atoms, targets in matrix.reach(row, index)
+    )
+
+
+def unsure(matrix: Matrix) -> dict[str, str]:
+    """Return what could not be known, with the reason."""
+    found: dict[str, str] = {}
+    for world in matrix.worlds:
+        found.update(world.resolver.unsure)
+        for rule in world.policy.rules or ():
+            for name in rule.unsure:
+                found[name] = "device postures are not known: taken as fulfilled"
+    return found
