@@ -51,9 +51,11 @@ class Options:
     parallelism: int = 32
 
 
-def load(options: Options) -> tuple[Desired, ...]:
+def load(options: Options, *, offline: bool = False) -> tuple[Desired, ...]:
     """Read the desired state of every server that was asked for.
 
+    With `offline` or a snapshot no server will be asked, so that the variables of its
+    URL and credential need not be set.
     Raises InputError with every finding, and UsageError when there is no file.
     """
     if options.files == (DEFAULT_FILE,) and not Path(DEFAULT_FILE).exists():
@@ -63,7 +65,10 @@ def load(options: Options) -> tuple[Desired, ...]:
             "reconcile import",
         )
     return desired_state.read(
-        options.files, server=options.server, environ=options.environ
+        options.files,
+        server=options.server,
+        environ=options.environ,
+        offline=offline or options.snapshot is not None,
     )
 
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from reconcile import __version__
-from reconcile.cli import read, write
+from reconcile.cli import read, simulate, write
 from reconcile.cli.terminal import choose_colour, print_diagnostics, print_error
 from reconcile.errors import Exit, InputError, ReconcileError
 
@@ -95,5 +95,6 @@ for _command in (
     read.snapshot,
     read.doctor,
     read.schema,
+    simulate.simulate,
 ):
     cli.add_command(_command)

@@ -79,7 +79,7 @@ def validate(format_: str, **flags: Any) -> int:
 
     findings: tuple[Diagnostic, ...]
     try:
-        states = load(options.collect(**flags))
+        states = load(options.collect(**flags), offline=True)
         findings = tuple(dict.fromkeys(w for state in states for w in state.warnings))
         code = Exit.OK
     except InputError as error:

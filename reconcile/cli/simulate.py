@@ -27,15 +27,19 @@ def _world_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def _opened(context: click.Context, world: Path | None, **made: Any) -> "WorldFile":
-    """Open the world named here, or before the subcommand, or by default."""
-    from reconcile.simulator import WorldFile
-
+def _path(context: click.Context, world: Path | None) -> Path:
+    """Return the world named here, or before the subcommand, or the default."""
     outer: click.Context | None = context
     while outer and not world:
         outer = outer.parent
         world = outer.params.get("world") if outer else None
-    return WorldFile(world or Path(_WORLD), **made)
+    return world or Path(_WORLD)
+
+
+def _opened(context: click.Context, world: Path | None, **made: Any) -> "WorldFile":
+    from reconcile.simulator import WorldFile
+
+    return WorldFile(_path(context, world), **made)
 
 
 @click.group(invoke_without_command=True)
@@ -112,6 +116,26 @@ def _key(world: "World") -> str:
     if world.any_key:
         return "any"
     return "one of those in the world" if world.api_keys else "none works"
+
+
+@simulate.command()
+@_world_option
+@click.option("--emulate", metavar="VERSION", help=f"{_RELEASES}; kept in the world.")
+@click.option("--demo", is_flag=True, help="Begin as a small tailnet, not empty.")
+@click.pass_context
+def new(
+    context: click.Context, world: Path | None, emulate: str | None, demo: bool
+) -> None:
+    """Make a world without serving it, for use as simulator:FILE."""
+    path = _path(context, world)
+    if path.exists():
+        raise ReconcileError(f"{path} exists and is not overwritten", "move it away")
+    with _prepared(context, world, emulate, demo).changing() as state:
+        users, nodes = len(state.users), len(state.nodes)
+    click.echo(
+        f"Made {path}: Headscale {state.emulate}, simulated, with {users} users and "
+        f"{nodes} nodes. Use it with: export HEADSCALE_URL=simulator:{path}"
+    )
 
 
 @simulate.group()
