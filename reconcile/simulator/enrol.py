@@ -85,8 +85,7 @@ def add(world: World, name: str, **fields: Any) -> Node:
         given_name(world, hostname),
         hostname,
         addresses=world.free_addresses(),
-        last_seen=now() if release.sets_last_seen else ZERO_TIME,
-        **fields,
+        **{"last_seen": now() if release.sets_last_seen else ZERO_TIME} | fields,
     )
     if release.forgets_suffix and node.name != base_name(release, hostname):
         node.disk["name"] = base_name(release, hostname)
@@ -119,7 +118,8 @@ def join(world: World, secret: str, name: str, **fields: Any) -> Node:
     key = _usable(world, secret)
     user = world.user(key.user)
     key.used = key.used or not key.reusable
-    return connect(
+    fields["routes"] = routing.ordered(set(fields.get("routes", ())), world.release)
+    node = connect(
         world,
         name,
         user.name if user else None,
@@ -127,8 +127,14 @@ def join(world: World, secret: str, name: str, **fields: Any) -> Node:
         key=key.id,
         method="auth_key",
         ephemeral=key.ephemeral,
+        last_seen=now(),
         **fields,
     )
+    if ("tagged" if key.tags else "untagged") in world.release.zero_expiry_of:
+        node.expiry = ZERO_TIME
+    if world.release.set_tags_keeps_owner:
+        node.user = key.user
+    return node
 
 
 def leave(world: World, name: str) -> Node:

@@ -12,7 +12,7 @@ from reconcile.simulator.world import ZERO_TIME, ApiKey, Key, World, now
 
 def view(world: World, key: Key, *, whole: bool = False) -> dict[str, Any]:
     """Return a pre-auth key; from 0.28 on only its creation shows the secret."""
-    user = world.user(key.user)
+    user = world.user(key.user) or world.gone_user(key.user)
     secret = key.secret if whole else _masked(key.secret)
     return {
         "user": users.view(world, user) if user else None,

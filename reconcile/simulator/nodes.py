@@ -11,7 +11,7 @@ from reconcile.simulator.wire import INVALID, NOT_FOUND, UNKNOWN, Refusal
 from reconcile.simulator.world import Node, World, now
 
 METHODS = {"cli": "CLI", "auth_key": "AUTH_KEY", "oidc": "OIDC", "": "UNSPECIFIED"}
-LISTED, ANSWERED, APPROVED = "list", "answer", "approved"
+LISTED, GOT, ANSWERED, APPROVED = "list", "get", "answer", "approved"
 
 
 def view(world: World, node: Node, place: str = ANSWERED) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def view(world: World, node: Node, place: str = ANSWERED) -> dict[str, Any]:
     key = world.key(node.key) or world.gone_key(node.key)
     owner = _owner(world, node, place)
     served = []
-    if place != ANSWERED:
+    if place in (LISTED, APPROVED):
         served = routing.served(world, node, with_exit=place == LISTED)
     found = {
         "id": str(node.id),
@@ -68,7 +68,7 @@ def _old_tags(world: World, node: Node, place: str) -> dict[str, Any]:
 
 
 def _online(release: Release, node: Node, place: str) -> bool:
-    return node.online and (place == LISTED or release.write_answers_know_online)
+    return node.online and (place in (LISTED, GOT) or release.write_answers_know_online)
 
 
 def listing(call: Call) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def listing(call: Call) -> dict[str, Any]:
 
 def get(call: Call) -> dict[str, Any]:
     """Return one node."""
-    return {"node": view(call.world, _found(call, NOT_FOUND))}
+    return {"node": view(call.world, _found(call, NOT_FOUND), GOT)}
 
 
 def delete(call: Call) -> dict[str, Any]:
@@ -97,8 +97,11 @@ def delete(call: Call) -> dict[str, Any]:
 
 
 def drop(world: World, node: Node) -> None:
-    """Take a node out of the world; its connection ends, and its work as a router."""
-    if node.online:
+    """Take a node out of the world; its work as a router goes to another one.
+
+    0.27 and 0.28 leave that work to the node that is gone, until a restart.
+    """
+    if node.online and world.release.deleting_disconnects:
         node.online, node.serving = False, []
         routing.elect(world)
     world.remove(node)

@@ -62,6 +62,10 @@ class Release:
     approves_after_answer: bool = False
     # what is approved at registration shows after a restart only
     hides_first_approval: bool = False
+    # a device that joins with an untagged key gets a zero expiry; 0.27: with any key
+    zero_expiry_of: frozenset[str] = frozenset()
+    # a node that is deleted gives up its place as a router if it is connected
+    deleting_disconnects: bool = True
     # "nas-1" is "nas" again after a restart, like the node whose name it is
     forgets_suffix: bool = False
     frees_addresses: bool = True
@@ -140,6 +144,8 @@ RELEASES = {
             version_has_methods=False,
             approves_after_answer=True,
             hides_first_approval=True,
+            zero_expiry_of=frozenset({"tagged", "untagged"}),
+            deleting_disconnects=False,
             frees_addresses=False,
             user_error_prefix="failed to create user: ",
             nameless_shows_id=False,
@@ -171,6 +177,8 @@ RELEASES = {
             "0.28",
             "v0.28.0",
             approves_after_answer=True,
+            zero_expiry_of=frozenset({"untagged"}),
+            deleting_disconnects=False,
             catch_all_page=True,
             user_error_prefix="failed to create user: ",
             delete_user_wipes_keys=True,

@@ -80,6 +80,7 @@ def delete(call: Call) -> dict[str, Any]:
         reason = "user not empty: node(s) found"
         raise Refusal(UNKNOWN, reason, 400, "deleting user", reason)
     world.users.remove(user)
+    world.gone_users.append(user)
     # 0.28.0 deletes the keys of every user, which is its fault
     every = call.release.delete_user_wipes_keys
     world.delete_keys([key for key in world.keys if every or key.user == user.id])

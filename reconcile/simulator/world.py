@@ -14,6 +14,7 @@ must stand in it; `{}` is an empty server of the latest release.
       "api_keys": [{"id": 1, "key": "hskey-api-..."}],
       "policy":   {"mode": "database", "text": "{}\\n"},
       "pending":  [],           nodes that asked to join and wait to be registered
+      "gone_users": [],         deleted users and
       "gone_keys": [],          deleted keys, shown with their nodes till a restart
       "primaries": {},          which node serves a prefix that several advertise
       "last_ids": {"user": 1}   ids are never used again, so the last ones are kept
@@ -160,6 +161,7 @@ class World:
     api_keys: list[ApiKey] = field(default_factory=list)
     policy: Policy = field(default_factory=Policy)
     pending: list[Pending] = field(default_factory=list)
+    gone_users: list[User] = field(default_factory=list)
     gone_keys: list[Key] = field(default_factory=list)
     primaries: dict[str, int] = field(default_factory=dict)
     last_ids: dict[str, int] = field(default_factory=dict)
@@ -208,6 +210,10 @@ class World:
         """Return a deleted pre-auth key that its nodes are still shown with."""
         return next((key for key in self.gone_keys if key.id == number), None)
 
+    def gone_user(self, number: int | None) -> User | None:
+        """Return a deleted user that a deleted key is still shown with."""
+        return next((user for user in self.gone_users if user.id == number), None)
+
     def delete_keys(self, keys: list[Key]) -> None:
         """Delete pre-auth keys; the nodes that joined with them stay."""
         self.gone_keys += keys
@@ -237,7 +243,7 @@ class World:
             node.disk = {}
             node.serving = []
         self.primaries = {}
-        self.gone_keys = []
+        self.gone_users, self.gone_keys = [], []
         self.policy.running = None
         self.pending = []
         self.last_ids.pop("address", None)

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from . import runner
+from . import clients, runner
 from .real import RealServer, running
 from .scenarios import Scenario
 
@@ -27,8 +27,12 @@ class Ground:
                 parts = runner.request(step, server.api_key)
                 return client.request(**parts | {"url": server.url + parts["url"]})
 
-            with client:
-                return runner.run(scenario.steps, send, server.restart)
+            with client, clients.Clients(server) as devices:
+                operations = {
+                    "RESTART": lambda _step: server.restart(),
+                    "JOIN": lambda step: devices.join(step.path, **step.body),
+                }
+                return runner.run(scenario.steps, send, operations)
 
     def _seeded(self, seed: str) -> RealServer:
         if seed not in self.prepared:

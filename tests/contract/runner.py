@@ -58,7 +58,9 @@ WORDING = (
 
 @dataclass(frozen=True)
 class Step:
-    """One request, or an operation on the server itself (`restart`).
+    """One request, or an operation that is none: RESTART of the server, JOIN of a client.
+
+    A JOIN names the device in `path`, and in `body` its `key` and `routes`.
 
     `<name>` in the path or body stands for a value captured from an earlier answer;
     `capture` maps such a name to a dotted path in this answer. `raw` is a body that
@@ -83,14 +85,14 @@ class Step:
 def run(
     steps: tuple[Step, ...],
     send: Callable[[Step], httpx.Response],
-    restart: Callable[[], None],
+    operations: dict[str, Callable[[Step], None]],
 ) -> list[dict[str, Any]]:
     """Run steps in order and return one exchange, normalised, for each request."""
     known = {"big": BIG}
     exchanges = []
     for step in steps:
-        if step.method == "RESTART":
-            restart()
+        if step.method in operations:
+            operations[step.method](filled(step, known))
             exchanges.append({"request": step.as_json(), "answer": None})
             continue
         response = send(filled(step, known))
@@ -201,6 +203,8 @@ def _walk(value: Any, name: str = "") -> Any:
         return "<api-key>"
     if name == "aclTags":
         return sorted(value)  # 0.26 answers them in any order
+    if name == "subnetRoutes":  # main answers them in any order, exit routes last
+        return sorted(value, key=lambda route: (route in seeds.EXIT, route))
     if isinstance(value, dict):
         return {name: _walk(item, name) for name, item in value.items()}
     if isinstance(value, list):

@@ -11,6 +11,7 @@ from typing import Any
 USERS = ("alice", "bob", "carol")
 CREATED = "2031-02-03T04:05:06Z"
 KEY = {"user": "2", "reusable": True, "ephemeral": True, "expiration": CREATED}
+EXIT = ("0.0.0.0/0", "::/0")
 FILE_POLICY = '// kept in a file\n{"acls": [], "groups": {}}\n'
 
 

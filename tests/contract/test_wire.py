@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconcile.simulator import SimulatorTransport
+from reconcile.simulator import SimulatorTransport, enrol
 from reconcile.simulator.world import World
 from reconcile.simulator.worldfile import parse
 
@@ -30,11 +30,17 @@ def simulated(release: str, scenario: Scenario) -> list[dict[str, Any]]:
     world: World = parse(json.dumps(seeds.world(release, scenario.seed)))
     transport = SimulatorTransport(world)
     api_key = world.api_keys[0].key
+    operations = {
+        "RESTART": lambda _step: world.restart(),
+        "JOIN": lambda step: enrol.join(
+            world, step.body["key"], step.path, routes=step.body["routes"]
+        ),
+    }
     with httpx.Client(transport=transport, base_url="http://simulated") as client:
         return runner.run(
             scenario.steps,
             lambda step: client.request(**runner.request(step, api_key)),
-            transport.simulator.restart,
+            operations,
         )
 
 

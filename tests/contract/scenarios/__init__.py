@@ -4,6 +4,7 @@ A scenario is not fitted to a version: what a version does not know it refuses, 
 the refusal is what the recording keeps.
 """
 
+from .joining import JOIN_TRAPS
 from .keys import KEY_TRAPS
 from .nodes import NODE_TRAPS
 from .policy import POLICY_TRAPS
@@ -21,6 +22,7 @@ SCENARIOS = (
     *TAG_TRAPS,
     *ROUTE_TRAPS,
     *KEY_TRAPS,
+    *JOIN_TRAPS,
     *POLICY_TRAPS,
     *POLICY_REFUSALS,
 )

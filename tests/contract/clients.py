@@ -1,0 +1,78 @@
+"""Real clients for the contract: devices that join a server on this machine."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+from .real import RealServer
+
+
+class Clients:
+    """The devices that joined a server; all of them leave when the block ends."""
+
+    def __init__(self, server: RealServer) -> None:
+        self.server = server
+        self.daemons: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for daemon in self.daemons:
+            daemon.kill()
+            daemon.wait()
+
+    def join(self, name: str, key: str, routes: list[str]) -> None:
+        """Let a device join with a key and wait until the server sees it."""
+        programs = Path(os.environ["HEADSCALE_BINARIES"])
+        folder = self.server.folder / name
+        folder.mkdir()
+        with (folder / "log").open("wb") as log:
+            self.daemons.append(
+                subprocess.Popen(
+                    [
+                        programs / "tailscaled",
+                        "--tun=userspace-networking",
+                        f"--socket={folder}/s.sock",
+                        f"--statedir={folder}",
+                        "--port=0",
+                        "--no-logs-no-support",
+                    ],
+                    stdout=log,
+                    stderr=log,
+                )
+            )
+        self._wait(lambda: (folder / "s.sock").exists(), f"{name} did not start")
+        subprocess.run(
+            [
+                programs / "tailscale",
+                f"--socket={folder}/s.sock",
+                "up",
+                f"--login-server={self.server.url}",
+                f"--authkey={key}",
+                f"--hostname={name}",
+                "--accept-dns=false",
+                f"--advertise-routes={','.join(routes)}",
+            ],
+            check=True,
+            timeout=60,
+            capture_output=True,
+        )
+        self._wait(lambda: self._seen(name), f"{name} is not online")
+
+    def _seen(self, name: str) -> bool:
+        headers = {"Authorization": f"Bearer {self.server.api_key}"}
+        answer = httpx.get(f"{self.server.url}/api/v1/node", headers=headers)
+        return any(n["name"] == name and n["online"] for n in answer.json()["nodes"])
+
+    def _wait(self, ready: Callable[[], bool], problem: str) -> None:
+        deadline = time.monotonic() + 60
+        while not ready():
+            if time.monotonic() > deadline:
+                raise RuntimeError(problem)
+            time.sleep(0.1)
