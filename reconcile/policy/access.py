@@ -13,10 +13,10 @@ from functools import cached_property
 from reconcile.policy import selectors
 from reconcile.policy.document import Policy, SshRule
 from reconcile.policy.entries import (
+    Change,
     Entry,
     Groups,
     Origin,
-    PolicyChange,
     entry,
     targets_of,
     total,
@@ -176,7 +176,7 @@ class Access:
         cells = universe.network(addresses) & world.routed
         for place in range(universe.size, universe.size + len(universe.cells)):
             cell = IntervalSet([universe.cells[place - universe.size]])
-            if world.routed >> place & 1 and addresses <= cell:
+            if addresses and world.routed >> place & 1 and addresses <= cell:
                 cells |= 1 << place
         return universe.addressed(0, addresses) | cells
 
@@ -266,7 +266,7 @@ def diff(
         gained.extend(row, minus(opened, middle), "policy")
         lost.extend(row, minus(closed, middle), "nodes")
         lost.extend(row, common(closed, middle), "policy")
-    change = PolicyChange(before[0], after[0])
+    change = Change(matrix)
     more, less = gained.ordered(), lost.ordered()
     return AccessDiff(
         total(matrix, 0),

@@ -96,7 +96,10 @@ class Atoms:
         for atom in chosen:
             if atom.login:
                 logins.append(f"ssh as {atom.login}{' (check)' if atom.check else ''}")
-        protocols = sorted({p for atom in chosen for p in atom.protocols})
+        protocols = sorted(
+            {p for atom in chosen for p in atom.protocols},
+            key=lambda number: (number not in _PORTED, number),
+        )
         for protocol in protocols:
             mine = [atom for atom in chosen if protocol in atom.protocols]
             text = _ports([atom.ports or _ANY for atom in mine])

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from reconcile.model import Node
-from reconcile.policy.document import Policy, Rule, SshRule
+from reconcile.policy.document import Rule, SshRule
 from reconcile.policy.fields import get
 from reconcile.policy.matrix import Matrix, Reach, Row
 from reconcile.policy.naming import Naming
 from reconcile.policy.pairing import canonical
 from reconcile.policy.selectors import Selector
+from reconcile.policy.universe import merge, usable
 
 Origin = Rule | SshRule | None
 Cause = Literal["policy", "nodes"]
@@ -90,7 +92,7 @@ def entry(
     naming: Naming,
     group: Group,
     index: int,
-    change: "PolicyChange | None" = None,
+    change: "Change | None" = None,
 ) -> Entry:
     """Put a group into words, with the rules of one world.
 
@@ -100,15 +102,18 @@ def entry(
     because: tuple[str, ...] = ()
     hints: tuple[Origin, ...] = rules
     if change and group.cause == "nodes":
-        because = tuple(_changed_nodes(matrix, naming, group))
-        hints = ()  # the node is what a reader looks for, not one of its names
+        places = change.nodes_of(group)
+        because = tuple(
+            f"{naming.node(place)} {change.nodes[place]}" for place in places
+        )
+        hints = ()
     elif change:
         because = change.because(rules, 1 if index else 0)
     sources = [selector for rule in hints if rule for selector in rule.sources]
     targets = [selector for rule in hints if rule for selector in targets_of(rule)]
     return Entry(
-        tuple(naming.names(group.members, sources)),
-        tuple(naming.names(group.targets, targets)),
+        tuple(_named(change, naming, group, group.members, sources)),
+        tuple(_named(change, naming, group, group.targets, targets)),
         group.members.bit_count(),
         group.targets.bit_count(),
         tuple(matrix.atoms.names(group.atoms)),
@@ -117,6 +122,21 @@ def entry(
         group.cause,
         because,
     )
+
+
+def _named(
+    change: "Change | None",
+    naming: Naming,
+    group: Group,
+    members: int,
+    hints: Iterable[Selector],
+) -> list[str]:
+    """Name a set; nodes that changed themselves go by their own names."""
+    if change and group.cause == "nodes":
+        changed = merge(1 << place for place in change.nodes_of(group))
+        if not members & ~changed:
+            return naming.singly(members)
+    return naming.names(members, hints)
 
 
 def _rules(matrix: Matrix, group: Group, index: int) -> tuple[Origin, ...]:
@@ -132,23 +152,11 @@ def _rules(matrix: Matrix, group: Group, index: int) -> tuple[Origin, ...]:
     return tuple(found.values())
 
 
-def _changed_nodes(matrix: Matrix, naming: Naming, group: Group) -> Iterable[str]:
-    """Say what happened to the nodes that gain or lose, one text for each."""
-    before, after = matrix.worlds[0], matrix.worlds[-1]
-    touched = group.members | group.targets
-    for place in range(matrix.universe.size):
-        old, new = before.machines.get(place), after.machines.get(place)
-        change = _node_change(old.node if old else None, new.node if new else None)
-        if not change:
-            continue
-        routes = bool((old and old.subnets) or (new and new.subnets))
-        if touched >> place & 1 or (routes and group.targets >> matrix.universe.size):
-            yield f"{naming.node(place)} {change}"
-
-
 def _node_change(old: Node | None, new: Node | None) -> str:
-    if old is None or new is None:
-        return "is removed" if new is None and old else "is added" if new else ""
+    if old is None:
+        return "is added" if new else ""
+    if new is None:
+        return "is removed"
     said = []
     if old.tags != new.tags:
         added, removed = sorted(new.tags - old.tags), sorted(old.tags - new.tags)
@@ -169,12 +177,46 @@ def _node_change(old: Node | None, new: Node | None) -> str:
     return ", ".join(said)
 
 
-class PolicyChange:
-    """Names what changed in a policy: rules, or the names that rules use."""
+class Change:
+    """Names what changed: rules, the names that rules use, and nodes."""
 
-    def __init__(self, before: Policy, after: Policy) -> None:
-        self._sides = before, after
+    def __init__(self, matrix: Matrix) -> None:
+        self._matrix = matrix
+        self._sides = matrix.worlds[0].policy, matrix.worlds[-1].policy
         self._rules: dict[tuple[int, str], list[str]] = {}
+
+    @cached_property
+    def nodes(self) -> dict[int, str]:
+        """The nodes that changed, each with what happened to it."""
+        before, after = self._matrix.worlds[0], self._matrix.worlds[-1]
+        found = {}
+        for place in range(self._matrix.universe.size):
+            old, new = before.machines.get(place), after.machines.get(place)
+            happened = _node_change(
+                old.node if old else None, new.node if new else None
+            )
+            if happened:
+                found[place] = happened
+        return found
+
+    def nodes_of(self, group: Group) -> list[int]:
+        """Return the changed nodes that a group is about, routers included."""
+        touched = group.members | group.targets
+        return [
+            place
+            for place, happened in self.nodes.items()
+            if touched >> place & 1 or touched & self._behind(place)
+        ]
+
+    def _behind(self, place: int) -> int:
+        """Return what a node routes to, in any of the worlds."""
+        universe, found = self._matrix.universe, 0
+        for world in self._matrix.worlds:
+            machine = world.machines.get(place)
+            if machine:
+                found |= merge(universe.network(route) for _, route in usable(machine))
+                found |= universe.internet if machine.exits else 0
+        return found
 
     def because(self, rules: Iterable[Origin], side: int) -> tuple[str, ...]:
         """Return the changed rules, for unchanged ones the names that moved."""

@@ -147,7 +147,7 @@ class Matrix:
                 targets &= ~merge(d for atoms, d in found if atoms >> other & 1)
             if targets:
                 reached.append((1 << number, targets))
-        return reached
+        return joined(reached)
 
     def contributing(self, row: Row, index: int, atoms: int, targets: int) -> list[int]:
         """Return the rules of a row that open some of the atoms on some targets."""

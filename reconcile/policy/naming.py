@@ -8,6 +8,7 @@ from reconcile.policy.sets import IntervalSet, texts
 from reconcile.policy.universe import Universe, World, bits, merge
 
 INTERNET = "the internet"
+_WORDS = ("group", "tag", "autogroup")
 
 
 class Naming:
@@ -43,11 +44,18 @@ class Naming:
         """Return the names of a set, those of the hinted selectors preferred."""
         for hint in hints:
             for world in reversed(self._worlds):
-                if self._universe.selected(world, hint) == members:
+                found = self._universe.selected(world, hint)
+                if hint.kind in _WORDS and found == members:
                     return [hint.text]
         nodes = members & ((1 << self._universe.size) - 1)
-        found = self._cover(nodes) if nodes else []
-        return found + self.networks(members & ~nodes)
+        covers = self._cover(nodes) if nodes else []
+        return covers + self.networks(members & ~nodes)
+
+    def singly(self, members: int) -> list[str]:
+        """Return the names of a set node by node, then its networks."""
+        nodes = members & ((1 << self._universe.size) - 1)
+        names = [self.node(place) for place in bits(nodes)]
+        return names + self.networks(members & ~nodes)
 
     def _cover(self, nodes: int) -> list[str]:
         if nodes in self._exact:

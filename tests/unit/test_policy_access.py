@@ -1,0 +1,224 @@
+"""Access in words: who reaches what, what a change opens, and why."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconcile.model import Node, User
+from reconcile.policy.access import Access, AccessDiff, diff
+from reconcile.policy.document import Policy
+from reconcile.policy.reading import read
+from reconcile.policy.tailnet import Tailnet
+
+USERS = tuple(User(str(i), name) for i, name in enumerate(["ann", "ben", "cy"]))
+EXITS = frozenset({"0.0.0.0/0", "::/0"})
+
+
+def node(number: int, name: str, user: str = "", *tags: str, routes: Any = ()) -> Node:
+    return Node(
+        str(number),
+        name,
+        user=user or None,
+        tags=frozenset(tags),
+        available=frozenset(routes),
+        approved=frozenset(routes),
+        addresses=(f"100.64.0.{number}", f"fd7a:115c:a1e0::{number}"),
+    )
+
+
+NODES = (
+    node(1, "laptop", "ann"),
+    node(2, "phone", "ann"),
+    node(3, "desk", "ben"),
+    node(4, "nas", "cy"),
+    node(5, "db-1", "", "tag:db"),
+    node(6, "db-2", "", "tag:db"),
+    node(7, "router", "", "tag:router", routes=["10.1.0.0/16"]),
+    node(8, "exit", "", "tag:exit", routes=EXITS),
+)
+NAMES = {
+    "groups": {"group:ops": ["ann@", "ben@"]},
+    "tagOwners": {f"tag:{t}": [] for t in ("db", "router", "exit", "storage")},
+}
+
+
+def policy(*rules: dict[str, Any], **more: Any) -> Policy:
+    found = read({**NAMES, "acls": list(rules), **more}, "main")
+    assert not found.errors, found.errors
+    return found
+
+
+def acl(src: str, dst: str, **more: Any) -> dict[str, Any]:
+    return {"action": "accept", "src": [src], "dst": [dst], **more}
+
+
+def tailnet(*nodes: Node) -> Tailnet:
+    return Tailnet(USERS, nodes or NODES)
+
+
+def lines(entries: Any) -> list[str]:
+    return [
+        f"{', '.join(e.sources)} -> {', '.join(e.targets)} {' '.join(e.services)}"
+        f" ({e.source_count}x{e.target_count})"
+        for e in entries
+    ]
+
+
+def because(found: AccessDiff) -> list[tuple[str, ...]]:
+    return [entry.because for entry in (*found.gained, *found.lost)]
+
+
+DB = acl("group:ops", "tag:db:5432", proto="tcp")
+
+
+def test_list() -> None:
+    found = Access(policy(DB), tailnet())
+    assert lines(found.entries()) == ["group:ops -> tag:db tcp 5432 (3x2)"]
+    assert found.paths == 6
+    assert [str(rule) for rule in found.entries()[0].rules] == ["acls[0]"]
+
+
+def test_everything() -> None:
+    found = Access(policy(acl("*", "*:*")), tailnet())
+    (entry,) = found.entries()
+    assert entry.sources == ("every node", "10.1.0.0/16")
+    assert entry.targets == ("every node", "10.1.0.0/16", "the internet")
+    assert entry.services == ("*",)
+    assert Access(read({}, "main"), tailnet()).entries()[0].rules == (None,)
+    assert Access(policy(), tailnet()).entries() == []
+
+
+def test_subnets_and_internet() -> None:
+    rules = acl("ann@", "10.1.2.0/24:443"), acl("ben@", "autogroup:internet:*")
+    assert lines(Access(policy(*rules), tailnet()).entries()) == [
+        "ann -> 10.1.2.0/24 tcp/udp 443 icmp/ipv6-icmp (2x1)",
+        "ben -> the internet * (1x1)",
+    ]
+    assert Access(policy(acl("ann@", "10.2.0.0/16:1")), tailnet()).entries() == []
+
+
+def test_families_do_not_mix() -> None:
+    four, six = "100.64.0.1", "fd7a:115c:a1e0::5"
+    assert Access(policy(acl(four, f"{six}:1")), tailnet()).paths == 0
+    assert Access(policy(acl(four, "tag:db:1", proto="tcp")), tailnet()).paths == 2
+
+
+def test_ssh_needs_port_22() -> None:
+    rules = [
+        {"action": "accept", "src": ["ann@"], "dst": ["tag:db"], "users": ["root"]},
+        {"action": "check", "src": ["ann@"], "dst": ["tag:db"], "users": ["root"]},
+    ]
+    closed = Access(policy(DB, ssh=rules), tailnet())
+    assert not any("ssh" in line for line in lines(closed.entries()))
+    opened = policy(acl("ann@", "tag:db:22", proto="tcp"), ssh=rules)
+    assert lines(Access(opened, tailnet()).entries()) == [
+        "ann -> tag:db tcp 22 ssh as root (check) (2x2)"
+    ]
+
+
+def test_own_devices() -> None:
+    found = Access(policy(acl("autogroup:member", "autogroup:self:22")), tailnet())
+    assert lines(found.entries()) == [
+        "ann -> ann tcp/udp 22 icmp/ipv6-icmp (2x2)",
+    ]
+    assert found.paths == 2  # a node that reaches itself is no path
+
+
+def test_rule_added() -> None:
+    found = diff(
+        (policy(DB), tailnet()),
+        (policy(DB, acl("cy@", "tag:db:5432", proto="tcp")), tailnet()),
+    )
+    assert lines(found.gained) == ["cy -> tag:db tcp 5432 (1x2)"]
+    assert (found.lost, found.paths_gained, found.before) == ((), 2, 6)
+    assert because(found) == [("acls[1]",)]
+    assert (found.gained[0].cause, found.share_gained) == ("policy", 1 / 3)
+
+
+def test_group_member_gone() -> None:
+    after = policy(DB, groups={"group:ops": ["ann@"]})
+    found = diff((policy(DB), tailnet()), (after, tailnet()))
+    assert lines(found.lost) == ["ben -> tag:db tcp 5432 (1x2)"]
+    assert because(found) == [('groups."group:ops"',)]
+
+
+def test_node_becomes_tagged() -> None:
+    rule = policy(acl("group:ops", "tag:storage:445", proto="tcp"))
+    tagged = replace(NODES[3], user=None, tags=frozenset({"tag:storage"}))
+    after = tailnet(*NODES[:3], tagged, *NODES[4:])
+    found = diff((rule, tailnet()), (rule, after))
+    assert lines(found.gained) == ["group:ops -> node:nas tcp 445 (3x1)"]
+    assert because(found) == [("node:nas becomes tag:storage",)]
+    assert found.gained[0].cause == "nodes"
+
+
+def test_node_removed_and_route_approved() -> None:
+    rule = policy(DB, acl("ann@", "10.1.0.0/16:80", proto="tcp"))
+    gone = diff((rule, tailnet()), (rule, tailnet(*NODES[:2], *NODES[3:])))
+    assert because(gone) == [("node:desk is removed",)]
+    closed = replace(NODES[6], approved=frozenset())
+    opened = diff((rule, tailnet(*NODES[:6], closed)), (rule, tailnet()))
+    assert lines(opened.gained) == ["ann -> 10.1.0.0/16 tcp 80 (2x1)"]
+    assert because(opened) == [("node:router routes 10.1.0.0/16",)]
+
+
+def test_no_policy_any_more() -> None:
+    after = read(NAMES, "main")
+    found = diff((policy(DB), tailnet()), (after, tailnet()))
+    assert because(found)[0] == ("there are neither acls nor grants",)
+    assert not found.lost
+
+
+def test_policy_and_nodes_at_once_are_told_apart() -> None:
+    tagged = replace(NODES[3], user=None, tags=frozenset({"tag:db"}))
+    after = policy(DB, acl("cy@", "tag:router:22", proto="tcp"))
+    nodes = tailnet(*NODES[:3], tagged, *NODES[4:], node(9, "new", "cy"))
+    found = diff((policy(DB), tailnet()), (after, nodes))
+    assert [(e.cause, lines([e])[0]) for e in found.gained] == [
+        ("nodes", "group:ops -> node:nas tcp 5432 (3x1)"),
+        ("policy", "cy -> tag:router tcp 22 (1x1)"),
+    ]
+
+
+def test_same_ports_in_other_words_change_nothing() -> None:
+    other = policy(
+        acl("ann@", "tag:db:5432", proto="tcp"), acl("ben@", "tag:db:5432", proto="6")
+    )
+    assert not diff((policy(DB), tailnet()), (other, tailnet()))
+
+
+def test_limit() -> None:
+    rules = [acl("ann@", f"100.64.0.{n}:{n}", proto="tcp") for n in (3, 5, 6)]
+    found = diff((policy(), tailnet()), (policy(*rules), tailnet()), limit=1)
+    assert (len(found.gained), found.hidden, found.paths_gained) == (1, 2, 6)
+
+
+def test_why() -> None:
+    found = Access(policy(DB, acl("cy@", "tag:db:22")), tailnet())
+    yes = found.why("laptop", "db-1", 5432)
+    assert yes.allowed
+    (match,) = yes.rules
+    assert (str(match.rule), match.sources, match.targets) == (
+        "acls[0]",
+        ("group:ops",),
+        ("tag:db:5432".rpartition(":")[0],),
+    )
+    no = found.why("node:laptop", "tag:db", 22)
+    assert not no.allowed
+    assert not no.rules
+    assert {(str(m.rule), m.missing) for m in no.nearest} == {
+        ("acls[0]", ("port",)),
+        ("acls[1]", ("source",)),
+    }
+
+
+def test_who() -> None:
+    found = Access(policy(DB, acl("*", "10.1.2.0/24:443", proto="tcp")), tailnet())
+    assert lines(found.who("db-1", 5432)) == ["group:ops -> node:db-1 tcp 5432 (3x1)"]
+    assert found.who("db-1", 22) == []
+    assert found.who("10.1.2.7", 443)[0].source_count == 8 + 3
+    with pytest.raises(LookupError):
+        found.who("nobody", 22)
+    with pytest.raises(LookupError):
+        found.who("192.168.0.1", 22)

@@ -1,0 +1,241 @@
+"""What each release accepts and refuses, with the server's words and the place."""
+
+from typing import Any
+
+import pytest
+
+from reconcile.errors import Position
+from reconcile.hujson import parse
+from reconcile.policy.reading import diagnostics, read
+from reconcile.policy.releases import RELEASES, release
+
+ALL = tuple(RELEASES)
+NEW = ("0.29", "main", "tailscale")
+OLD = ("0.26", "0.27", "0.28")
+BASE: dict[str, Any] = {
+    "groups": {"group:a": ["ann@"]},
+    "hosts": {"srv": "100.64.0.9", "net": "10.0.0.0/8"},
+    "tagOwners": {"tag:x": ["group:a"], "tag:r": ["ann@"]},
+}
+
+
+def acl(src: list[str], dst: list[str], **more: Any) -> dict[str, Any]:
+    return {"acls": [{"action": "accept", "src": src, "dst": dst, **more}]}
+
+
+def grant(**fields: Any) -> dict[str, Any]:
+    return {"grants": [{"src": ["*"], "dst": ["tag:x"], "ip": ["*"], **fields}]}
+
+
+def ssh(**fields: Any) -> dict[str, Any]:
+    rule = {"action": "accept", "src": ["ann@"], "dst": ["tag:x"], "users": ["root"]}
+    return {"ssh": [{**rule, **fields}]}
+
+
+def messages(server: str, policy: dict[str, Any]) -> list[str]:
+    return [problem.message for problem in read({**BASE, **policy}, server).errors]
+
+
+@pytest.mark.parametrize("server", ALL)
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {},
+        {"acls": []},
+        acl(["*"], ["*:*"]),
+        acl(["ann@", "group:a", "tag:x", "srv", "10.0.0.0/8", "fd7a::1"], ["srv:22"]),
+        acl(["*"], ["tag:x:22,80-90", "fd7a::3:22", "fd7a::/64:22", "net:*"]),
+        acl(["*"], ["tag:x:22"], proto="TCP"),
+        acl(["*"], ["tag:x:*"], proto="47"),
+        acl(["*"], ["autogroup:internet:*"]),
+        acl(["*"], ["*:*"], **{"#note": "a comment"}),
+        {"ACLs": [{"Action": "accept", "SRC": ["*"], "Dst": ["*:*"]}]},
+        ssh(),
+        ssh(src=[], dst=[]),
+        {"autoApprovers": {"routes": {"10.0.0.0/8": ["tag:x"]}, "exitNode": ["ann@"]}},
+    ],
+)
+def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
+    assert messages(server, policy) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "said", "servers"),
+    [
+        (acl(["tag:no"], ["*:*"]), 'src=tag not found: "tag:no"', ALL),
+        (acl(["*"], ["tag:no:1"]), 'dst="tag:no:1": tag not found: "tag:no"', ALL),
+        (acl(["*"], ["tag:x:ssh"]), 'port range "ssh": invalid first integer', ALL),
+        (acl(["ann"], ["*:*"]), '"ann": invalid address', ALL),
+        (acl(["group:no"], ["*:*"]), 'group not found: "group:no"', ALL),
+        ({"acls": [{"action": "deny"}]}, 'action="deny" is not supported', ALL),
+        (acl(["autogroup:self"], ["*:*"]), '"autogroup:self"', ALL),
+        (acl(["*"], ["tag:x:0"]), "first port must be >0", ALL[1:]),
+        (acl(["*"], ["[10.0.0.1]:22"]), "invalid address", ALL),
+        (acl(["*"], ["[fd7a::/64]:22"]), "invalid address", ALL),
+        (acl(["*"], ["[fd7a::1]:22"]), "invalid address", OLD),
+        (acl(["*"], ["*:*"], proto="*"), "unknown protocol", ALL[1:]),
+        (acl(["*"], ["*:*"], proto="06"), "unknown protocol", ALL),
+        (acl(["*"], ["*:22"], proto="icmp"), 'only "*" is allowed', ALL[1:5]),
+        (acl(["*"], ["*:22"], proto="6"), 'only "*" is allowed', ("0.27", "0.28")),
+        (acl(["autogroup:member"], ["*:*"]), "invalid autogroup", ("0.26",)),
+        (acl(["autogroup:danger-all"], ["*:*"]), "invalid autogroup", OLD),
+        (acl(["autogroup:admin"], ["*:*"]), "invalid autogroup", ALL[:5]),
+        (
+            acl(["*"], ["autogroup:danger-all:*"]),
+            "cannot use autogroup:danger-all as a dst",
+            NEW,
+        ),
+        (
+            acl(["tag:x"], ["autogroup:self:*"]),
+            "can only be used with users, groups, or supported autogroups",
+            NEW,
+        ),
+        (acl(["*"], ["*:*"], extra=1), 'unknown field: "extra"', ALL[1:]),
+        ({"foo": 1}, 'unknown field: "foo"', ALL[1:]),
+        (grant(), 'unknown field: "grants"', ("0.27", "0.28")),
+        (grant(ip=[]), "ip and app can not both be empty", NEW),
+        (grant(ip=["icmp"]), 'port range "icmp": invalid first integer', NEW),
+        (grant(ip=["tcp:0"]), 'port range "0": first port must be >0', NEW),
+        (grant(dst=["::/0"]), 'dst "::/0": to allow all IP addresses', NEW),
+        (grant(dst=["autogroup:self"]), "autogroup:self can only be used", NEW),
+        (grant(via=["ann@"]), "via can only be a tag", NEW),
+        (grant(via=["tag:no"]), 'tag "tag:no" not found', NEW),
+        (grant(app={"https://x.y/z": []}), "must have the form {domain}/{path}", NEW),
+        (grant(app={"nodot/z": []}), "must have the form {domain}/{path}", NEW),
+        (
+            grant(app={"tailscale.com/cap/funnel": []}),
+            "must not be in the tailscale.com domain",
+            NEW,
+        ),
+        (
+            grant(app={"a.b/c": []}, dst=["autogroup:internet"]),
+            "cannot use app grants with autogroup:internet",
+            NEW,
+        ),
+        (ssh(action=""), "action must be specified", ALL),
+        (ssh(action="Accept"), '"Accept" is not a valid action', ALL),
+        (ssh(users=None), "users must be specified", ALL),
+        (ssh(users=["root", ""]), 'user "" is not valid', ALL),
+        (ssh(users=["*"]), 'user "*" is not valid', ALL),
+        (ssh(acceptEnv=[""]), "acceptEnv values cannot be empty", ALL),
+        (ssh(dst=["srv"]), 'invalid dst "srv"', ALL),
+        (ssh(dst=["*"]), 'invalid dst "*"', ("0.28", *NEW)),
+        (ssh(src=["srv"]), "not valid on the src side", ALL[:5]),
+        (ssh(src=["tag:x"], dst=["ann@"]), "tags in SSH source", ("0.28", *NEW)),
+        (ssh(src=["group:a"], dst=["ann@"]), "requires the same user", ALL[2:5]),
+        (ssh(checkPeriod="1h"), "only valid with the action check", ALL[:5]),
+        (
+            ssh(action="check", checkPeriod="abc"),
+            'time: invalid duration "abc"',
+            ALL,
+        ),
+        (
+            ssh(action="check", checkPeriod="168h1s"),
+            "checkPeriod 168h0m1s is above the max (168h)",
+            ALL,
+        ),
+        (
+            ssh(action="check", checkPeriod="-1m"),
+            "checkPeriod -1m0s must be a positive duration",
+            ALL,
+        ),
+        (
+            {"groups": {"group:o": ["group:a"], "group:a": []}},
+            'groups["group:o"]: "group:a": group members cannot be recursive',
+            ALL,
+        ),
+        (
+            {"tagOwners": {"tag:x": [], "tag:r": [], "tag:1": []}},
+            "tagOwners[\"tag:1\"]: tag names must start with a letter, after 'tag:'",
+            ALL,
+        ),
+        (
+            {"tagOwners": {"tag:x": ["tag:r"], "tag:r": []}},
+            "cannot own a tag",
+            ("0.26", "0.27"),
+        ),
+        (
+            {"tagOwners": {"tag:x": ["tag:x"], "tag:r": []}},
+            "circular reference",
+            OLD,
+        ),
+        ({"hosts": {"a": "b"}}, "invalid address", ALL),
+        (
+            {"autoApprovers": {"routes": {"10.0.0.0/8": ["tag:no"]}}},
+            'tag not found: "tag:no"',
+            ALL,
+        ),
+        ({"nodeAttrs": [{"target": ["%b%"]}]}, '"%b%": invalid address', NEW),
+        ({"nodeAttrs": [{"target": ["tag:no"]}]}, 'tag not found: "tag:no"', NEW),
+        (
+            {"nodeAttrs": [{"target": ["*"], "attr": ["funnel"]}]},
+            "not supported",
+            ("0.29", "main"),
+        ),
+        (
+            {"nodeAttrs": [{"target": ["*"], "ipPool": ["100.100.100.0/25"]}]},
+            "IPPool(100.100.100.0/25): network within reserved range",
+            NEW,
+        ),
+        (
+            {"sshTests": [{"src": "ann@", "dst": ["10.0.0.0/8"]}]},
+            'SSH tests dst contains disallowed element "10.0.0.0/8"',
+            NEW,
+        ),
+        (
+            {"sshTests": [{"src": "ann@", "dst": ["tag:x:22"]}]},
+            'SSH tests dst contains unknown tag "tag:x:22"',
+            NEW,
+        ),
+        ({"acls": 3}, "must be a list of rules, not a number", ALL),
+        ({"acls": [3]}, "acls[0] must be an object, not a number", ALL),
+        ({"acls": [], "ACLs": []}, "are the same field", ALL),
+        ({"randomizeClientPort": "yes"}, "must be true or false", NEW),
+    ],
+)
+def test_refused(policy: dict[str, Any], said: str, servers: tuple[str, ...]) -> None:
+    for server in ALL:
+        found = any(said in message for message in messages(server, policy))
+        assert found == (server in servers), (server, messages(server, policy))
+
+
+def test_026_ignores_what_it_does_not_know() -> None:
+    policy = read({**BASE, **grant(), "foo": 1}, "0.26")
+    assert not policy.errors
+    assert [p.severity for p in policy.problems] == ["warning"] * 2
+    assert policy.rules is None  # so everything is allowed there
+
+
+def test_missing_is_not_empty() -> None:
+    assert read({}, "main").rules is None
+    assert read({"acls": None}, "main").rules is None
+    assert read({"acls": []}, "main").rules == ()
+    assert read({"grants": []}, "main").rules == ()
+
+
+def test_domains_of_the_hosted_service() -> None:
+    value = {**BASE, **ssh(src=["user:*@example.org"])}
+    (problem,) = read(value, "tailscale", ["example.com"]).errors
+    assert problem.message == (
+        "[ssh] example.org is not associated with this Tailnet and cannot be used in "
+        "user:*@<domain> expressions"
+    )
+    assert not read(value, "tailscale", ["example.org"]).errors
+    assert not read(value, "tailscale").errors  # nobody told the domains
+    assert read(value, "main", ["example.org"]).errors
+
+
+def test_findings_have_their_places() -> None:
+    document = parse('{"acls": [\n {"action": "accept", "src": ["tag:no"],\n "x": 1}]}')
+
+    def locate(path: tuple[str | int, ...], key: bool) -> Position:
+        return document.locate(path, key)
+
+    found = diagnostics(read(document.value, "main").errors, locate)
+    places = [(d.position.line, d.position.column) for d in found if d.position]
+    assert sorted(places) == [(2, 31), (3, 2)]
+    assert all(d.code.startswith("RC06") for d in found)
+
+
+def test_unknown_releases_read_like_main() -> None:
+    assert release("9.99") == release("main")
