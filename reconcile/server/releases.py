@@ -52,7 +52,6 @@ class Release:
     caveats: dict[str, str] = field(default_factory=dict)
     tags_need_owner: bool = True
     tagging_drops_user: bool = True
-    reapproves_routes: bool = True
 
 
 RELEASES = {
@@ -67,7 +66,6 @@ RELEASES = {
         },
         tags_need_owner=False,
         tagging_drops_user=False,
-        reapproves_routes=False,
     ),
     "0.27": Release(
         "0.27",

@@ -9,7 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +55,23 @@ def _reserve() -> tuple[int, socket.socket]:
 
 
 class RealServer:
-    """One server program with its folder; `seed` names the state it starts from."""
+    """One server program with its folder; `seed` names the state it starts from.
 
-    def __init__(self, release: str, seed: str, folder: Path) -> None:
+    `nodes` are those of the seed "tailnet"; `fast` shortens the delay by which the
+    server collects writes (0.28 and later), which tests want and measurements do not.
+    """
+
+    def __init__(
+        self,
+        release: str,
+        seed: str,
+        folder: Path,
+        *,
+        nodes: Sequence[seeds.SeedNode] = seeds.NODES,
+        fast: bool = True,
+    ) -> None:
         self.release, self.seed, self.folder = release, seed, folder
+        self.nodes, self.fast = nodes, fast
         found = program(release)
         if found is None:
             raise RuntimeError(f"HEADSCALE_BINARIES has no {PROGRAMS[release]}")
@@ -80,7 +93,7 @@ class RealServer:
             self._create_users_and_key()
         self.stop()
         if self.seed == "tailnet":
-            insert_nodes(self.folder / "db.sqlite")
+            insert_nodes(self.folder / "db.sqlite", self.nodes)
 
     def copy(self, folder: Path) -> "RealServer":
         """Return a second server that starts from this stopped one's state."""
@@ -157,7 +170,7 @@ class RealServer:
         mode = "file" if self.seed.startswith("file") else "database"
         (self.folder / "derp.yaml").write_text(yaml.safe_dump(_DERP))
         config = _config(self.ports, {"mode": mode, "path": path})
-        if self.release not in ("0.26", "0.27"):
+        if self.fast and self.release not in ("0.26", "0.27"):
             config["tuning"] = {"node_store_batch_timeout": "5ms"}
         (self.folder / "config.yaml").write_text(yaml.safe_dump(config))
 
@@ -216,7 +229,7 @@ def _config(ports: list[int], policy: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def insert_nodes(database: Path) -> None:
+def insert_nodes(database: Path, nodes: Sequence[seeds.SeedNode]) -> None:
     """Write the seeded nodes into the database of a stopped server.
 
     Rows are the only way to have nodes that advertise routes on 0.29 and later
@@ -224,7 +237,7 @@ def insert_nodes(database: Path) -> None:
     """
     with contextlib.closing(sqlite3.connect(database)) as connection:
         known = {row[1] for row in connection.execute("pragma table_info(nodes)")}
-        for number, node in enumerate(seeds.NODES, 1):
+        for number, node in enumerate(nodes, 1):
             row = {k: v for k, v in _row(number, node, known).items() if k in known}
             names, marks = ", ".join(row), ", ".join("?" * len(row))
             connection.execute(

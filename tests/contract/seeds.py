@@ -47,7 +47,7 @@ NODES = (
 
 def addresses(number: int) -> tuple[str, str]:
     """Return the two addresses of the seeded node with this id."""
-    return f"100.64.0.{number}", f"fd7a:115c:a1e0::{number:x}"
+    return f"100.64.{number // 256}.{number % 256}", f"fd7a:115c:a1e0::{number:x}"
 
 
 def world(release: str, seed: str) -> dict[str, Any]:

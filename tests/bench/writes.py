@@ -1,0 +1,108 @@
+"""Node writes on a real server: `apply` against bare parallel POSTs, 32 workers each."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+
+from tests.contract.real import PROGRAMS, RealServer, program
+from tests.contract.seeds import SeedNode
+
+NODES, WRITES, WORKERS = 1_000, 64, 32
+
+
+def bench_writes() -> None:
+    for release in PROGRAMS:
+        if program(release):
+            _bench(release)
+        else:
+            print(f"writes on {release}: skipped, no {PROGRAMS[release]} here")
+
+
+def _bench(release: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        nodes = [
+            SeedNode(f"node-{number:05}", "alice", routes=(_route(number),))
+            for number in range(1, NODES + 1)
+        ]
+        server = RealServer(
+            release, "tailnet", Path(folder, "server"), nodes=nodes, fast=False
+        )
+        server.prepare()
+        server.start()
+        try:
+            # By turns, each on nodes of its own, so that both find the same server.
+            floors, applies = [], []
+            for turn in range(2):
+                floors.append(_bare(server, 1 + 2 * turn * WRITES))
+                applies.append(_apply(server, 1 + (2 * turn + 1) * WRITES, Path(folder)))
+        finally:
+            server.stop()
+    floor, seconds = min(floors), min(applies)
+    print(
+        f"{WRITES} route approvals, {NODES} nodes, {release:<5} "
+        f"{seconds:6.1f} s   floor {floor:6.1f} s   "
+        f"throughput x{floor / seconds:.2f} (target 0.9)   {WORKERS} workers",
+        flush=True,
+    )
+
+
+def _route(number: int) -> str:
+    return f"10.{number // 250}.{number % 250}.0/24"
+
+
+def _bare(server: RealServer, first: int) -> float:
+    """Return the seconds that the same POSTs take without anything around them."""
+    headers = {"Authorization": f"Bearer {server.api_key}"}
+    limits = httpx.Limits(max_connections=WORKERS)
+    with httpx.Client(
+        base_url=server.url, headers=headers, timeout=300, limits=limits
+    ) as client:
+
+        def write(number: int) -> None:
+            path = f"/api/v1/node/{number}/approve_routes"
+            client.post(path, json={"routes": [_route(number)]}).raise_for_status()
+
+        started = time.perf_counter()
+        with ThreadPoolExecutor(WORKERS) as pool:
+            list(pool.map(write, range(first, first + WRITES)))
+        return time.perf_counter() - started
+
+
+def _apply(server: RealServer, first: int, folder: Path) -> float:
+    """Return the seconds of the writes in an apply, from its own report."""
+    lines = ["version: 1", "nodes:"]
+    for number in range(first, first + WRITES):
+        lines.append(f"  node-{number:05}:")
+        lines.append(f"    match: {{ id: '{number}' }}")
+        lines.append(f"    routes: {{ approve: [{_route(number)}] }}")
+    file = folder / f"apply-{first}.yaml"
+    file.write_text("\n".join(lines) + "\n")
+    environ = {
+        **os.environ,
+        "HEADSCALE_URL": server.url,
+        "HEADSCALE_API_KEY": server.api_key,
+    }
+    command = [sys.executable, "-m", "reconcile", "apply", "-f", str(file)]
+    command += ["--auto-approve", "--format", "json", "--progress", "plain"]
+    marks: list[float] = []
+    report_file = file.with_suffix(".json")
+    with report_file.open("w") as out:
+        process = subprocess.Popen(
+            command, env=environ, stdout=out, stderr=subprocess.PIPE, text=True
+        )
+        for line in process.stderr:
+            if line.startswith("["):
+                marks.append(time.perf_counter())
+        process.wait()
+    report = json.loads(report_file.read_text())
+    assert len(marks) == WRITES, report["operations"]
+    assert report["applied"], report["not_applied"]
+    # The first answer came after its own duration: that is when the writes began.
+    return marks[-1] - marks[0] + report["operations"][0]["seconds"]
