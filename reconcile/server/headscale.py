@@ -6,21 +6,24 @@ fields out or show them differently (`subnetRoutes`, `user`, `validTags`).
 
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from reconcile.errors import NotAControlServer, Rejected, StalePlan
-from reconcile.model import Live, Node, Operation, PolicyText, ServerInfo, User, instant
+from reconcile.errors import Rejected, StalePlan
+from reconcile.model import (
+    Live,
+    Node,
+    Operation,
+    PolicyText,
+    ServerInfo,
+    User,
+    instant,
+)
+from reconcile.server import entries
 from reconcile.server.http import Http, error_message
 from reconcile.server.releases import Release, detect
 
-# Proto3 and Go print "not set" as the zero time in some releases and fields.
-_UNSET = "0001-01-01T00:00:00Z"
-# From 0.28 on, the node list shows this user in place of a tagged node's owner.
-_TAGGED_DEVICES = "tagged-devices"
-
-_JSON = dict[str, Any]
 _T = TypeVar("_T")
 
 
@@ -90,10 +93,10 @@ class Headscale:
 
         `key_prefix` is the whole key; the list shows its beginning only.
         """
-        for entry in _items(self._http.get("/api/v1/apikey"), "apiKeys"):
+        for entry in entries.items(self._http.get("/api/v1/apikey"), "apiKeys"):
             prefix = str(entry.get("prefix", "")).removesuffix("-***")
             if prefix and key_prefix.startswith(prefix):
-                return parse_instant(entry.get("expiration"))
+                return entries.parse_instant(entry.get("expiration"))
         return None
 
     def write(self, operation: Operation) -> None:
@@ -126,15 +129,12 @@ class Headscale:
         )
 
     def _read_users(self) -> tuple[User, ...]:
-        entries = _items(self._http.get("/api/v1/user"), "users")
-        return tuple(_user(entry) for entry in entries)
+        return entries.users(self._http.get("/api/v1/user"))
 
     def _read_nodes(self) -> tuple[Node, ...]:
-        entries = _items(self._http.get("/api/v1/node"), "nodes")
-        self._node_count = len(entries)
-        # Taken from the end, so that each entry's memory is free for the next node.
-        entries.reverse()
-        return tuple(_node(entries.pop()) for _ in range(self._node_count))
+        nodes = entries.nodes(self._http.get("/api/v1/node"))
+        self._node_count = len(nodes)
+        return nodes
 
     def _read_policy(self) -> PolicyText:
         response = self._http.send("GET", "/api/v1/policy")
@@ -146,11 +146,10 @@ class Headscale:
                 return PolicyText(None, writable=False)
         body = self._http.decode(response)
         if not isinstance(body, dict) or not isinstance(body.get("policy"), str):
-            raise NotAControlServer("GET /api/v1/policy answered no policy text")
+            raise entries.odd("GET /api/v1/policy answered no policy text")
         # File mode shows itself by a missing time: null up to 0.29, zero on main.
-        return PolicyText(
-            body["policy"], writable=parse_instant(body.get("updatedAt")) is not None
-        )
+        updated = entries.parse_instant(body.get("updatedAt"))
+        return PolicyText(body["policy"], writable=updated is not None)
 
     # -- writing -----------------------------------------------------------------
 
@@ -260,83 +259,3 @@ def _expect(value: object, kind: type[_T]) -> _T:
 def _path(*parts: object) -> str:
     """Join path segments; a name may hold anything, so each is percent-encoded."""
     return "/api/v1/" + "/".join(quote(str(part), safe="") for part in parts)
-
-
-def _items(body: object, name: str) -> list[_JSON]:
-    """Return the list under `name`, or say that this is not Headscale's answer."""
-    items = body.get(name) if isinstance(body, dict) else None
-    if not isinstance(items, list) or not all(isinstance(i, dict) for i in items):
-        raise NotAControlServer(
-            f"the server's answer holds no list named {name}",
-            "is this a Headscale server, and does a proxy change its answers?",
-        )
-    return items
-
-
-def parse_instant(text: object) -> datetime | None:
-    """Return an instant of the wire, None when it is absent, null or the zero time.
-
-    Go prints up to nine digits of a second and Python reads six: the rest is cut.
-    Raises NotAControlServer when it is no time at all.
-    """
-    if not text or text == _UNSET:
-        return None
-    head, dot, tail = str(text).partition(".")
-    fraction = tail.rstrip("Z")[:6] if dot else ""
-    try:
-        found = datetime.fromisoformat(f"{head}.{fraction}+00:00" if dot else head)
-    except ValueError:
-        raise NotAControlServer(f"the server sent {text!r} for a time") from None
-    return found.astimezone(UTC)
-
-
-def _user(entry: _JSON) -> User:
-    try:
-        return User(
-            id=entry["id"],
-            name=entry["name"],
-            display_name=entry.get("displayName") or "",
-            email=entry.get("email") or "",
-            provider=entry.get("provider") or "",
-        )
-    except KeyError as missing:
-        raise NotAControlServer(f"a user in the list has no {missing}") from None
-
-
-def _node(entry: _JSON) -> Node:
-    try:
-        return Node(
-            id=entry["id"],
-            name=entry["givenName"],
-            hostname=entry.get("name") or "",
-            user=_owner(entry, tags := _tags(entry)),
-            tags=tags,
-            approved=frozenset(entry.get("approvedRoutes") or ()),
-            available=frozenset(entry.get("availableRoutes") or ()),
-            expiry=parse_instant(entry.get("expiry")),
-            addresses=tuple(entry.get("ipAddresses") or ()),
-            machine_key=entry.get("machineKey") or "",
-            node_key=entry.get("nodeKey") or "",
-            preauth_key=(key := entry.get("preAuthKey") or {}).get("id", ""),
-            ephemeral=bool(key.get("ephemeral")),
-            online=bool(entry.get("online")),
-            last_seen=entry.get("lastSeen") or "",
-            created=entry.get("createdAt") or "",
-        )
-    except KeyError as missing:
-        raise NotAControlServer(f"a node in the list has no {missing}") from None
-
-
-def _tags(entry: _JSON) -> frozenset[str]:
-    """The tags of a node: `tags` from 0.28 on, before that the forced ones.
-
-    `validTags` of 0.26 and 0.27 adds what the client asked for, which no call of the
-    API can set or remove; so only `forcedTags` can be managed.
-    """
-    tags = entry["tags"] if "tags" in entry else entry["forcedTags"]
-    return frozenset(tags or ())
-
-
-def _owner(entry: _JSON, tags: frozenset[str]) -> str | None:
-    name: str | None = (entry.get("user") or {}).get("name")
-    return None if tags and name == _TAGGED_DEVICES else name

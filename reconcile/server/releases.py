@@ -130,8 +130,9 @@ def detect(http: Http) -> tuple[str, Release]:
     release is not supported.
     """
     version = _version(http)
-    if found := re.match(r"v?(\d+)\.(\d+)\.(\d+)", version):
-        return version.removeprefix("v"), _supported(version, int(found[2]))
+    if found := re.match(r"v?(\d{1,4})\.(\d{1,4})\.(\d{1,4})", version):
+        number = int(found[1]), int(found[2])
+        return version.removeprefix("v"), _supported(version, number)
     release = _from_description(http) or _from_probes(http)
     return version or release.name, release
 
@@ -146,13 +147,13 @@ def _version(http: Http) -> str:
     return str(body.get("version", "")) if isinstance(body, dict) else ""
 
 
-def _supported(version: str, minor: int) -> Release:
-    if minor < OLDEST:
+def _supported(version: str, number: tuple[int, int]) -> Release:
+    if number < (0, OLDEST):
         raise ServerError(
             f"{version} is older than reconcile supports",
             f"Headscale 0.{OLDEST} is the oldest that works",
         )
-    return RELEASES[f"0.{minor}" if minor <= NEWEST else "main"]
+    return RELEASES[f"0.{number[1]}" if number <= (0, NEWEST) else "main"]
 
 
 def _from_description(http: Http) -> Release | None:
