@@ -56,4 +56,8 @@ def connect(
         connections=connections,
         transport=transport,
     )
-    return Headscale(http, clock)
+    try:
+        return Headscale(http, clock)
+    except BaseException:
+        http.close()
+        raise

@@ -6,6 +6,7 @@ cannot write, whatever the code above it does.
 """
 
 import json
+import re
 import ssl
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +33,23 @@ HARMLESS_POSTS = ("/policy/check", "/acl/validate", "/acl/preview", "/oauth/toke
 
 # A request that timed out is not sent again: a busy server would only get busier.
 _BROKEN = (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError)
-_RETRY = Retry(total=2, backoff_factor=0.3, retry_on_exceptions=_BROKEN)
+
+
+def _tries(*methods: str) -> Retry:
+    """Return when a request is sent again: twice, and within 20 seconds.
+
+    Whatever Retry-After says: nobody watches a plan that waits for an hour.
+    """
+    return Retry(
+        total=2,
+        backoff_factor=0.3,
+        retry_on_exceptions=_BROKEN,
+        total_timeout=20.0,
+        allowed_methods=methods,
+    )
+
+
+_RETRY = _tries("GET")
 _NO_RETRY = Retry(total=0)
 
 
@@ -44,9 +61,9 @@ class ReadOnlyTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a GET or a harmless POST; raise Refused for anything else."""
-        harmless = request.method == "POST" and request.url.path.endswith(
-            HARMLESS_POSTS
-        )
+        # The raw path: in the decoded one, a name like `x/policy/check` would do.
+        path = request.url.raw_path.partition(b"?")[0].decode("ascii")
+        harmless = request.method == "POST" and path.endswith(HARMLESS_POSTS)
         if request.method != "GET" and not harmless:
             raise Refused(
                 f"a read command tried to send {request.method} {request.url.path}",
@@ -77,12 +94,11 @@ class Http:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = url.rstrip("/")
+        self._key = key
         limits = httpx.Limits(
             max_connections=connections, max_keepalive_connections=connections
         )
-        inner = transport or httpx.HTTPTransport(
-            limits=limits, verify=_trust(self.url), proxy=_proxy(self.url)
-        )
+        inner = transport or _network(self.url, limits)
         retrying: httpx.BaseTransport = RetryTransport(inner, retry=_RETRY)
         headers = {"User-Agent": f"reconcile/{__version__}"}
         if key is not None:
@@ -122,12 +138,7 @@ class Http:
         """
         retry = _RETRY if method == "GET" else _NO_RETRY
         if repeatable:
-            retry = Retry(
-                total=2,
-                backoff_factor=0.3,
-                retry_on_exceptions=_BROKEN,
-                allowed_methods=[method],
-            )
+            retry = _tries(method)
         sent = dict(headers or {})
         if body is not None:
             content = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
@@ -141,20 +152,26 @@ class Http:
                 timeout=timeout or self.timeout,
                 extensions={"retry": retry},
             )
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+        except httpx.DecodingError:
+            raise NotAControlServer(
+                f"{method} {path} at {self.url} answered something that cannot be "
+                "decompressed",
+                _NOT_OURS,
+            ) from None
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             raise self._unreachable(error, f"{method} {path}") from None
 
     def decode(self, response: httpx.Response) -> Any:
         """Return the JSON of a good answer. Raises ServerError for any other."""
         self.check(response)
         try:
-            return json.loads(response.content)
-        except (ValueError, RecursionError):
+            return _json(response.content)
+        except ValueError:
             raise self._not_json(response) from None
 
     def check(self, response: httpx.Response) -> None:
-        """Raise the ServerError that an answer stands for; return when it is 200."""
-        if response.status_code == 200:
+        """Raise the ServerError that an answer stands for; return when it is good."""
+        if 200 <= response.status_code < 300:
             return
         raise self._failure(response)
 
@@ -171,25 +188,34 @@ class Http:
         if 300 <= status < 400:
             return NotAControlServer(
                 f"{self.url} redirects to {response.headers.get('location', '?')}",
-                "use the address that it redirects to as the server's URL",
+                "if that is the same server, use that address as its URL; if it is a "
+                "sign-in page, the proxy must pass /api on without one",
                 status=status,
                 request=request,
             )
-        if is_html(response):
+        if is_html(response) and status < 500:
             return self._not_json(response)
-        kind = _error_class(status, message := error_message(response))
+        message = "a web page"
+        if not is_html(response):
+            message = self._without_key(error_message(response))
+        kind = _error_class(status, message)
         return kind(
-            f"{request} answered {status}: {message}", status=status, request=request
+            f"{request} answered {status}: {message}",
+            _HINTS.get(status, ""),
+            status=status,
+            request=request,
         )
+
+    def _without_key(self, text: str) -> str:
+        """Return a text of the server, which may repeat a header, without the key."""
+        return text.replace(self._key.reveal(), "(secret)") if self._key else text
 
     def _not_json(self, response: httpx.Response) -> ServerError:
         what = "a web page" if is_html(response) else "something that is not JSON"
         return NotAControlServer(
             f"{_request(response)} at {self.url} answered {what} "
             f"(HTTP {response.status_code})",
-            "check the URL: it must be the control server's own address, the same "
-            "that `tailscale up --login-server` takes, and a proxy in front must pass "
-            "/api on",
+            _NOT_OURS,
             status=response.status_code,
             request=_request(response),
         )
@@ -219,6 +245,53 @@ def _proxy(url: str) -> str | None:
         return None
     proxies = getproxies()
     return proxies.get(parts.scheme) or proxies.get("all")
+
+
+_NOT_OURS = (
+    "check the URL: it must be the control server's own address, the same that "
+    "`tailscale up --login-server` takes, and a proxy in front must pass /api on"
+)
+_BUSY = (
+    "the control server is down or busy: try again, then look at it and at the proxy "
+    "in front of it"
+)
+_LOG = "the control server's own log says more; reconcile doctor looks at the rest"
+_HINTS = {
+    403: "use a credential that may do this; any API key of Headscale may do all",
+    404: "reconcile plan shows what is there now; if it fails as well, check the URL",
+    409: "reconcile plan shows what is there now",
+    412: "somebody else wrote first: reconcile plan shows what is there now",
+    429: "wait a little and try again, with a lower --parallelism for an apply",
+    500: _LOG,
+    502: _BUSY,
+    503: _BUSY,
+    504: _BUSY,
+}
+
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def _json(content: bytes) -> Any:
+    """Return the value of a JSON text. Raises ValueError for anything else."""
+    try:
+        value = json.loads(content)
+        if _SURROGATE.search(content):  # half of a pair is no text
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
+
+
+def _network(url: str, limits: httpx.Limits) -> httpx.BaseTransport:
+    """Return the transport to the network, with this machine's certificates."""
+    try:
+        return httpx.HTTPTransport(limits=limits, verify=_trust(url), proxy=_proxy(url))
+    except OSError as error:
+        raise Unreachable(
+            f"the certificates of this machine cannot be read: {error}",
+            "SSL_CERT_FILE must name a file with certificates, SSL_CERT_DIR a folder",
+        ) from None
 
 
 def _request(response: httpx.Response) -> str:
@@ -254,17 +327,25 @@ def error_message(response: httpx.Response) -> str:
     whose `detail` alone ("setting policy") says nothing without `errors[].message`.
     """
     try:
-        body = json.loads(response.content)
+        body = _json(response.content)
     except ValueError:
-        return response.text.strip()[:300] or "(no message)"
+        text = response.content[:2000].decode("utf-8", "replace")
+        return _shortened(text.strip(), 300)
     if not isinstance(body, dict):
         return "(no message)"
     parts = [body.get("message") or body.get("detail") or body.get("title") or ""]
-    for entry in body.get("errors") or ():
+    errors = body.get("errors")
+    for entry in errors if isinstance(errors, list) else ():
         if isinstance(entry, dict) and entry.get("message"):
             where = f" at {entry['location']}" if entry.get("location") else ""
             parts.append(f"{entry['message']}{where}")
-    return ": ".join(str(part) for part in parts if part) or "(no message)"
+    return _shortened(": ".join(str(part) for part in parts if part), 4000)
+
+
+def _shortened(text: str, limit: int) -> str:
+    if not text:
+        return "(no message)"
+    return text if len(text) <= limit else text[:limit] + " […]"
 
 
 def explain_failure(error: Exception) -> tuple[str, str]:
@@ -307,13 +388,23 @@ _FAILURES: tuple[tuple[Callable[[Exception, str], bool], str, str], ...] = (
         "check host and port, and that the server runs",
     ),
     (
-        _mentions("Name or service", "nodename", "getaddrinfo", "name resolution"),
+        _mentions("Name or service", "nodename", "name resolution", "No address"),
         "its name cannot be resolved",
         "check the spelling of the host, and this machine's DNS",
     ),
     (
+        _mentions("No route", "unreachable"),
+        "there is no way to that address from this machine",
+        "check the network, a VPN that it needs, and the address",
+    ),
+    (
+        _mentions("illegal status line", "illegal header"),
+        "what answers there does not speak HTTP",
+        "check http:// against https://, and the port",
+    ),
+    (
         _mentions("disconnected", "reset", "peer closed", "incomplete"),
-        "the connection broke off in the middle of the answer",
+        "the connection broke off before the answer was complete",
         "run the command again; if it stays so, look at the proxy in front",
     ),
 )
