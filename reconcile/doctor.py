@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from reconcile.desired.state import ServerRef
-from reconcile.errors import InputError, ReconcileError
+from reconcile.errors import AuthError, InputError, ReconcileError
 from reconcile.server import now
 from reconcile.server.headscale import Headscale
 from reconcile.server.releases import CAPABILITIES
@@ -87,7 +87,7 @@ def _server(ref: ServerRef, options: Options) -> Iterator[Finding]:
     try:
         server = open_server(ref, options)
     except ReconcileError as error:
-        yield Finding(False, f"server: {error}", error.hint)
+        yield _failure(error)
         return
     with closing(server):
         yield Finding(True, f"server: {ref.url} answers")
@@ -98,7 +98,12 @@ def _server(ref: ServerRef, options: Options) -> Iterator[Finding]:
         try:
             yield from _inside(server, ref, options)
         except ReconcileError as error:
-            yield Finding(False, f"credential: {error}", error.hint)
+            yield _failure(error)
+
+
+def _failure(error: ReconcileError) -> Finding:
+    what = "credential" if isinstance(error, AuthError) else "server"
+    return Finding(False, f"{what}: {error}", error.hint)
 
 
 def _inside(server: Headscale, ref: ServerRef, options: Options) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from reconcile.errors import (
     Diagnostic,
     ReconcileError,
     Rejected,
+    ServerError,
     StalePlan,
     UsageError,
 )
@@ -91,7 +92,10 @@ def server_name(url: str) -> str:
     """Return what a server without a name is called: its host, or its world file."""
     if url.startswith(SIMULATOR):
         return Path(url.removeprefix(SIMULATOR)).stem
-    return urlsplit(url).hostname or url
+    try:
+        return urlsplit(url).hostname or url
+    except ValueError:
+        return url
 
 
 def open_server(
@@ -126,16 +130,22 @@ def open_server(
 
 
 def _require_http(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(
-            f"{url} is not the URL of a server",
-            "it looks like https://headscale.example.com",
-        )
-    if parts.username or parts.password:
+    try:
+        parts = urlsplit(url)
+        secret = bool(parts.username or parts.password)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+        valid = valid and parts.port != 0 and url.isprintable() and " " not in url
+    except ValueError:  # such as a port that is no number, or `[` without `]`
+        secret, valid = "@" in url, False
+    if secret:
         raise UsageError(
             "the server's URL holds a user name or a password",
             "leave it out; the API key comes from HEADSCALE_API_KEY",
+        )
+    if not valid:
+        raise UsageError(
+            f"{url} is not the URL of a server",
+            "it looks like https://headscale.example.com",
         )
 
 
@@ -216,7 +226,10 @@ class Run:
             return plan  # the server does not know these users yet
         try:
             self.server.check_policy(text)
-        except Rejected as error:
+        except ServerError as error:
+            if not isinstance(error, Rejected) or error.status >= 500:
+                note = f"the server could not check the policy beforehand: {error}"
+                return replace(plan, notes=(*plan.notes, note))
             refused = Diagnostic(
                 "RC0307",
                 "the server refuses this policy",

@@ -22,7 +22,8 @@ def dumps(live: Live) -> str:
         "nodes": _list(live.nodes, _node),
         "policy": asdict(live.policy) if live.policy else None,
     }
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    # Escapes for all but ASCII: names are hostile, and this goes to terminals too.
+    return json.dumps(document, indent=1) + "\n"
 
 
 def loads(text: str, path: str) -> Live:
