@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Protocol
 
 from reconcile.diff.changes import Change
-from reconcile.errors import AuthError, ReconcileError, Unreachable
+from reconcile.errors import AuthError, NotFound, ReconcileError, ServerError
 from reconcile.model import Operation
 from reconcile.order import Step, approved, steps
 from reconcile.outcome import Outcome, Progress, Result
@@ -75,6 +75,7 @@ class Apply:
         for _, level in groupby(todo, key=lambda s: (s.phase, s.wave)):
             try:
                 self._level(deque(level), pool)
+                self._settle()
             except KeyboardInterrupt:
                 interrupted, self._stop = True, "the run was interrupted"
                 break
@@ -138,7 +139,7 @@ class Apply:
                 "failed",
                 str(error),
                 error.hint,
-                lost=isinstance(error, Unreachable),
+                lost=_unclear(error, step.operation),
             )
             if isinstance(error, AuthError):
                 self._stop = "the server refuses the credential"
@@ -174,16 +175,34 @@ class Apply:
                     "it was changed by somebody else after the plan"
                 )
 
+    def _settle(self) -> None:
+        """Look what became of lost writes, so that what waits for them can go on."""
+        lost = [result for result in self._results.values() if result.lost]
+        if not lost:
+            return
+        try:
+            plan = self._replan()
+        except ReconcileError:
+            return  # the next read tells; until then they count as failed
+        for result in lost:
+            self._results[id(result.step)] = _settled(result, plan)
+        self._undone = {
+            result.step.operation.address
+            for result in self._results.values()
+            if result.status != "done"
+        }
+
     def _read_back(self, *, interrupted: bool) -> Outcome:
         """Read once more: what did not stick, and what did though no answer came."""
         results = tuple(self._results.values())
         try:
-            fresh = {c.address: c for c in self._replan().changes}
+            plan = self._replan()
         except ReconcileError as error:
             return Outcome(results, unread=str(error), interrupted=interrupted)
         except KeyboardInterrupt:
             return Outcome(results, unread="it was interrupted", interrupted=True)
-        results = tuple(_settled(result, fresh) for result in results)
+        fresh = {c.address: c for c in plan.changes}
+        results = tuple(_settled(result, plan) for result in results)
         failed = {r.step.operation.address for r in results if r.status != "done"}
         left = tuple(
             fresh[change.address]
@@ -199,6 +218,17 @@ def _still_due(change: Change, fresh: dict[str, Change]) -> bool:
     if now is None:
         return False
     return not change.after or bool(now.after.keys() & change.after.keys())
+
+
+def _unclear(error: ReconcileError, operation: Operation) -> bool:
+    """Tell whether a write may have happened in spite of an error.
+
+    No answer came, a server or a proxy failed on the way, or what was to be removed
+    was not there.
+    """
+    if isinstance(error, NotFound) and operation.verb.endswith(".remove"):
+        return True
+    return isinstance(error, ServerError) and (error.status >= 500 or not error.status)
 
 
 def _moved(change: Change, now: Change | None, *, ours: bool) -> bool:
@@ -221,11 +251,14 @@ def _moved(change: Change, now: Change | None, *, ours: bool) -> bool:
 _ROUTES = {"routes", "exit_node"}
 
 
-def _settled(result: Result, fresh: dict[str, Change]) -> Result:
-    """Find out from the read-back what became of a write whose answer was lost."""
+def _settled(result: Result, plan: Plan) -> Result:
+    """Find out from a new plan what became of a write whose answer was lost."""
     if not result.lost:
         return result
-    if _happened(result.step.operation, fresh.get(result.step.operation.address)):
+    address = result.step.operation.address
+    now = next((c for c in plan.changes if c.address == address), None)
+    gone = any(pending.address == address for pending in plan.pending)
+    if not gone and _happened(result.step.operation, now):
         return replace(result, status="done", error="", hint="", lost=False)
     return replace(result, lost=False)
 

@@ -63,7 +63,7 @@ def _trouble(result: Result) -> list[str]:
     what = f"{operation.address}: {_VERBS[operation.verb]}"
     lines = [safe(f"  {result.status}: {what}: {result.error}")]
     if result.lost:
-        lines.append("    no answer came: it may have happened all the same")
+        lines.append("    it may have happened all the same: reconcile plan shows it")
     if result.hint:
         lines.append(safe(f"    = help: {result.hint}"))
     return lines

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from reconcile.apply import Apply
-from reconcile.errors import AuthError, Exit, Rejected, Unreachable
+from reconcile.errors import AuthError, Exit, NotFound, Rejected, Unreachable
 from reconcile.model import PolicyText, User
 from reconcile.outcome import Outcome
 from reconcile.plan import build
@@ -256,7 +256,7 @@ def test_a_lost_answer_is_settled_by_reading_back_it_did_not_happen(wanted):
 
 LOST = {
     "tags": "tags: [tag:web], exit_node: true",
-    "name": "match: { id: '1' }, exit_node: true",
+    "name": "match: { id: '1' }, routes: { approve: [] }",
     "routes": "routes: { approve: [10.1.0.0/16] }",
     "expiry": "expiry: 2031-01-01, routes: { approve: [] }",
 }
@@ -264,18 +264,36 @@ LOST = {
 
 @pytest.mark.parametrize("field", LOST)
 def test_one_lost_step_of_several_is_settled_by_its_own_field(wanted, field):
-    """The change as a whole is still due, since its later steps were skipped."""
+    """The change as a whole is still due, and its later steps go on."""
     name = "old" if field == "name" else "nas"
     model = Model(live(nodes=[node(1, name, approved=["10.9.0.0/16"])]))
-    model.after["node:nas"] = raising(Unreachable("reset"))
+    lost = []
+
+    def once():
+        if not lost:
+            lost.append(model.written[-1])
+            raise Unreachable("reset")
+
+    model.after["node:nas"] = once
+    desired = wanted(f"nodes: {{ nas: {{ {LOST[field]} }} }}")
+    outcome = run(desired, model, parallelism=1)
+    assert lost == [
+        "node.name node:nas" if field == "name" else f"node.{field} node:nas"
+    ]
+    assert len(outcome.results) > 1
+    assert set(told(outcome).values()) == {"done"}
+    assert outcome.exit_code == Exit.OK
+
+
+@pytest.mark.parametrize("field", LOST)
+def test_one_lost_step_that_did_not_happen_stops_the_later_ones(wanted, field):
+    name = "old" if field == "name" else "nas"
+    model = Model(live(nodes=[node(1, name, approved=["10.9.0.0/16"])]))
+    model.before["node:nas"] = raising(Unreachable("reset"))
     desired = wanted(f"nodes: {{ nas: {{ {LOST[field]} }} }}")
     outcome = run(desired, model, parallelism=1)
     first, *rest = outcome.results
-    assert (first.step.operation.verb, first.status) == (
-        "node.name" if field == "name" else f"node.{field}",
-        "done",
-    )
-    assert rest
+    assert (first.status, {r.status for r in rest}) == ("failed", {"skipped"})
     assert outcome.exit_code == Exit.PARTIAL
 
 
@@ -496,3 +514,41 @@ def test_progress_counts_every_step(wanted):
 
 def test_an_outcome_without_steps_says_nothing():
     assert render_text([Outcome(())]) == ""
+
+
+def test_what_waits_for_a_lost_write_that_happened_goes_on(wanted):
+    model = everything()
+    model.after["user:ci-bot"] = raising(Unreachable("reset"))
+    outcome = run(wanted(ALL), model)
+    assert set(told(outcome).values()) == {"done"}
+    assert outcome.exit_code == Exit.OK
+
+
+def test_what_was_to_be_removed_and_is_gone_is_done(wanted):
+    model = everything()
+
+    def gone():
+        model.change("node", "3", "remove", None)
+        raise NotFound("node not found", status=404)
+
+    model.before["node:old"] = gone
+    outcome = run(wanted(ALL), model)
+    assert told(outcome)["node.remove node:old"] == "done"
+
+
+def test_a_500_after_which_everything_is_as_wanted_is_done(wanted):
+    """Headscale stores a policy, then may fail on what it does with it."""
+    model = everything()
+    model.after["policy"] = raising(Rejected("ssh rules", status=500))
+    assert told(run(wanted(ALL), model))["policy.set policy"] == "done"
+
+
+def test_a_node_that_vanished_is_not_taken_for_done(wanted):
+    model = everything()
+
+    def vanished():
+        model.change("node", "2", "remove", None)
+        raise Unreachable("reset")
+
+    model.before["node:tv"] = vanished
+    assert told(run(wanted(ALL), model))["node.routes node:tv"] == "failed"
