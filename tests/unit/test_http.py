@@ -1,0 +1,91 @@
+"""The HTTP client: what it may send, and how it says what went wrong."""
+
+import httpx
+import pytest
+
+from reconcile.errors import Refused
+from reconcile.server.http import ReadOnlyTransport, error_message
+
+
+class Recorder(httpx.BaseTransport):
+    def __init__(self):
+        self.seen = []
+
+    def handle_request(self, request):
+        self.seen.append(f"{request.method} {request.url.raw_path.decode()}")
+        return httpx.Response(200, json={})
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "X"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/user",
+        "/api/v1/node/1/tags",
+        "/api/v1/policy",
+        "/api/v1/user/1/rename/x%2Fpolicy%2Fcheck",
+        "/api/v1/node/1/rename/policy%2Fcheck",
+        "/api/v1/policy?x=/policy/check",
+        "/api/v1/policy#/policy/check",
+        "/api/v1/policy/check/",
+    ],
+)
+def test_a_read_only_client_sends_nothing_that_could_write(method, path):
+    inner = Recorder()
+    with (
+        httpx.Client(transport=ReadOnlyTransport(inner)) as client,
+        pytest.raises(Refused, match="a read command tried to send") as caught,
+    ):
+        client.request(method, f"http://hs{path}")
+    assert inner.seen == []
+    assert "please report it" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/v1/node"),
+        ("POST", "/api/v1/policy/check"),
+        ("POST", "/prefix/api/v1/policy/check"),
+        ("POST", "/api/v2/tailnet/-/acl/validate"),
+        ("POST", "/api/v2/tailnet/-/acl/preview"),
+        ("POST", "/api/v2/oauth/token"),
+    ],
+)
+def test_it_sends_what_changes_nothing(method, path):
+    inner = Recorder()
+    with httpx.Client(transport=ReadOnlyTransport(inner)) as client:
+        client.request(method, f"http://hs{path}")
+    assert inner.seen == [f"{method} {path}"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"code": 13, "message": "user not found", "details": []}, "user not found"),
+        (
+            {
+                "title": "Not Found",
+                "detail": "deleting",
+                "errors": [{"message": "gone"}],
+            },
+            "deleting: gone",
+        ),
+        (
+            {"detail": "bad", "errors": [{"message": "no", "location": "body.x"}, {}]},
+            "bad: no at body.x",
+        ),
+        ({"title": "Conflict"}, "Conflict"),
+        ({}, "(no message)"),
+        ([], "(no message)"),
+        ({"message": None, "errors": [5, None]}, "(no message)"),
+    ],
+)
+def test_the_servers_own_words_come_from_both_shapes(body, message):
+    assert error_message(httpx.Response(500, json=body)) == message
+
+
+def test_text_that_is_no_json_is_shown_but_not_all_of_it():
+    assert error_message(httpx.Response(500, text=" oops \n")) == "oops"
+    long = error_message(httpx.Response(500, text="x" * 10_000))
+    assert long == "x" * 300 + " […]"
