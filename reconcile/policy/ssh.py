@@ -93,14 +93,9 @@ class SshRules:
         return sorted(people, key=lambda m: (order.get(m.owner or "", 0), m.index))
 
     def _tagged(self, rule: SshRule) -> list[Machine]:
-        """Return the tagged source nodes, once for each of their selected tags."""
-        tags: dict[str, None] = {}
-        for source in rule.sources:
-            if source.kind == "tag":
-                tags[source.text] = None
-            elif source.autogroup == "tagged" or source.kind == "any":
-                tags.update(dict.fromkeys(sorted(self.tailnet.by_tag)))
-        return [m for tag in tags for m in self.tailnet.by_tag.get(tag, ())]
+        """Return the tagged source nodes, each once for each of its tags."""
+        found = {m.index: m for s in rule.sources for m in self._sources(s)}
+        return [m for m in found.values() if not m.owner for _ in m.node.tags]
 
     def _sources(self, source: Selector) -> Iterable[Machine]:
         if source.kind == "any":

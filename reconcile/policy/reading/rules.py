@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from reconcile.policy import sets
@@ -139,6 +140,9 @@ def _acl_target(
         context.problem(SERVICE, said(reason), path, help=help)
         return None
     selector = _destination(context, path, name, said)
+    if selector and selector.text != name:
+        # Only the whole text is trimmed: `ann@ :22` names a user with a blank, nobody.
+        selector = replace(selector, text=name)
     return Target(selector, (Service(numbers, opened),)) if selector else None
 
 
