@@ -86,7 +86,7 @@ class Headscale:
         response = self._http.send(
             "POST", "/api/v1/policy/check", body={"policy": text}
         )
-        self._http.check(response)
+        self._http.decode(response)
 
     def credential_expiry(self, key_prefix: str) -> datetime | None:
         """Return when the API key with this prefix expires, None if it is not listed.

@@ -41,7 +41,9 @@ def _bench(release: str) -> None:
             floors, applies = [], []
             for turn in range(2):
                 floors.append(_bare(server, 1 + 2 * turn * WRITES))
-                applies.append(_apply(server, 1 + (2 * turn + 1) * WRITES, Path(folder)))
+                applies.append(
+                    _apply(server, 1 + (2 * turn + 1) * WRITES, Path(folder))
+                )
         finally:
             server.stop()
     floor, seconds = min(floors), min(applies)
