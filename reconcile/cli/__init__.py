@@ -14,11 +14,9 @@ from typing import NoReturn
 import click
 
 from reconcile import __version__
-from reconcile.cli import read, simulate, write
-from reconcile.cli.terminal import choose_colour, print_diagnostics, print_error
+from reconcile.cli import options, read, simulate, write
+from reconcile.cli.terminal import flags, print_diagnostics, print_error
 from reconcile.errors import Exit, InputError, ReconcileError
-
-_COLOURS = click.Choice(["auto", "always", "never"])
 
 
 def main() -> NoReturn:
@@ -38,6 +36,7 @@ def run(arguments: Sequence[str]) -> int:
     This is the only place where errors end: click's usage errors become 64, because
     2 means "changes present", and every ReconcileError brings its own code.
     """
+    flags.reset()
     try:
         result = cli.main(list(arguments), prog_name="reconcile", standalone_mode=False)
         sys.stdout.flush()
@@ -71,18 +70,13 @@ def run(arguments: Sequence[str]) -> int:
 @click.version_option(
     __version__, prog_name="reconcile", message="%(prog)s %(version)s"
 )
-@click.option(
-    "--color", type=_COLOURS, default="auto", help="When to use colour (auto)."
-)
-@click.option("--quiet", is_flag=True, help="No notes, only the result and errors.")
-def cli(color: str, quiet: bool) -> None:
+@options.output
+def cli() -> None:
     """Keep a tailnet's users, nodes and policy in git: plan, apply, find drift.
 
     Start with `reconcile import` on a live server, or with a simulated one:
     HEADSCALE_URL=simulator:world.json reconcile import
     """
-    choose_colour(color)
-    del quiet  # note() asks the context for it
 
 
 for _command in (

@@ -6,11 +6,44 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from reconcile.cli.terminal import flags
+
 if TYPE_CHECKING:
     from reconcile.session import Options
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+
+def _remember(_context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Keep a flag of the output; it may stand before or after the command."""
+    if value is not None and parameter.name is not None:
+        setattr(flags, parameter.name, value)
+
+
+_OUTPUT = [
+    click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        expose_value=False,
+        callback=_remember,
+        help="When to use colour (auto).",
+    ),
+    click.option(
+        "--quiet",
+        is_flag=True,
+        default=None,
+        expose_value=False,
+        callback=_remember,
+        help="No notes, only the result and errors.",
+    ),
+    click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        expose_value=False,
+        callback=_remember,
+        help="Form of errors and notes on standard error (text).",
+    ),
+]
 _FILES = [
     click.option(
         "-f",
@@ -75,11 +108,12 @@ def _add(options: list[Callable[[_F], _F]]) -> Callable[[_F], _F]:
     return decorate
 
 
-files = _add(_FILES)
-live = _add(_FILES + _LIVE)
-connection = _add(_LIVE)
-plan = _add(_FILES + _LIVE + _PLAN + _WRITES + _FROM)
-apply = _add(_FILES + _LIVE + _PLAN + _WRITES + _PARALLEL)
+output = _add(_OUTPUT)
+files = _add(_FILES + _OUTPUT)
+live = _add(_FILES + _LIVE + _OUTPUT)
+connection = _add(_LIVE + _OUTPUT)
+plan = _add(_FILES + _LIVE + _PLAN + _WRITES + _FROM + _OUTPUT)
+apply = _add(_FILES + _LIVE + _PLAN + _WRITES + _PARALLEL + _OUTPUT)
 
 
 def collect(**flags: Any) -> "Options":

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,10 +15,34 @@ if TYPE_CHECKING:
     from reconcile.plan import Plan
 
 
+@dataclass(slots=True)
+class Flags:
+    """How to print. Errors are printed when click's context is gone, so it is here."""
+
+    color: str = "auto"
+    quiet: bool = False
+    log_format: str = "text"
+
+    def reset(self) -> None:
+        """Forget the flags of an earlier run in the same process."""
+        self.color, self.quiet, self.log_format = "auto", False, "text"
+
+
+flags = Flags()
+
+
 def print_error(error: ReconcileError) -> None:
     """Print an error and its remedy to standard error."""
     from reconcile.report.safe import safe_lines
 
+    if flags.log_format == "json":
+        _log(
+            level="error",
+            message=str(error),
+            help=error.hint,
+            exit_code=int(error.exit_code),
+        )
+        return
     word = "stale" if error.exit_code == Exit.STALE else "error"
     click.secho(f"{word}: {safe_lines(str(error))}", err=True, fg="red", color=_err())
     if error.hint:
@@ -26,10 +51,21 @@ def print_error(error: ReconcileError) -> None:
 
 def print_diagnostics(findings: Sequence[Diagnostic]) -> None:
     """Print findings with their excerpts to standard error."""
-    from reconcile.report.diagnostics import render
+    from reconcile.report.diagnostics import as_json, render
 
+    if flags.log_format == "json":
+        for finding in findings:
+            _log(level=finding.severity, **as_json(finding))
+        return
     text = render(findings, "text", style=_painter(_err()))
     click.echo(text, err=True, nl=False, color=_err())
+
+
+def _log(**event: object) -> None:
+    """Write one event as a line of JSON to standard error (--log-format json)."""
+    import json
+
+    click.echo(json.dumps(event, ensure_ascii=False), err=True)
 
 
 def _err() -> bool | None:
@@ -38,23 +74,13 @@ def _err() -> bool | None:
 
 def _colour(stream: Any) -> bool:
     """Decide on colour: the flag, then NO_COLOR and FORCE_COLOR, then the terminal."""
-    chosen = _last_colour[0]
-    if chosen in ("always", "never"):
-        return chosen == "always"
+    if flags.color in ("always", "never"):
+        return flags.color == "always"
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
     return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
-
-
-# Errors are printed when click's context is gone, so the flag is kept here.
-_last_colour = ["auto"]
-
-
-def choose_colour(when: str) -> None:
-    """Remember the flag --color: auto, always or never."""
-    _last_colour[0] = when
 
 
 def _painter(colour: bool | None) -> Callable[[str, str], str]:
@@ -81,8 +107,11 @@ def paint() -> Callable[[str, str], str]:
 
 def note(text: str) -> None:
     """Print a remark to standard error, unless --quiet."""
-    context = click.get_current_context(silent=True)
-    if not (context and context.find_root().params.get("quiet")):
+    if flags.quiet:
+        return
+    if flags.log_format == "json":
+        _log(level="info", message=text)
+    else:
         click.echo(text, err=True)
 
 
@@ -111,6 +140,8 @@ def progress_of(mode: str) -> Callable[["Result", int, int], None] | None:
     """Return what is called after each write: a line each, or one that is redrawn."""
     if mode == "none":
         return None
+    if mode == "json" or (mode == "auto" and flags.log_format == "json"):
+        return _log_progress
     live = mode == "auto" and sys.stderr.isatty()
 
     def tell(result: "Result", number: int, total: int) -> None:
@@ -122,3 +153,15 @@ def progress_of(mode: str) -> Callable[["Result", int, int], None] | None:
             click.echo(err=True)
 
     return tell
+
+
+def _log_progress(result: "Result", number: int, total: int) -> None:
+    from reconcile.report.outcome import operation_json
+
+    _log(
+        level="info",
+        event="operation",
+        number=number,
+        of=total,
+        **operation_json(result),
+    )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reconcile.plan import Plan
     from reconcile.session import Run
 
-_PROGRESS = click.Choice(["auto", "plain", "none"])
+_PROGRESS = click.Choice(["auto", "plain", "json", "none"])
 
 
 @click.command()

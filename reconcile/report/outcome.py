@@ -88,7 +88,7 @@ def render_json(plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> str:
     """Return the plan document with what became of every operation."""
     document = to_json(plans, "apply")
     document["operations"] = [
-        _operation(result) for outcome in outcomes for result in outcome.results
+        operation_json(result) for outcome in outcomes for result in outcome.results
     ]
     document["not_applied"] = [
         change.address for outcome in outcomes for change in outcome.not_applied
@@ -97,7 +97,8 @@ def render_json(plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> str:
     return write(document)
 
 
-def _operation(result: Result) -> dict[str, Any]:
+def operation_json(result: Result) -> dict[str, Any]:
+    """Return what became of one write."""
     operation = result.step.operation
     return {
         "address": operation.address,
