@@ -15,7 +15,12 @@ import click
 
 from reconcile import __version__
 from reconcile.cli import read, simulate, write
-from reconcile.cli.terminal import choose_colour, print_diagnostics, print_error
+from reconcile.cli.terminal import (
+    be_quiet,
+    choose_colour,
+    print_diagnostics,
+    print_error,
+)
 from reconcile.errors import Exit, InputError, ReconcileError
 
 _COLOURS = click.Choice(["auto", "always", "never"])
@@ -52,10 +57,11 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return Exit.ERROR
-    except BrokenPipeError:
-        # The reader of a pipe went away, as `| head` does: that is no failure.
+    except (BrokenPipeError, SystemExit):
+        # The reader of a pipe went away, as `| head` does, and click makes an exit of
+        # that. It is no failure of a command that only prints.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
+        return Exit.ERROR if "apply" in arguments else Exit.OK
     except InputError as error:
         print_diagnostics(error.diagnostics)
         return error.exit_code
@@ -82,7 +88,37 @@ def cli(color: str, quiet: bool) -> None:
     HEADSCALE_URL=simulator:world.json reconcile import
     """
     choose_colour(color)
-    del quiet  # note() asks the context for it
+    be_quiet(quiet)
+
+
+def _colour_given(_context: object, _option: object, when: str | None) -> None:
+    if when:
+        choose_colour(when)
+
+
+def _quiet_given(_context: object, _option: object, quiet: bool) -> None:
+    if quiet:
+        be_quiet()
+
+
+def _output_options() -> list[click.Parameter]:
+    """Return --color and --quiet again, for those who write them after the command."""
+    return [
+        click.Option(
+            ["--color"],
+            type=_COLOURS,
+            expose_value=False,
+            callback=_colour_given,
+            help="When to use colour (auto).",
+        ),
+        click.Option(
+            ["--quiet"],
+            is_flag=True,
+            expose_value=False,
+            callback=_quiet_given,
+            help="No notes, only the result and errors.",
+        ),
+    ]
 
 
 for _command in (
@@ -97,4 +133,5 @@ for _command in (
     read.schema,
     simulate.simulate,
 ):
+    _command.params += _output_options()
     cli.add_command(_command)

@@ -52,9 +52,17 @@ def _colour(stream: Any) -> bool:
 _last_colour = ["auto"]
 
 
+_quiet = [False]
+
+
 def choose_colour(when: str) -> None:
     """Remember the flag --color: auto, always or never."""
     _last_colour[0] = when
+
+
+def be_quiet(quiet: bool = True) -> None:
+    """Remember the flag --quiet."""
+    _quiet[0] = quiet
 
 
 def _painter(colour: bool | None) -> Callable[[str, str], str]:
@@ -81,8 +89,7 @@ def paint() -> Callable[[str, str], str]:
 
 def note(text: str) -> None:
     """Print a remark to standard error, unless --quiet."""
-    context = click.get_current_context(silent=True)
-    if not (context and context.find_root().params.get("quiet")):
+    if not _quiet[0]:
         click.echo(text, err=True)
 
 
