@@ -212,6 +212,12 @@ class Apply:
         return Outcome(results, left, interrupted=interrupted)
 
 
+def untouched(plan: Plan, reason: str) -> Outcome:
+    """Return the outcome of a plan that was not begun, for the report."""
+    results = (Result(step, "skipped", reason) for step in steps(plan.changes))
+    return Outcome(tuple(results), interrupted=True)
+
+
 def _still_due(change: Change, fresh: dict[str, Change]) -> bool:
     """Tell whether the read-back still asks for what this change was to do."""
     now = fresh.get(change.address)

@@ -51,10 +51,11 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return Exit.ERROR
-    except BrokenPipeError:
-        # The reader of a pipe went away, as `| head` does: that is no failure.
+    except (BrokenPipeError, SystemExit):
+        # The reader of a pipe went away, as `| head` does, and click makes an exit of
+        # that. It is no failure of a command that only prints.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
+        return Exit.ERROR if "apply" in arguments else Exit.OK
     except InputError as error:
         print_diagnostics(error.diagnostics)
         return error.exit_code
@@ -91,4 +92,5 @@ for _command in (
     read.schema,
     simulate.simulate,
 ):
+    options.output(_command)
     cli.add_command(_command)

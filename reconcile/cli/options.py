@@ -109,11 +109,11 @@ def _add(options: list[Callable[[_F], _F]]) -> Callable[[_F], _F]:
 
 
 output = _add(_OUTPUT)
-files = _add(_FILES + _OUTPUT)
-live = _add(_FILES + _LIVE + _OUTPUT)
-connection = _add(_LIVE + _OUTPUT)
-plan = _add(_FILES + _LIVE + _PLAN + _WRITES + _FROM + _OUTPUT)
-apply = _add(_FILES + _LIVE + _PLAN + _WRITES + _PARALLEL + _OUTPUT)
+files = _add(_FILES)
+live = _add(_FILES + _LIVE)
+connection = _add(_LIVE)
+plan = _add(_FILES + _LIVE + _PLAN + _WRITES + _FROM)
+apply = _add(_FILES + _LIVE + _PLAN + _WRITES + _PARALLEL)
 
 
 def collect(**flags: Any) -> "Options":

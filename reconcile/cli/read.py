@@ -131,7 +131,6 @@ def plan(
 
 
 @click.command()
-@options.output
 @click.argument("plan_file", metavar="PLANFILE")
 @click.option(
     "--format", "format_", type=click.Choice(["text", "json"]), default="text"
@@ -221,7 +220,6 @@ def doctor(**flags: Any) -> int:
 
 
 @click.command()
-@options.output
 @click.argument("name", type=click.Choice(["desired", "plan"]), default="desired")
 def schema(name: str) -> None:
     """Print the JSON Schema of the desired state or of the JSON plan."""

@@ -68,6 +68,7 @@ def _planned(
     opened: Sequence["Run"], saved: tuple["Plan", ...] | None
 ) -> tuple["Plan", ...]:
     """Plan anew; with a saved plan, make sure that it still holds and return that."""
+    from reconcile.errors import StalePlan
     from reconcile.session import require_files
     from reconcile.stale import require_same
 
@@ -77,7 +78,7 @@ def _planned(
     for old in saved:
         run_ = by_name.get(old.name)
         if run_ is None or run_.shown_url != old.server.url:
-            raise ReconcileError(
+            raise StalePlan(
                 f"this plan is for {old.name} at {old.server.url}, which the files "
                 "do not name",
                 "apply it in the folder in which it was made",
@@ -124,11 +125,14 @@ def _carryout(
     progress: str,
     format_: str,
 ) -> int:
-    from reconcile.apply import Apply
+    from reconcile.apply import Apply, untouched
     from reconcile.server import now
 
-    outcomes = []
+    outcomes: list[Outcome] = []
     for run_, plan_ in zip(opened, plans, strict=True):
+        if any(outcome.interrupted for outcome in outcomes):
+            outcomes.append(untouched(plan_, "the run was interrupted"))
+            continue
         if run_.server is None:
             raise UsageError("apply needs a server, not a snapshot")
         outcomes.append(
