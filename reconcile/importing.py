@@ -31,7 +31,7 @@ def read_everything(
     """Return the live state of a server that no file names yet."""
     ref = default_server(options.environ, url)
     with closing(open_server(ref, options)) as server:
-        live = server.read(kinds)
+        live = server.read(frozenset(kinds))
     if ref.url.startswith(SIMULATOR):
         live = replace(live, server=replace(live.server, url=ref.url))
     return live

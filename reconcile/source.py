@@ -9,7 +9,7 @@ looked up only when somebody asks for it.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -103,7 +103,7 @@ class Source:
     def _position(self, node: yaml.Node | None) -> Position:
         if node is None:
             return Position(self.file, 1, 1)
-        return self._lines.position(node.start_mark.index, node.end_mark.index)
+        return _where(node, self._lines)
 
 
 def parse(text: str, file: str, environ: Mapping[str, str] | None = None) -> Source:
@@ -193,6 +193,7 @@ def _compose(lines: Lines) -> yaml.Node | None:
         loader = _Loader(lines.text)
         try:
             node: yaml.Node | None = loader.get_single_node()
+            _forget_marks(node)
         finally:
             loader.dispose()
     except _TooDeep as error:
@@ -206,6 +207,26 @@ def _compose(lines: Lines) -> yaml.Node | None:
         message = str(getattr(error, "reason", error))
         raise InputError([Diagnostic("RC0004", message, place)]) from None
     return node
+
+
+def _where(node: yaml.Node, lines: Lines) -> Position:
+    start, end = cast(int, node.start_mark), cast(int, node.end_mark)
+    return lines.position(start, end)
+
+
+def _forget_marks(root: yaml.Node | None) -> None:
+    """Keep of each node's two marks the offset alone: they are a third of the tree."""
+    left = [root] if root else []
+    while left:
+        node = left.pop()
+        if type(node.start_mark) is int:
+            continue  # an alias: the node was here before
+        node.start_mark, node.end_mark = node.start_mark.index, node.end_mark.index
+        if type(node) is yaml.SequenceNode:
+            left += node.value
+        elif type(node) is yaml.MappingNode:
+            for pair in node.value:
+                left += pair
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, lines: Lines) -> Diagnostic:
@@ -347,7 +368,7 @@ class _Reader:
         return Diagnostic("RC0021", message, self._position(node))
 
     def _position(self, node: yaml.Node) -> Position:
-        return self._lines.position(node.start_mark.index, node.end_mark.index)
+        return _where(node, self._lines)
 
 
 def _paths(root: yaml.Node, wanted: set[int]) -> list[tuple[int, Path]]:

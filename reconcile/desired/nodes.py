@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -42,7 +43,7 @@ def read_rules(reader: SettingsReader) -> tuple[NodeRule, ...]:
 
 def _node(name: str, value: dict[str, Any], reader: SettingsReader) -> WantedNode:
     path = ("nodes", name)
-    place = reader.tree.locate(path, key=True)
+    place = partial(reader.tree.locate, path, key=True)
     if "match" in value:
         match = _match(value["match"], (*path, "match"), reader, name)
     else:
@@ -51,14 +52,14 @@ def _node(name: str, value: dict[str, Any], reader: SettingsReader) -> WantedNod
         reader.findings.error(
             "RC0113",
             f"{quoted(name)} is not a safe node name",
-            place,
+            place(),
             why="a new name has 2 to 63 lower-case letters, digits and inner `-`",
             help="choose such a name; an odd name that the node has already may stay: "
             f"match: {{ name: {as_written(name)} }}",
         )
     return WantedNode(
         name=str(name),
-        position=place,
+        place=place,
         match=match,
         settings=reader.read(value, path),
         pending=value.get("pending"),
@@ -93,7 +94,7 @@ def _match(
                 reader.tree.locate((*path, field)),
                 help="write the whole name, or make it a rule under `node_rules`",
             )
-    return Match(fields, reader.tree.locate(path, key=True))
+    return Match(fields, partial(reader.tree.locate, path, key=True))
 
 
 def _address(written: str, path: Path, reader: SettingsReader) -> str:

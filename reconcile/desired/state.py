@@ -52,11 +52,17 @@ class Match:
     """How a node is found: every field given must hold.
 
     Fields: id, machine_key, node_key, name, hostname, user, preauth_key, tag, ip.
-    `hostname` and `name` may hold `*` and `?` in `node_rules`.
+    `hostname` and `name` may hold `*` and `?` in `node_rules`. Its place in the file
+    is looked up when it is asked for: of 10,000 matches few ever are.
     """
 
     fields: Mapping[str, str]
-    position: Position
+    place: Callable[[], Position] = field(compare=False)
+
+    @property
+    def position(self) -> Position:
+        """Where the match was written."""
+        return self.place()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +92,19 @@ class WantedNode:
     """One entry of `nodes`: the wanted name, how to find the node, its settings.
 
     `pending` is None where the file does not say what a node that is not there
-    (yet) means.
+    (yet) means. Its place is looked up when it is asked for.
     """
 
     name: str
-    position: Position
+    place: Callable[[], Position] = field(compare=False)
     match: Match
     settings: NodeSettings
     pending: Literal["ok", "warn", "error"] | None = None
+
+    @property
+    def position(self) -> Position:
+        """Where the entry was written."""
+        return self.place()
 
 
 @dataclass(frozen=True, slots=True)

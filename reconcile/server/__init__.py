@@ -1,6 +1,7 @@
 """Talking to a control server: what every adapter offers, and how one is opened."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Server(Protocol):
     """A control server. Only one that was opened `writable` takes `write`."""
 
-    def read(self, kinds: Collection[str]) -> Live:
+    def read(self, kinds: AbstractSet[str]) -> Live:
         """Return the live state of the kinds named, complete."""
 
     def write(self, operation: Operation) -> None:

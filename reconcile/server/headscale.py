@@ -4,7 +4,8 @@ Nodes are read from the list call alone: the answers of "get one" and of writes 
 fields out or show them differently (`subnetRoutes`, `user`, `validTags`).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, TypeVar
@@ -55,25 +56,23 @@ class Headscale:
         """Close every connection."""
         self._http.close()
 
-    def read(self, kinds: Collection[str]) -> Live:
+    def read(self, kinds: AbstractSet[str]) -> Live:
         """Return the live state of the kinds named, each read with one list call.
 
         Raises AuthError, Unreachable, NotAControlServer or another ServerError.
         """
-        readers = {
-            "user": self._read_users,
-            "node": self._read_nodes,
-            "policy": self._read_policy,
-        }
+        readers = {"user": self._read_users, "policy": self._read_policy}
         # Each answer costs the server some 55 ms for the key alone: ask side by side.
+        # The nodes, the one long list, are read in this thread, whose memory is reused.
         with ThreadPoolExecutor(len(readers)) as pool:
-            asked = {kind: pool.submit(readers[kind]) for kind in sorted(kinds)}
+            asked = {kind: pool.submit(readers[kind]) for kind in kinds - {"node"}}
+            nodes = self._read_nodes() if "node" in kinds else None
             found: dict[str, Any] = {kind: asked[kind].result() for kind in asked}
         return Live(
             server=self._info(found.get("policy")),
             taken_at=self._clock(),
             users=found.get("user"),
-            nodes=found.get("node"),
+            nodes=nodes,
             policy=found.get("policy"),
         )
 
