@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from reconcile.apply import Apply
+from reconcile import apply as module
+from reconcile.apply import Apply, untouched
 from reconcile.errors import AuthError, Exit, NotFound, Rejected, Unreachable
 from reconcile.model import PolicyText, User
 from reconcile.outcome import Outcome
@@ -462,36 +463,26 @@ def test_ctrl_c_inside_a_level_starts_none_of_its_other_writes(wanted):
     assert list(told(outcome).values()) == ["done", "done", *["skipped"] * 3]
 
 
-def test_a_second_ctrl_c_does_not_wait_but_still_reports(wanted):
+def test_a_second_ctrl_c_does_not_wait_but_still_reports(wanted, monkeypatch):
+    """A signal may come just before a wait begins, so the waits are interrupted here."""
     model = everything()
-    hold, second = threading.Event(), threading.Event()
+    hold = threading.Event()
+    model.before["policy"] = lambda: hold.wait(20)
+    real, waits = module.wait, []
 
-    def stuck():
-        interrupt()
-        second.wait(20)
-        interrupt()
-        hold.wait(20)
+    def interrupted(running, **more):
+        if "policy" in {step.operation.address for step in running.values()}:
+            waits.append(more)
+            raise KeyboardInterrupt
+        return real(running, **more)
 
-    model.before["policy"] = stuck
-    # The main thread shows that it has taken the first signal by waiting again.
-    from reconcile import apply as module
-
-    waits = []
-
-    def watched(*args, **kwargs):
-        waits.append(1)
-        if "return_when" not in kwargs:
-            second.set()
-        return real(*args, **kwargs)
-
-    real = module.wait
-    module.wait = watched
-    try:
-        outcome = run(wanted(ALL), model)
-    finally:
-        module.wait = real
-        hold.set()
+    monkeypatch.setattr(module, "wait", interrupted)
+    outcome = run(wanted(ALL), model)
+    written = list(model.written)
+    hold.set()
+    assert len(waits) == 2
     assert told(outcome)["policy.set policy"] == "failed"
+    assert written == ["user.create user:ci-bot"]
     assert "interrupted before an answer came" in render_text([outcome])
 
 
@@ -552,3 +543,10 @@ def test_a_node_that_vanished_is_not_taken_for_done(wanted):
 
     model.before["node:tv"] = vanished
     assert told(run(wanted(ALL), model))["node.routes node:tv"] == "failed"
+
+
+def test_a_server_that_was_not_begun_is_in_the_report_too(wanted):
+    plan = build(wanted(ALL), everything().state, name="hs")
+    outcome = untouched(plan, "the run was interrupted")
+    assert set(told(outcome).values()) == {"skipped"}
+    assert (len(outcome.results), outcome.exit_code) == (7, Exit.PARTIAL)
