@@ -74,7 +74,7 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
         (acl(["*"], ["[fd7a::/64]:22"]), "invalid address", ALL),
         (acl(["*"], ["[fd7a::1]:22"]), "invalid address", OLD),
         (acl(["*"], ["*:*"], proto="*"), "unknown protocol", ALL[1:]),
-        (acl(["*"], ["*:*"], proto="06"), "unknown protocol", ALL),
+        (acl(["*"], ["*:*"], proto="06"), "unknown protocol", ALL[1:]),
         (acl(["*"], ["*:22"], proto="icmp"), 'only "*" is allowed', ALL[1:5]),
         (acl(["*"], ["*:22"], proto="6"), 'only "*" is allowed', ("0.27", "0.28")),
         (acl(["autogroup:member"], ["*:*"]), "invalid autogroup", ("0.26",)),
@@ -115,30 +115,40 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
         (ssh(action=""), "action must be specified", ALL),
         (ssh(action="Accept"), '"Accept" is not a valid action', ALL),
         (ssh(users=None), "users must be specified", ALL),
-        (ssh(users=["root", ""]), 'user "" is not valid', ALL),
-        (ssh(users=["*"]), 'user "*" is not valid', ALL),
-        (ssh(acceptEnv=[""]), "acceptEnv values cannot be empty", ALL),
-        (ssh(dst=["srv"]), 'invalid dst "srv"', ALL),
+        (ssh(users=["root", ""]), 'user "" is not valid', NEW),
+        (ssh(users=["*"]), 'user "*" is not valid', NEW),
+        (ssh(acceptEnv=[""]), "acceptEnv values cannot be empty", NEW),
+        (ssh(acceptEnv=["A"]), 'unknown field: "acceptEnv"', OLD[1:]),
+        (ssh(dst=["srv"]), 'invalid dst "srv"', NEW),
+        (ssh(dst=["100.64.0.9"]), 'invalid dst "100.64.0.9"', ALL),
+        (ssh(src=["*"]), "not valid on the src side", ALL[:5]),
         (ssh(dst=["*"]), 'invalid dst "*"', ("0.28", *NEW)),
         (ssh(src=["srv"]), "not valid on the src side", ALL[:5]),
         (ssh(src=["tag:x"], dst=["ann@"]), "tags in SSH source", ("0.28", *NEW)),
         (ssh(src=["group:a"], dst=["ann@"]), "requires the same user", ALL[2:5]),
-        (ssh(checkPeriod="1h"), "only valid with the action check", ALL[:5]),
+        (ssh(checkPeriod="1h"), "only valid with the action check", ALL[3:5]),
         (
             ssh(action="check", checkPeriod="abc"),
             'time: invalid duration "abc"',
-            ALL,
+            NEW,
         ),
         (
             ssh(action="check", checkPeriod="168h1s"),
             "checkPeriod 168h0m1s is above the max (168h)",
-            ALL,
+            NEW,
         ),
         (
             ssh(action="check", checkPeriod="-1m"),
             "checkPeriod -1m0s must be a positive duration",
-            ALL,
+            NEW,
         ),
+        (
+            ssh(action="check", checkPeriod="always"),
+            'not a valid duration string: "always"',
+            OLD,
+        ),
+        (ssh(action="check", checkPeriod="1d"), 'invalid duration "1d"', NEW),
+        (acl(["*"], ["*:*"], proto="fc"), "unknown protocol", OLD),
         (
             {"groups": {"group:o": ["group:a"], "group:a": []}},
             'groups["group:o"]: "group:a": group members cannot be recursive',
@@ -147,7 +157,7 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
         (
             {"tagOwners": {"tag:x": [], "tag:r": [], "tag:1": []}},
             "tagOwners[\"tag:1\"]: tag names must start with a letter, after 'tag:'",
-            ALL,
+            NEW,
         ),
         (
             {"tagOwners": {"tag:x": ["tag:r"], "tag:r": []}},
@@ -203,11 +213,12 @@ def test_026_ignores_what_it_does_not_know() -> None:
     policy = read({**BASE, **grant(), "foo": 1}, "0.26")
     assert not policy.errors
     assert [p.severity for p in policy.problems] == ["warning"] * 2
-    assert policy.rules is None  # so everything is allowed there
+    assert policy.rules == ()  # and nothing is allowed there
 
 
 def test_missing_is_not_empty() -> None:
     assert read({}, "main").rules is None
+    assert read({}, "0.26").rules == ()  # seen on a running 0.26.1: nothing is allowed
     assert read({"acls": None}, "main").rules is None
     assert read({"acls": []}, "main").rules == ()
     assert read({"grants": []}, "main").rules == ()
