@@ -51,7 +51,7 @@ class Release:
     wildcard_is_tailnet: bool = True  # else `*` is every address there is
     protocols: frozenset[int] = PINGABLE  # what an absent `proto` means
     icmp: frozenset[int] = frozenset({ICMP})
-    proto_checked: bool = True  # `*`, ports with icmp and port 0 are refused
+    proto_checked: bool = True  # names in any case; no port 0, no ports with icmp
     nameless: frozenset[str] = frozenset()  # protocols known by number only
     number_with_ports: bool = True  # `proto: "6"` next to ports
     brackets: bool = True  # `[fd7a::1]:22`

@@ -77,15 +77,15 @@ def protocols(text: str | None, release: Release) -> frozenset[int]:
 
     Raises ValueError with the reason when the text is no protocol.
     """
-    name = (text or "").strip().lower()
+    name = (text or "").strip()
+    if release.proto_checked:
+        name = name.lower()  # 0.26 looks only while compiling, and at the exact text
     if not name:
         return release.protocols
     if name == "icmp":
         return release.icmp
     if name in PROTOCOLS and name not in release.nameless:
         return frozenset({PROTOCOLS[name]})
-    if name == "*" and not release.proto_checked:
-        return frozenset(range(1, 256))
     plain = name[0] != "0" or not release.proto_checked
     if name.isascii() and name.isdigit() and plain and int(name) <= 255:
         return frozenset({int(name)})
