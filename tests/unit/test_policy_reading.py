@@ -210,6 +210,11 @@ def test_refused(policy: dict[str, Any], said: str, servers: tuple[str, ...]) ->
         assert found == (server in servers), (server, messages(server, policy))
 
 
+def test_grants_take_ports_with_any_protocol() -> None:
+    for server in NEW:  # seen on a running main; ACL entries refuse it
+        assert messages(server, grant(ip=["icmp:22"])) == []
+
+
 def test_026_ignores_what_it_does_not_know() -> None:
     policy = read({**BASE, **grant(), "foo": 1}, "0.26")
     assert not policy.errors

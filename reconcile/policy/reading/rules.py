@@ -264,8 +264,6 @@ def _services(
             message = f"{where}: ip={quoted(text)}: {reason}"
             context.problem(SERVICE, message, at, help=help)
             continue
-        checked = Target(Selector("any", "*"), (service,))
-        _check_ports(context, where, at, proto if colon else None, [checked])
         found.append(service)
     return tuple(found)
 
