@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconcile.policy.document import Policy, Rule, Service, Target
+from reconcile.policy.releases import PINGABLE
 from reconcile.policy.resolve import Resolver
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import ALL_PORTS, EVERYTHING, IntervalSet
@@ -94,7 +95,7 @@ class Filters:
     def _open(self) -> PortRule:
         """The one rule of a policy without `acls` and `grants`."""
         release = self.policy.release
-        service = Service(release.protocols, ALL_PORTS)
+        service = Service(PINGABLE, ALL_PORTS)
         sources = self.resolver.wildcard if release.hosted else EVERYTHING
         return PortRule(sources, (Opening(EVERYTHING, (service,)),), None)
 

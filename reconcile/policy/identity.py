@@ -57,10 +57,9 @@ class Directory:
 
         A token that fits two users means both here, so that nothing is overlooked.
         """
-        kind = selectors.parse(selector).kind
-        tokens = [selector.strip()]
-        if kind == "group":
-            tokens = list(self.groups.get(selector.strip(), ()))
+        tokens = [selector]
+        if selectors.parse(selector).kind == "group":
+            tokens = list(self.groups.get(selector, ()))
         return frozenset(
             user.name
             for token in tokens

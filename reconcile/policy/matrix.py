@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from reconcile.policy.atoms import Atoms
 from reconcile.policy.document import Rule, Service, SshRule
+from reconcile.policy.releases import PINGABLE
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import ALL_PORTS, EVERYTHING, IntervalSet
 from reconcile.policy.universe import Universe, World, bits, family, merge, usable
@@ -318,7 +319,7 @@ class _Compiler:
     def run(self) -> None:
         policy = self._world.policy
         if policy.rules is None:
-            service = Service(policy.release.protocols, ALL_PORTS)
+            service = Service(PINGABLE, ALL_PORTS)
             reached = self._world.present | self._world.routed | self._exits()
             everyone = Selector("any", "*")
             atoms = self._atoms.mask([service])
@@ -443,7 +444,7 @@ def _literals(worlds: Iterable[World]) -> Iterator[IntervalSet]:
 def _services(worlds: Iterable[World]) -> Iterator[Service]:
     for world in worlds:
         if world.policy.rules is None:
-            yield Service(world.policy.release.protocols, ALL_PORTS)
+            yield Service(PINGABLE, ALL_PORTS)
         for rule in world.policy.rules or ():
             for target in rule.targets:
                 yield from target.services

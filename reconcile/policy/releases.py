@@ -51,7 +51,8 @@ class Release:
     wildcard_is_tailnet: bool = True  # else `*` is every address there is
     protocols: frozenset[int] = PINGABLE  # what an absent `proto` means
     icmp: frozenset[int] = frozenset({ICMP})
-    proto_checked: bool = True  # `*`, ports with icmp and port 0 are refused
+    proto_checked: bool = True  # names in any case; no port 0, no ports with icmp
+    nameless: frozenset[str] = frozenset()  # protocols known by number only
     number_with_ports: bool = True  # `proto: "6"` next to ports
     brackets: bool = True  # `[fd7a::1]:22`
     literals_widen: bool = False  # an address brings in its node's other family
@@ -64,9 +65,11 @@ class Release:
     ssh_to_any: bool = False  # `*` as SSH destination
     ssh_tag_to_member: bool = False  # tags as source of a member destination
     ssh_to_other_user: bool = False  # a user destination that is not the source
+    strict: bool = True  # in details as the hosted service: blanks, tag names, SSH
     ssh_checks: bool = True  # `check` asks; else it is a plain accept
     localpart: bool = True  # `localpart:*@domain` maps users; else it is a login name
-    empty_is_open: bool = True  # no `acls`, no `grants`: everything is allowed
+    nonroot: bool = True  # else `autogroup:nonroot` is a login like any other
+    empty_is_open: bool = True  # no `acls`, no `grants`: all is allowed, else nothing
 
 
 _MAIN = Release("main")
@@ -77,6 +80,7 @@ _V028 = Release(
     wildcard_is_tailnet=False,
     protocols=frozenset({TCP, UDP}),
     icmp=frozenset({ICMP, ICMPV6}),
+    nameless=frozenset({"ipv6-icmp", "fc"}),
     number_with_ports=False,
     brackets=False,
     literals_widen=True,
@@ -84,6 +88,7 @@ _V028 = Release(
     advertised_routes=True,
     self_needs_users=False,
     owner_cycles=False,
+    strict=False,
     ssh_checks=False,
     localpart=False,
 )
@@ -104,6 +109,8 @@ _V026 = replace(
     proto_checked=False,
     number_with_ports=True,
     networks_widen=True,
+    nonroot=False,
+    empty_is_open=False,
 )
 _TAILSCALE = Release(
     "tailscale",

@@ -71,6 +71,8 @@ class SshRules:
     def _is_target(self, target: Selector, machine: Machine) -> bool:
         if target.kind == "any":
             return True
+        if target.kind == "host":
+            return self.resolver.covers(target, machine)
         return machine in self.resolver.machines(target)
 
     def _maps_logins(self, rule: SshRule) -> bool:
@@ -95,7 +97,10 @@ class SshRules:
     def _tagged(self, rule: SshRule) -> list[Machine]:
         """Return the tagged source nodes, each once for each of its tags."""
         found = {m.index: m for s in rule.sources for m in self._sources(s)}
-        return [m for m in found.values() if not m.owner for _ in m.node.tags]
+        tagged = [m for m in found.values() if m.owner is None]
+        if not self.policy.release.strict:
+            return tagged
+        return [machine for machine in tagged for _ in machine.node.tags]
 
     def _sources(self, source: Selector) -> Iterable[Machine]:
         if source.kind == "any":
@@ -131,7 +136,12 @@ class SshRules:
 
     def _logins(self, rule: SshRule) -> Logins:
         """Return the user map that all sources share."""
+        if not self.policy.release.nonroot:
+            return dict.fromkeys(rule.users, "=")
         found = {"root": "root" if "root" in rule.users else ""}
+        strict = self.policy.release.strict
+        if not (strict or found["root"] or "autogroup:nonroot" in rule.users):
+            del found["root"]
         for user in rule.users:
             if user == "autogroup:nonroot":
                 found["*"] = "="

@@ -317,7 +317,7 @@ def answers(access: Access, source: int) -> dict[tuple[int, int], int]:
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(POLICY, NODES)
 def test_fast_and_slow_agree(policy: dict[str, Any], nodes: list[Node]) -> None:
     if not valid(policy):
@@ -352,7 +352,7 @@ def test_fast_and_slow_agree(policy: dict[str, Any], nodes: list[Node]) -> None:
                 assert fast == slow, (text, target.name, probe)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(POLICY, POLICY, NODES, NODES)
 def test_diff_is_its_own_inverse(
     one: dict[str, Any], other: dict[str, Any], nodes: list[Node], moved: list[Node]
@@ -372,7 +372,7 @@ def test_diff_is_its_own_inverse(
         assert isclose(ratio, back.share_lost / back.share_gained)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(POLICY, NODES, st.randoms(use_true_random=False))
 def test_order_and_groups_do_not_matter(
     policy: dict[str, Any], nodes: list[Node], chance: Any

@@ -236,8 +236,29 @@ def test_ssh_local_parts() -> None:
     assert len(logins(found, "laptop")) == 2  # the sources get them for themselves
     old = ssh(rule, server="0.28")
     assert [users for _, users in logins(old, "web")] == [
-        {"root": "", "localpart:*@example.com": "localpart:*@example.com"}
+        {"localpart:*@example.com": "localpart:*@example.com"}
     ]
+
+
+def test_ssh_before_029() -> None:
+    rule = {"users": ["autogroup:nonroot"], "src": ["tag:web"], "dst": ["tag:db"]}
+    assert logins(ssh(rule, server="0.28"), "both") == [
+        ("accept", {"root": "", "*": "="})
+    ]
+    # There it is a login name like any other, so nobody gets in.
+    found = ssh(rule, server="0.26")
+    assert logins(found, "both") == [("accept", {"autogroup:nonroot": "="})]
+    # A source with two tags counts twice from 0.29 on.
+    assert len(found.ssh(at(found, "both"))[0].principals) == 4
+    found = ssh(rule)
+    assert len(found.ssh(at(found, "both"))[0].principals) == 6
+
+
+def test_blanks() -> None:
+    assert where(acl(["*"], [" tag:db:22 "])) == {"both"}
+    assert where(acl([" ann@ "], ["tag:db:22"])) == {"both"}
+    assert where(acl([" ann@ "], ["tag:db:22"], "0.28")) == set()
+    assert where(acl(["*"], ["ann@ :22"])) == set()
 
 
 def verdicts(tests: list[dict[str, Any]], **policy: Any) -> list[bool]:

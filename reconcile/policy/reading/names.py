@@ -23,7 +23,8 @@ def groups(context: Context) -> dict[str, tuple[str, ...]]:
             message = f"group names must begin with 'group:', got: {quoted(name)}"
             context.problem(DECLARATION, message, path, key=True)
         members = context.texts(path[:-1], context.groups, name)
-        found[name] = tuple(text.strip() for _, text in members)
+        strict = context.release.strict
+        found[name] = tuple(text.strip() if strict else text for _, text in members)
         for where, text in members:
             _member(context, name, where, text)
     return found
@@ -65,7 +66,8 @@ def tags(context: Context) -> frozenset[str]:
     """Read the tag owners; the tags that they declare are the ones that exist."""
     for path, name, _ in _declarations(context, "tagOwners"):
         letter = name[4:5]
-        if not name.startswith("tag:") or not (letter.isascii() and letter.isalpha()):
+        named = (letter.isascii() and letter.isalpha()) or not context.release.strict
+        if not name.startswith("tag:") or not named:
             context.problem(
                 DECLARATION,
                 f"tagOwners[{quoted(name)}]: tag names must start with a letter, "

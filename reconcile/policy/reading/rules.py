@@ -50,10 +50,13 @@ _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+", re.IGNORECASE)
 
 
 def rules(context: Context) -> tuple[Rule, ...] | None:
-    """Read the rules, grants first; None when neither section is there."""
+    """Read the rules, grants first; None when neither section is there.
+
+    None allows everything; 0.26 allows nothing then, which is an empty list.
+    """
     sections = [name for name in ("grants", "acls") if _present(context, name)]
     if not sections:
-        return None
+        return None if context.release.empty_is_open else ()
     found: list[Rule | None] = []
     for section in sections:
         read = _grant if section == "grants" else _acl
@@ -74,16 +77,17 @@ def protocols(text: str | None, release: Release) -> frozenset[int]:
 
     Raises ValueError with the reason when the text is no protocol.
     """
-    name = (text or "").strip().lower()
+    name = (text or "").strip()
+    if release.proto_checked:
+        name = name.lower()  # 0.26 looks only while compiling, and at the exact text
     if not name:
         return release.protocols
     if name == "icmp":
         return release.icmp
-    if name in PROTOCOLS:
+    if name in PROTOCOLS and name not in release.nameless:
         return frozenset({PROTOCOLS[name]})
-    if name == "*" and not release.proto_checked:
-        return frozenset(range(1, 256))
-    if name.isascii() and name.isdigit() and name[0] != "0" and int(name) <= 255:
+    plain = name[0] != "0" or not release.proto_checked
+    if name.isascii() and name.isdigit() and plain and int(name) <= 255:
         return frozenset({int(name)})
     raise ValueError(f"proto={quoted(text)}: unknown protocol")
 
@@ -260,8 +264,6 @@ def _services(
             message = f"{where}: ip={quoted(text)}: {reason}"
             context.problem(SERVICE, message, at, help=help)
             continue
-        checked = Target(Selector("any", "*"), (service,))
-        _check_ports(context, where, at, proto if colon else None, [checked])
         found.append(service)
     return tuple(found)
 

@@ -21,6 +21,10 @@ _UNITS = {
     "h": 3600.0,
 }
 _PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_OLD_PARTS = re.compile(
+    r"0|(?:([0-9]+)y)?(?:([0-9]+)w)?(?:([0-9]+)d)?"
+    r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?(?:([0-9]+)ms)?"
+)
 _TARGETS = ("user", "tag", "autogroup", "domain")
 
 
@@ -39,8 +43,7 @@ def _rule(
 ) -> SshRule | None:
     before = context.count()
     where = f"ssh[{index}]"
-    extra = ("srcPosture",) if context.release.hosted else ()
-    context.known_fields(path, rule, (*RULES["ssh"], *extra))
+    context.known_fields(path, rule, _fields(context))
     action = _action(context, where, path, rule)
     sources = _sources(context, where, path, rule)
     targets = _targets(context, where, path, rule)
@@ -48,7 +51,7 @@ def _rule(
     environment = []
     for at, text in context.texts(path, rule, "acceptEnv"):
         environment.append(text)
-        if not text:
+        if not text and context.release.strict:
             context.problem(SSH, f"{where}: acceptEnv values cannot be empty", at)
     period = _period(context, where, path, rule, action)
     _check_pairs(context, where, path, sources, targets)
@@ -64,6 +67,13 @@ def _rule(
         tuple(environment),
         period,
     )
+
+
+def _fields(context: Context) -> tuple[str, ...]:
+    names = (*RULES["ssh"], "srcPosture")
+    if not context.release.strict:
+        return tuple(n for n in names if n not in ("acceptEnv", "srcPosture"))
+    return names if context.release.hosted else names[:-1]
 
 
 def _action(context: Context, where: str, path: Path, rule: dict[str, Any]) -> str:
@@ -94,7 +104,7 @@ def _sources(
         selector = context.selector(at, text, said)
         if selector is None:
             continue
-        bare = selector.kind in ("address", "host")
+        bare = selector.kind in ("address", "host", "any")
         if selector.autogroup in ("self", "internet", "danger-all", "nonroot") or (
             bare and not context.release.hosted
         ):
@@ -118,7 +128,7 @@ def _targets(
         selector = context.selector(at, text, said)
         if selector is None:
             continue
-        if selector.kind == "any" and context.release.ssh_to_any:
+        if _is_old_target(context, selector):
             found.append(selector)
         elif selector.kind not in _TARGETS or selector.autogroup in (
             "internet",
@@ -133,14 +143,22 @@ def _targets(
     return found
 
 
+def _is_old_target(context: Context, selector: Selector) -> bool:
+    if selector.kind == "any":
+        return context.release.ssh_to_any
+    return selector.kind == "host" and not context.release.strict
+
+
 def _users(context: Context, where: str, path: Path, rule: dict[str, Any]) -> list[str]:
-    texts = [(at, text.strip()) for at, text in context.texts(path, rule, "users")]
+    texts = context.texts(path, rule, "users")
+    if context.release.strict:
+        texts = [(at, text.strip()) for at, text in texts]
     if not texts:
         message = f"{where}: users must be specified"
         help = 'write "users": ["autogroup:nonroot"] for every login but root'
         context.problem(SSH, message, path, help=help)
     for at, text in texts:
-        if text in ("", "*"):
+        if text in ("", "*") and context.release.strict:
             message = f"{where}: user {quoted(text)} is not valid"
             help = "name a login, root, or autogroup:nonroot"
             context.problem(SSH, message, at, help=help)
@@ -164,20 +182,21 @@ def _period(
         return DEFAULT
     at = find(rule, "checkPeriod")
     here = (*path, at[0]) if at else path
-    if action != "check" and not context.release.hosted:
+    release = context.release
+    if action != "check" and release.strict and not release.hosted:
         message = f"{where}: checkPeriod is only valid with the action check"
         context.problem(SSH, message, here, help="remove it, or write check")
-    if text == "always":
+    if text == "always" and release.strict:
         return 0.0
     try:
-        seconds = duration(text)
+        seconds = duration(text) if release.strict else old_duration(text)
     except ValueError as reason:
         context.problem(SSH, f"{where}: {reason}", here, help="write 12h or 30m")
         return DEFAULT
     shown = f"{where}: checkPeriod {_go(seconds)}"
     if seconds < 0:
         context.problem(SSH, f"{shown} must be a positive duration", here)
-    elif seconds > LONGEST:
+    elif seconds > LONGEST and release.strict:
         help = "one week, 168h, is the longest"
         message = f"{shown} is above the max (168h)"
         context.problem(SSH, message, here, help=help)
@@ -198,6 +217,19 @@ def duration(text: str) -> float:
     if not body or position != len(body):
         raise ValueError(f"time: invalid duration {quoted(text)}")
     return -seconds if text.startswith("-") else seconds
+
+
+def old_duration(text: str) -> float:
+    """Return the seconds of a duration as Headscale before 0.29 writes it: `1d12h`.
+
+    Its units come in falling order, days, weeks and years among them.
+    """
+    found = _OLD_PARTS.fullmatch(text)
+    if not text or not found:
+        raise ValueError(f"not a valid duration string: {quoted(text)}")
+    sizes = (31_536_000.0, 604_800.0, 86_400.0, 3_600.0, 60.0, 1.0, 0.001)
+    parts = zip(found.groups(), sizes, strict=True)
+    return sum(float(number) * size for number, size in parts if number)
 
 
 def _go(seconds: float) -> str:
