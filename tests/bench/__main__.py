@@ -26,15 +26,13 @@ def once(command: Sequence[str], **options: object) -> tuple[float, float]:
     return seconds, usage.ru_maxrss / 1024
 
 
-def alternate(
-    first: Sequence[str], second: Sequence[str], **options: object
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Run two commands by turns and return the best of each (seconds, MB)."""
-    found: list[list[tuple[float, float]]] = [[], []]
+def by_turns(*commands: Sequence[str], **options: object) -> list[tuple[float, float]]:
+    """Run commands by turns and return the best of each (seconds, MB)."""
+    found: list[list[tuple[float, float]]] = [[] for _ in commands]
     for _ in range(RUNS):
-        for results, command in zip(found, (first, second), strict=True):
+        for results, command in zip(found, commands, strict=True):
             results.append(once(command, **options))
-    return min(found[0]), min(found[1])
+    return [min(results) for results in found]
 
 
 def bench_plan(count: int, changed: int, *, imported: bool) -> None:
@@ -53,8 +51,9 @@ def bench_plan(count: int, changed: int, *, imported: bool) -> None:
             port = server.stdout.readline().strip()
             url = f"http://127.0.0.1:{port}"
             environ = {**os.environ, "HEADSCALE_URL": url, "HEADSCALE_API_KEY": "bench"}
-            floor, plan = alternate(
+            floor, packages, plan = by_turns(
                 [PYTHON, "-m", "tests.bench.floor", port, str(file)],
+                [PYTHON, "-m", "tests.bench.floor", "--packages", port, str(file)],
                 [PYTHON, "-m", "reconcile", "plan", "-f", str(file)],
                 env=environ,
             )
@@ -68,12 +67,13 @@ def bench_plan(count: int, changed: int, *, imported: bool) -> None:
         plan[0],
         floor[0],
         "2.5",
-        f"{plan[1]:.0f} MB (150); list calls a kind: {lists // (2 * RUNS)}",
+        f"x{plan[0] / packages[0]:.2f} with the packages imported; "
+        f"{plan[1]:.0f} MB (150); list calls a kind: {lists // (3 * RUNS)}",
     )
 
 
 def bench_help() -> None:
-    floor, shown = alternate(
+    floor, shown = by_turns(
         [PYTHON, "-c", "import click"], [PYTHON, "-m", "reconcile", "--help"]
     )
     row("--help", shown[0], floor[0], "3", "floor: python -c 'import click'")
