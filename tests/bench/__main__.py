@@ -94,11 +94,11 @@ def main() -> None:
         bench_plan(1_000, 10, imported=imported)
         bench_plan(10_000, 100, imported=imported)
     if os.environ.get("HEADSCALE_BINARIES"):
-        from tests.bench.writes import bench_writes
+        from tests.bench.real import bench_real
 
-        bench_writes()
+        bench_real(by_turns, row)
     else:
-        print("writes to a real server: skipped, HEADSCALE_BINARIES is not set")
+        print("real servers: skipped, HEADSCALE_BINARIES is not set")
 
 
 if __name__ == "__main__":

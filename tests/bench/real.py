@@ -1,4 +1,4 @@
-"""Node writes on a real server: `apply` against bare parallel POSTs, 32 workers each."""
+"""A real server: `plan` against bare GETs, `apply` against bare parallel POSTs."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,18 +15,21 @@ import httpx
 from tests.contract.real import PROGRAMS, RealServer, program
 from tests.contract.seeds import SeedNode
 
+Measure = Callable[..., list[tuple[float, float]]]
+Row = Callable[[str, float, float, str, str], None]
+
 NODES, WRITES, WORKERS = 1_000, 64, 32
 
 
-def bench_writes() -> None:
+def bench_real(measure: Measure, row: Row) -> None:
     for release in PROGRAMS:
         if program(release):
-            _bench(release)
+            _bench(release, measure, row)
         else:
-            print(f"writes on {release}: skipped, no {PROGRAMS[release]} here")
+            print(f"{release}: skipped, no {PROGRAMS[release]} here")
 
 
-def _bench(release: str) -> None:
+def _bench(release: str, measure: Measure, row: Row) -> None:
     with tempfile.TemporaryDirectory() as folder:
         nodes = [
             SeedNode(f"node-{number:05}", "alice", routes=(_route(number),))
@@ -37,6 +41,7 @@ def _bench(release: str) -> None:
         server.prepare()
         server.start()
         try:
+            _plan(server, Path(folder), measure, row)
             # By turns, each on nodes of its own, so that both find the same server.
             floors, applies = [], []
             for turn in range(2):
@@ -53,6 +58,36 @@ def _bench(release: str) -> None:
         f"throughput x{floor / seconds:.2f} (target 0.9)   {WORKERS} workers",
         flush=True,
     )
+
+
+def _plan(server: RealServer, folder: Path, measure: Measure, row: Row) -> None:
+    """Import the server's state and measure the empty plan of it."""
+    environ = {
+        **os.environ,
+        "HEADSCALE_URL": server.url,
+        "HEADSCALE_API_KEY": server.api_key,
+    }
+    program = [sys.executable, "-m", "reconcile"]
+    subprocess.run(
+        [*program, "import", "-o", str(folder / "files")],
+        env=environ,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    file = str(folder / "files" / "tailnet.yaml")
+    floor, plan = measure(
+        [
+            sys.executable,
+            "-m",
+            "tests.bench.floor",
+            server.url.rpartition(":")[2],
+            file,
+        ],
+        [*program, "plan", "-f", file],
+        env=environ,
+    )
+    what = f"plan, {NODES} nodes, real {server.release}"
+    row(what, plan[0], floor[0], "2.5", f"{plan[1]:.0f} MB (150)")
 
 
 def _route(number: int) -> str:
