@@ -1,14 +1,25 @@
 """The live state as a file: what `snapshot` writes and `--from` plans against."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, fields
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar, get_type_hints
 
 from reconcile.errors import Diagnostic, InputError, Position
-from reconcile.model import Live, Node, PolicyText, ServerInfo, User, instant
+from reconcile.model import (
+    Live,
+    Node,
+    PolicyText,
+    ServerInfo,
+    User,
+    canonical_route,
+    instant,
+)
 
 FORMAT = "1"
+_T = TypeVar("_T", User, Node, PolicyText, ServerInfo)
 _SETS = ("tags", "approved", "available")
 
 
@@ -34,13 +45,13 @@ def loads(text: str, path: str) -> Live:
             raise ValueError("it was written by another major version")
         policy = document["policy"]
         return Live(
-            server=ServerInfo(**document["server"]),
-            taken_at=datetime.fromisoformat(document["taken_at"]),
-            users=_tuple(document["users"], lambda entry: User(**entry)),
-            nodes=_tuple(document["nodes"], _load_node),
-            policy=PolicyText(**policy) if policy else None,
+            server=_record(ServerInfo, document["server"]),
+            taken_at=_instant(document["taken_at"]),
+            users=_records(User, document["users"]),
+            nodes=_records(Node, document["nodes"]),
+            policy=_record(PolicyText, policy) if policy is not None else None,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (*_ODD, RecursionError) as error:
         reason = str(error) if isinstance(error, ValueError) else "parts are missing"
         raise InputError(
             [
@@ -59,10 +70,6 @@ def _list(items: tuple[Any, ...] | None, entry: Any) -> list[Any] | None:
     return None if items is None else [entry(item) for item in items]
 
 
-def _tuple(items: list[Any] | None, entry: Any) -> tuple[Any, ...] | None:
-    return None if items is None else tuple(entry(item) for item in items)
-
-
 def _node(node: Node) -> dict[str, Any]:
     entry = asdict(node)
     entry |= {name: sorted(entry[name]) for name in _SETS}
@@ -70,10 +77,78 @@ def _node(node: Node) -> dict[str, Any]:
     return entry
 
 
-def _load_node(entry: dict[str, Any]) -> Node:
-    fields = dict(entry)
-    fields |= {name: frozenset(fields[name]) for name in _SETS}
-    fields["addresses"] = tuple(fields["addresses"])
-    if fields["expiry"]:
-        fields["expiry"] = datetime.fromisoformat(fields["expiry"])
-    return Node(**fields)
+_ODD = (KeyError, TypeError, ValueError, AttributeError)
+
+
+def _records(kind: type[_T], entries: object) -> tuple[_T, ...] | None:
+    if entries is None:
+        return None
+    if not isinstance(entries, list):
+        raise ValueError("a list is something else")
+    return tuple(_record(kind, entry) for entry in entries)
+
+
+def _record(kind: type[_T], entry: dict[str, Any]) -> _T:
+    """Return a record, each field checked to be what its type says."""
+    readers = _readers(kind)  # type: ignore[arg-type]
+    try:
+        return kind(**{name: readers[name](value) for name, value in entry.items()})
+    except (*_ODD, OverflowError):
+        raise ValueError(f"a {kind.__name__} is not one: {str(entry)[:60]}") from None
+
+
+@cache
+def _readers(kind: type) -> dict[str, Callable[[Any], Any]]:
+    hints = get_type_hints(kind)
+    readers = {field.name: _READERS[hints[field.name]] for field in fields(kind)}
+    if kind is Node:
+        readers["approved"] = readers["available"] = _routes
+    return readers
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise TypeError
+    return [_text(item) for item in value]
+
+
+def _map(value: Any) -> dict[str, str]:
+    return {_text(name): _text(text) for name, text in value.items()}
+
+
+def _routes(value: Any) -> frozenset[str]:
+    return frozenset(canonical_route(route) for route in _texts(value))
+
+
+def _instant(value: Any) -> datetime:
+    moment = datetime.fromisoformat(_text(value))
+    if moment.tzinfo is None:
+        raise ValueError("a time has no zone")
+    return moment
+
+
+def _or_none(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else reader(value)
+
+
+_READERS: dict[Any, Callable[[Any], Any]] = {
+    str: _text,
+    bool: _flag,
+    str | None: _or_none(_text),
+    frozenset[str]: lambda value: frozenset(_texts(value)),
+    tuple[str, ...]: lambda value: tuple(_texts(value)),
+    datetime | None: _or_none(_instant),
+    dict[str, str]: _map,
+}
