@@ -6,9 +6,11 @@ they get to a plan.
 
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -170,12 +172,18 @@ class Run:
         self, desired: Desired, options: Options, *, writable: bool = False
     ) -> None:
         self.desired = desired
-        self.ref = desired.server or default_server(options.environ)
         self._options = options
         self._commit = git_commit(desired.files)
         self.server: Headscale | None = None
-        if options.snapshot is None:
+        self._live: Callable[[AbstractSet[str]], Live]
+        if options.snapshot is not None:
+            saved = snapshot_live(options.snapshot)
+            self.ref = desired.server or _server_of(saved)
+            self._live = partial(_only, saved)
+        else:
+            self.ref = desired.server or default_server(options.environ)
             self.server = open_server(self.ref, options, writable=writable)
+            self._live = self.server.read
 
     def close(self) -> None:
         """Close the connection to the server."""
@@ -184,11 +192,8 @@ class Run:
 
     def read(self) -> Live:
         """Return the live state of every kind that the files speak of."""
-        if self.server is not None:
-            live = self.server.read(kinds_needed(self.desired))
-        else:
-            live = snapshot_live(str(self._options.snapshot))
-        if self.ref.url.startswith(SIMULATOR):
+        live = self._live(kinds_needed(self.desired))
+        if self.server is not None and self.ref.url.startswith(SIMULATOR):
             live = replace(live, server=replace(live.server, url=self.ref.url))
         return live
 
@@ -240,6 +245,23 @@ class Run:
             )
             return replace(plan, diagnostics=(*plan.diagnostics, refused))
         return plan
+
+
+def _server_of(live: Live) -> ServerRef:
+    """Return the server that a snapshot was taken of, for files that name none."""
+    return ServerRef(
+        name=server_name(live.server.url), type="headscale", url=live.server.url
+    )
+
+
+def _only(live: Live, kinds: AbstractSet[str]) -> Live:
+    """Return what a server would have been asked for, so that plans are the same."""
+    return replace(
+        live,
+        users=live.users if "user" in kinds else None,
+        nodes=live.nodes if "node" in kinds else None,
+        policy=live.policy if "policy" in kinds else None,
+    )
 
 
 def runs(options: Options, *, writable: bool = False) -> list[Run]:
