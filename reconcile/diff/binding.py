@@ -52,12 +52,14 @@ def bind(desired: Desired, nodes: Iterable[Node]) -> Bindings:
     problems: list[Diagnostic] = []
     entries: dict[str, WantedNode] = {}
     pending: list[WantedNode] = []
+    meant: set[str] = set()
     for entry in (desired.nodes or {}).values():
         found = index.find(entry.match)
         if not found:
             pending.append(entry)
         elif len(found) > 1:
             problems.append(_ambiguous(entry, found, desired.node_defaults))
+            meant |= {node.id for node in found}
         elif found[0].id in entries:
             problems.append(_bound_twice(entry, entries[found[0].id], found[0]))
         else:
@@ -65,10 +67,10 @@ def bind(desired: Desired, nodes: Iterable[Node]) -> Bindings:
     bound, unlisted = [], []
     for node in index.nodes:
         one = _settle(node, entries.get(node.id), desired, problems)
-        if one is None:
-            unlisted.append(node)
-        else:
+        if one is not None:
             bound.append(one)
+        elif node.id not in meant:
+            unlisted.append(node)
     return Bindings(tuple(bound), tuple(pending), tuple(unlisted), tuple(problems))
 
 

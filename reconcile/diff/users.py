@@ -189,7 +189,7 @@ def _rename(user: WantedUser, old: User, live: Live) -> Change:
     keeps = ""
     if live.nodes is not None:
         count = sum(node.user == old.name for node in live.nodes)
-        keeps = f"keeps {count} node{'' if count == 1 else 's'}"
+        keeps = f"keeps {count} node{'' if count == 1 else 's'}" if count else ""
     return Change(
         f"user:{old.name}",
         "user",

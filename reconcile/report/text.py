@@ -304,12 +304,14 @@ def _unchanged(plan: Plan) -> str:
             f"Nothing to do. {_count(len(plan.stuck), 'object')} on {safe(plan.name)} "
             f"cannot be made as {files} says (see above)."
         )
-    left_out = f" {plan.limited} left out by --target or --exclude." * bool(
-        plan.limited
-    )
-    return f"No changes. {safe(plan.name)} matches {files} ({', '.join(counted)})." + (
-        left_out
-    )
+    if plan.errors:
+        return "Nothing to do, but not everything could be compared: see the errors."
+    if plan.limited:
+        return (
+            "Nothing to do in what --target and --exclude leave; they leave out "
+            f"{_count(plan.limited, 'change')}."
+        )
+    return f"No changes. {safe(plan.name)} matches {files} ({', '.join(counted)})."
 
 
 def _closing(plans: Sequence[Plan], paint: Paint) -> str:
@@ -354,6 +356,8 @@ def _drift(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
         title = f"Drift: {_count(number, 'object')} on {safe(plan.name)} "
         title += "differ" + ("s" if number == 1 else "") + " from the file"
         lines += [paint(title, "bold"), *found, ""]
+    elif any(d.severity == "error" for d in plan.drift_diagnostics):
+        lines += ["Not everything could be compared: see the errors.", ""]
     else:
         lines += [f"No drift. {_unchanged(plan).removeprefix('No changes. ')}", ""]
     return "\n".join(lines + _notes(plan) + _unlisted(plan)).rstrip("\n") + "\n"
