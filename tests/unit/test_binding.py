@@ -82,6 +82,7 @@ def test_an_ambiguous_match_names_the_candidates(wanted):
     assert "#1 nas: user alice, hostname nas, online" in problem.help
     assert "#2 nas-1: user bob, hostname nas, seen 2029-12-31T00:00:00Z" in problem.help
     assert problem.position.line == 2
+    assert bind(desired, twins).unlisted == ()  # they are spoken of
 
 
 TWINS = {
