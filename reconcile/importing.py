@@ -9,10 +9,16 @@ from pathlib import Path
 from reconcile import desired as desired_state
 from reconcile import files
 from reconcile.desired.write import write
-from reconcile.errors import ReconcileError
+from reconcile.errors import InputError, ReconcileError, UsageError
 from reconcile.model import Live
 from reconcile.plan import Plan, build
-from reconcile.session import SIMULATOR, Options, default_server, open_server
+from reconcile.session import (
+    DEFAULT_FILE,
+    SIMULATOR,
+    Options,
+    default_server,
+    open_server,
+)
 
 KINDS = ("user", "node", "policy")
 
@@ -50,7 +56,12 @@ def import_server(
     ReconcileError when a file exists already, or when the proof fails; then nothing
     was written.
     """
-    paths = [folder / "tailnet.yaml", folder / policy_file]
+    if Path(policy_file).name != policy_file or policy_file == DEFAULT_FILE:
+        raise UsageError(
+            f"--policy-file {policy_file} is not the name of another file",
+            "it goes beside tailnet.yaml; -o DIR chooses the folder of both",
+        )
+    paths = [folder / DEFAULT_FILE, folder / policy_file]
     for path in paths:
         if path.exists():
             raise ReconcileError(
@@ -60,10 +71,28 @@ def import_server(
     live = read_everything(options, url, kinds or KINDS)
     contents = _contents(live, options, url, paths)
     _prove(live, contents, options)
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, data in contents.items():
-        files.create(path, data)
+    _keep(folder, contents)
     return Imported(tuple(contents), _summary(live))
+
+
+def _keep(folder: Path, contents: dict[Path, bytes]) -> None:
+    """Write all files, or none."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReconcileError(
+            f"cannot make the folder {folder}: {error.strerror}",
+            "choose another one with -o DIR",
+        ) from None
+    written: list[Path] = []
+    try:
+        for path, data in contents.items():
+            files.create(path, data)
+            written.append(path)
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _contents(
@@ -87,25 +116,45 @@ def _prove(live: Live, contents: dict[Path, bytes], options: Options) -> None:
             (Path(folder) / path.name).write_bytes(data)
         main = str(Path(folder) / next(iter(contents)).name)
         environ = {"HEADSCALE_URL": live.server.url, **options.environ}
-        (desired,) = desired_state.read([main], environ=environ)
+        try:
+            (desired,) = desired_state.read([main], environ=environ)
+        except InputError as error:
+            raise _unreadable(error) from None
         plan = build(desired, live, name="import")
-    if plan.changes or plan.errors:
+    if plan.changes or plan.errors or plan.pending:
         raise ReconcileError(
             f"the imported state is not what the server has: {_difference(plan)}",
             "this is a mistake in reconcile, please report it; nothing was written",
         )
 
 
+def _unreadable(error: InputError) -> ReconcileError:
+    """Say why files with the server's own words cannot be read back."""
+    finding = next(f for f in error.diagnostics if f.severity == "error")
+    place = finding.position
+    if place is None or place.file.endswith(DEFAULT_FILE):
+        return ReconcileError(
+            f"the imported state cannot be read back: {finding.message}",
+            "this is a mistake in reconcile, please report it; nothing was written",
+        )
+    return ReconcileError(
+        f"the policy on the server, line {place.line}: {finding.message}",
+        "mend it on the server, or import the rest: reconcile import --kind user "
+        "--kind node",
+    )
+
+
 def _difference(plan: Plan) -> str:
     found = [change.address for change in plan.changes]
+    found += [f"{pending.address} is not found" for pending in plan.pending]
     found += [error.message for error in plan.errors]
     return ", ".join(found[:5])
 
 
 def _summary(live: Live) -> str:
     parts = [
-        f"{len(items)} {noun}"
-        for noun, items in (("users", live.users), ("nodes", live.nodes))
+        f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
+        for noun, items in (("user", live.users), ("node", live.nodes))
         if items is not None
     ]
     if live.policy is not None:
