@@ -94,7 +94,8 @@ def build(
     lose access between one write and their new tags.
     """
     found = diff(desired, live)
-    changes = tuple(_limit(found.changes, target, exclude))
+    chosen = _Selection(name, target, exclude)
+    changes = tuple(chosen.limit(found.changes))
     limited = len(found.changes) - len(changes)
     if bridge:
         changes = with_bridge(changes)
@@ -112,7 +113,7 @@ def build(
         policy_mode=_policy_mode(live),
         policy_bytes=_policy_bytes(live),
         changes=changes,
-        stuck=tuple(_limit(found.stuck, target, exclude)),
+        stuck=tuple(chosen.limit(found.stuck)),
         pending=found.pending,
         unlisted=found.unlisted,
         notes=found.notes,
@@ -120,7 +121,7 @@ def build(
         + tuple(
             problem
             for problem in found.problems
-            if not problem.address or _chosen(problem.address, "", target, exclude)
+            if not problem.address or chosen.has(problem.address)
         ),
         limited=limited,
     )
@@ -141,32 +142,41 @@ def _policy_bytes(live: Live) -> int | None:
 # -- target and exclude ----------------------------------------------------------
 
 
-def _limit(
-    changes: Iterable[Change], target: Collection[str], exclude: Collection[str]
-) -> Iterable[Change]:
-    for change in changes:
-        if change.action in (Action.CREATE, Action.DELETE):
-            if _chosen(change.address, "", target, exclude):
-                yield change
-            continue
-        after = {
-            name: value
-            for name, value in change.after.items()
-            if _chosen(change.address, name, target, exclude)
-        }
-        if after:
-            yield change if after == change.after else _part(change, after)
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """What --target and --exclude choose on one server, by address or glob.
 
+    With several servers, `prod/user:alice` means that user on that server.
+    """
 
-def _chosen(
-    address: str, part: str, target: Collection[str], exclude: Collection[str]
-) -> bool:
-    names = (address, f"{address}.{part}") if part else (address,)
+    server: str
+    target: Collection[str]
+    exclude: Collection[str]
 
-    def meant(patterns: Collection[str]) -> bool:
-        return any(fnmatchcase(name, p) for name in names for p in patterns)
+    def has(self, address: str, part: str = "") -> bool:
+        """Tell whether an object, or one field of it, is meant."""
+        named = (address, f"{address}.{part}") if part else (address,)
+        names = [*named, *(f"{self.server}/{name}" for name in named)]
 
-    return (not target or meant(target)) and not meant(exclude)
+        def meant(patterns: Collection[str]) -> bool:
+            return any(fnmatchcase(name, p) for name in names for p in patterns)
+
+        return (not self.target or meant(self.target)) and not meant(self.exclude)
+
+    def limit(self, changes: Iterable[Change]) -> Iterable[Change]:
+        """Yield the changes, or the parts of them, that are meant."""
+        for change in changes:
+            if change.action in (Action.CREATE, Action.DELETE):
+                if self.has(change.address):
+                    yield change
+                continue
+            after = {
+                name: value
+                for name, value in change.after.items()
+                if self.has(change.address, name)
+            }
+            if after:
+                yield change if after == change.after else _part(change, after)
 
 
 def _part(change: Change, after: dict[str, Any]) -> Change:
