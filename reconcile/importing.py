@@ -1,5 +1,6 @@
 """Live server to desired state: the files of `import`, proved before they are kept."""
 
+import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
@@ -100,13 +101,24 @@ def _contents(
 ) -> dict[Path, bytes]:
     yaml_path, policy_path = paths
     ref = default_server(options.environ, url)
-    shown = ref.url if url else "${HEADSCALE_URL}"
+    shown = _from(yaml_path.parent, ref.url) if url else "${HEADSCALE_URL}"
     policy = live.policy.text if live.policy else None
     name = policy_path.name if policy is not None else None
     contents = {yaml_path: write(live, name, shown).encode()}
     if policy is not None:
         contents[policy_path] = policy.encode()
     return contents
+
+
+def _from(folder: Path, url: str) -> str:
+    """Return a server's URL as a file in `folder` has to write it.
+
+    A simulator's world is named relative to the file that names it.
+    """
+    world = Path(url.removeprefix(SIMULATOR))
+    if not url.startswith(SIMULATOR) or world.is_absolute():
+        return url
+    return f"{SIMULATOR}{os.path.relpath(world, folder)}"
 
 
 def _prove(live: Live, contents: dict[Path, bytes], options: Options) -> None:

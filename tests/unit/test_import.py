@@ -1,6 +1,7 @@
 """`import`: what it writes, that its plan is empty, and that it never overwrites."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -179,3 +180,13 @@ def test_drift_notices_what_changes_after_an_import(world, command):
         world(nodes=nodes)
         code, _, _ = command("drift")
         assert code == 2, change
+
+
+def test_a_simulated_world_is_named_from_the_folder_of_the_file(command):
+    assert command("simulate", "new", "--world", "world.json", "--demo")[0] == 0
+    code, _, _ = command("import", "--url", "simulator:world.json", "-o", "deep/files")
+    assert code == 0
+    text = Path("deep/files/tailnet.yaml").read_text()
+    assert "url: simulator:../../world.json" in text
+    code, out, _ = command("plan", "--check", "-f", "deep/files/tailnet.yaml")
+    assert (code, "No changes." in out) == (0, True)
