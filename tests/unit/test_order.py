@@ -1,5 +1,6 @@
 """The order of the writes."""
 
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -22,6 +23,8 @@ def planned(desired, state):
 def verbs(ordered):
     return [f"{s.operation.verb} {s.operation.address}" for s in ordered]
 
+
+NEXT_YEAR = datetime(2031, 1, 1, tzinfo=UTC)
 
 EVERYTHING = """
     users:
@@ -50,11 +53,6 @@ def everything():
         ],
         policy='{"acls": []}',
     )
-
-
-from datetime import UTC, datetime  # noqa: E402
-
-NEXT_YEAR = datetime(2031, 1, 1, tzinfo=UTC)
 
 
 def test_forward_first_and_what_takes_away_after_it(wanted):
