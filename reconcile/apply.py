@@ -24,6 +24,10 @@ from reconcile.plan import Plan
 _FRESH = timedelta(seconds=30)
 
 
+# A signal that another thread took does not end a wait: look up now and then (seconds).
+_WAKE = 0.5
+
+
 class Writable(Protocol):
     """The part of a server that an apply needs."""
 
@@ -80,7 +84,8 @@ class Apply:
                 interrupted, self._stop = True, "the run was interrupted"
                 break
         try:
-            self._collect(wait(self._running).done)
+            while self._running:
+                self._collect(wait(self._running, _WAKE).done)
         except KeyboardInterrupt:
             self._abandon()
         pool.shutdown(wait=False, cancel_futures=True)
@@ -100,7 +105,8 @@ class Apply:
                     self._running[pool.submit(self._one, waiting[0])] = waiting[0]
                 waiting.popleft()
             if self._running:
-                self._collect(wait(self._running, return_when="FIRST_COMPLETED").done)
+                ended = wait(self._running, _WAKE, return_when="FIRST_COMPLETED")
+                self._collect(ended.done)
 
     def _collect(self, done: Collection["Future[Result]"]) -> None:
         for future in done:
