@@ -470,11 +470,11 @@ def test_a_second_ctrl_c_does_not_wait_but_still_reports(wanted, monkeypatch):
     model.before["policy"] = lambda: hold.wait(20)
     real, waits = module.wait, []
 
-    def interrupted(running, **more):
+    def interrupted(running, seconds, **more):
         if "policy" in {step.operation.address for step in running.values()}:
             waits.append(more)
             raise KeyboardInterrupt
-        return real(running, **more)
+        return real(running, seconds, **more)
 
     monkeypatch.setattr(module, "wait", interrupted)
     outcome = run(wanted(ALL), model)
