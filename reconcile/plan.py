@@ -59,8 +59,11 @@ class Plan:
 
     @property
     def drift_diagnostics(self) -> tuple[Diagnostic, ...]:
-        """The findings that are not themselves a way of differing from the files."""
-        return tuple(d for d in self.diagnostics if d.code not in DIFFERENCES)
+        """The errors that are not themselves a way of differing from the files.
+
+        What `validate` and `plan` warn about is not news to a drift on a cron.
+        """
+        return tuple(d for d in self.errors if d.code not in DIFFERENCES)
 
     @property
     def blocked(self) -> tuple[Change, ...]:

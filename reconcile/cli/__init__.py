@@ -90,6 +90,7 @@ for _command in (
     read.snapshot,
     read.doctor,
     read.schema,
+    read.render,
     simulate.simulate,
 ):
     options.output(_command)

@@ -13,7 +13,7 @@ from reconcile.cli.terminal import (
     print_diagnostics,
     show_plans,
 )
-from reconcile.errors import Diagnostic, Exit, InputError
+from reconcile.errors import Diagnostic, Exit, InputError, UsageError
 
 if TYPE_CHECKING:
     from reconcile.plan import Plan
@@ -174,7 +174,7 @@ def drift(format_: str, text_diff: bool, drift_exit_code: int, **flags: Any) -> 
             f"Exit code {drift_exit_code} says that something differs "
             "(--drift-exit-code N changes it); reconcile plan shows the way back."
         )
-    if any(finding.severity == "error" for finding in findings):
+    if findings:
         return Exit.ERROR
     return drift_exit_code if found else Exit.OK
 
@@ -234,3 +234,29 @@ def saved_plans(path: str) -> tuple["Plan", ...]:
     from reconcile.text import decode, read
 
     return json_plan.loads(decode(read(path), path), path)
+
+
+@click.command()
+@options.files
+@click.argument("what", type=click.Choice(["policy"]), default="policy")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="File (default: stdout)."
+)
+def render(what: str, output: Path | None, **flags: Any) -> int:
+    """Write the policy as the server gets it, for servers that read it from a file."""
+    from reconcile import files
+    from reconcile.session import load
+
+    del what  # the only one so far
+    (desired, *others) = load(options.collect(**flags), offline=True)
+    if desired.policy is None or others:
+        raise UsageError(
+            "there is no one policy to render",
+            "add `policy` to the file, or choose one server with --server NAME",
+        )
+    if output is None:
+        out(desired.policy.text)
+    else:
+        files.write(output, desired.policy.text.encode())
+        click.echo(f"wrote {output}")
+    return Exit.OK

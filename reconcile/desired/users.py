@@ -94,8 +94,8 @@ def _check_former_names(
             other = owners.setdefault(old, name)
             if other != name:
                 _claimed_twice(old, name, other, tree, findings)
-            # Two names may be exchanged: each then was the other.
-            if old in users and name not in users[old].was:
+            # A name is free to take when its bearer is renamed too: chains, rings.
+            if old in users and not users[old].was:
                 _still_there(old, name, tree, findings)
 
 

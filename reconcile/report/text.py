@@ -249,7 +249,8 @@ _BRIDGE = (
     "text (--single-policy-write: once)."
 )
 _FILE_MODE = (
-    "Copy the file to the server and reload it there, or set policy.mode: database."
+    "Either deliver it there (reconcile render policy -o policy.hujson, then reload), "
+    "or set policy.mode: database."
 )
 
 
@@ -328,10 +329,10 @@ def _closing(plans: Sequence[Plan], paint: Paint) -> str:
     if limited:
         text += f"\n{_count(limited, 'change')} left out by --target or --exclude."
     mark = checksum(plans)
-    return (
-        f"{text}\nChecksum: {mark}    Apply exactly this with: "
-        f"reconcile apply --checksum {mark}\n"
-    )
+    how = f"    Apply exactly this with: reconcile apply --checksum {mark}"
+    if blocked or any(plan.errors for plan in plans):
+        how = ""
+    return f"{text}\nChecksum: {mark}{how}\n"
 
 
 # -- drift ---------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 
 from reconcile import cli as command_line
 from reconcile.cli import cli
+from reconcile.hujson import parse
 
 ROOT = Path(__file__).parents[2]
 POLICY = '{"tagOwners": {"tag:web": []}, "acls": []}\n'
@@ -454,3 +455,20 @@ def test_the_module_and_the_entry_point_are_the_same():
         out, _ = process.communicate(timeout=60)
     assert out.startswith("reconcile ")
     assert command_line.run(["--version"]) == 0
+
+
+def test_render_writes_an_inline_policy_as_the_server_gets_it(command):
+    Path("tailnet.yaml").write_text(
+        "version: 1\npolicy: { acls: [], groups: { 'group:a': ['alice@'] } }\n"
+    )
+    code, out, _ = command("render", "policy")
+    assert code == 0
+    assert parse(out).value == {"acls": [], "groups": {"group:a": ["alice@"]}}
+    assert command("render", "policy", "-o", "p.hujson")[0] == 0
+    assert Path("p.hujson").read_text() == out
+
+
+def test_render_says_when_there_is_no_policy(command):
+    Path("tailnet.yaml").write_text("version: 1\nusers: {}\n")
+    code, _, err = command("render")
+    assert (code, "no one policy" in err) == (64, True)

@@ -190,12 +190,8 @@ def test_both_names_on_the_server_is_a_warning_and_no_rename(wanted):
 
 
 def test_a_chain_of_renames_is_found_whatever_its_order(wanted):
-    """The reader refuses chains in one file; overlays may still make one."""
-    desired = wanted("users: { bb: {}, cc: {}, dd: {} }")
-    was = {"bb": "aa", "cc": "bb", "dd": "cc"}
-    chain = {
-        name: replace(entry, was=(was[name],)) for name, entry in desired.users.items()
-    }
+    desired = wanted("users: { bb: { was: aa }, cc: { was: bb }, dd: { was: cc } }")
+    chain = desired.users
     state = live([user(1, "aa"), user(2, "bb"), user(3, "cc")])
     for names in (["bb", "cc", "dd"], ["dd", "cc", "bb"], ["cc", "bb", "dd"]):
         ordered = replace(desired, users={name: chain[name] for name in names})
