@@ -18,7 +18,8 @@ from typing import Any, NoReturn
 
 from reconcile.errors import InputError, Position
 from reconcile.hujson_reader import MAX_DEPTH, Reader
-from reconcile.hujson_tokens import Lines, Span
+from reconcile.hujson_tokens import Span
+from reconcile.text import Lines
 
 Path = tuple[str | int, ...]
 

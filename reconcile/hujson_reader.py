@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from reconcile.errors import Diagnostic, Related
-from reconcile.hujson_tokens import RAW_SURROGATE, TOKEN, Lines, Span, mistake_at
+from reconcile.hujson_tokens import RAW_SURROGATE, TOKEN, Span, mistake_at
+from reconcile.text import Lines
 
 MAX_DEPTH = 200
 MAX_FINDINGS = 50

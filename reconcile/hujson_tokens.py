@@ -1,10 +1,7 @@
 """The tokens of HuJSON, the mistakes made in their place, and where text stands."""
 
 import re
-from bisect import bisect_right
 from dataclasses import dataclass
-
-from reconcile.errors import Position
 
 TOKEN = re.compile(
     r"""
@@ -69,26 +66,6 @@ class Span:
         if self.items is None or not 0 <= step < len(self.items):
             raise KeyError(step)
         return self.items[step]
-
-
-class Lines:
-    """The line index of a text: turns offsets into positions."""
-
-    def __init__(self, text: str, file: str) -> None:
-        self._text = text
-        self._file = file
-        self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
-
-    def position(self, start: int, end: int) -> Position:
-        """Return the position of text[start:end], marked on its first line only."""
-        line = bisect_right(self._starts, start)
-        begin = self._starts[line - 1]
-        text = self._text[begin : self._end(line)].rstrip("\r\n")
-        length = max(1, min(end, begin + len(text)) - start)
-        return Position(self._file, line, start - begin + 1, length, text)
-
-    def _end(self, line: int) -> int:
-        return self._starts[line] if line < len(self._starts) else len(self._text)
 
 
 @dataclass(frozen=True, slots=True)
