@@ -96,8 +96,9 @@ def build(
     field of one object. `bridge` lets a policy be written twice where nodes would
     lose access between one write and their new tags.
     """
-    found = diff(desired, live)
     chosen = _Selection(name, target, exclude)
+    written = chosen.has("policy") and not live.server.lacks("policy.write")
+    found = diff(desired, live, policy_written=written)
     changes = tuple(chosen.limit(found.changes))
     limited = len(found.changes) - len(changes)
     if bridge:

@@ -15,15 +15,17 @@ from reconcile.diff.users import diff_users
 from reconcile.model import Live, Node, User
 
 
-def diff(desired: Desired, live: Live) -> Difference:
+def diff(desired: Desired, live: Live, *, policy_written: bool = True) -> Difference:
     """Return every change, pending node, unlisted object and problem.
 
+    `policy_written` is False when the wanted policy will not get to the server (left
+    out by --exclude, or in file mode): then tags need an owner in the live one.
     Nodes come before users, because a user can go only when its nodes go.
     """
     live = _in_order(live)
     found = Found("error" if desired.if_unsupported == "error" else "warning")
     diff_policy(desired, live, found)
-    diff_nodes(desired, live, facts(desired, live), found)
+    diff_nodes(desired, live, facts(desired, live, written=policy_written), found)
     diff_users(desired, live, found)
     return found.finish()
 

@@ -31,10 +31,13 @@ class PolicyFacts:
         return auto_approved(self._value, node, self._users)
 
 
-def facts(desired: Desired, live: Live) -> PolicyFacts:
-    """Return the facts of the wanted policy, or of the live one when unmanaged."""
+def facts(desired: Desired, live: Live, *, written: bool = True) -> PolicyFacts:
+    """Return the facts of the policy that will be in force.
+
+    It is the wanted one, or the live one where that is unmanaged or not `written`.
+    """
     value: Any = {}
-    if desired.policy is not None:
+    if desired.policy is not None and written:
         value = desired.policy.value
     elif live.policy is not None:
         value = _value(live.policy.text)

@@ -1,7 +1,7 @@
 """--target and --exclude with the name of a server in front."""
 
 from reconcile.plan import build
-from tests.support import live
+from tests.support import live, node
 
 
 def test_an_address_may_name_its_server(wanted):
@@ -12,3 +12,18 @@ def test_an_address_may_name_its_server(wanted):
     assert elsewhere.changes == ()
     kept = build(state, here, name="lab", exclude=["prod/user:*", "lab/user:bob"])
     assert [change.address for change in kept.changes] == ["user:alice"]
+
+
+NEW_TAG = """
+    nodes: { nas: { match: { id: "1" }, tags: [tag:new] } }
+    policy: { tagOwners: { "tag:new": [] }, acls: [] }
+"""
+
+
+def test_a_tag_needs_an_owner_in_the_policy_that_will_be_in_force(wanted):
+    """With --exclude policy, or in file mode, the wanted policy does not get there."""
+    state = wanted(NEW_TAG)
+    here = live(users=[], nodes=[node(1, "nas")], policy='{"acls": []}\n')
+    assert build(state, here, name="hs").errors == ()
+    without = build(state, here, name="hs", exclude=["policy"])
+    assert [error.code for error in without.errors] == ["RC0303"]
