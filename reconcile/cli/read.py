@@ -1,5 +1,6 @@
 """The commands that only read: nothing here can change a server."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,9 @@ def validate(format_: str, **flags: Any) -> int:
 
     findings: tuple[Diagnostic, ...]
     try:
-        states = load(options.collect(**flags), offline=True)
+        chosen = options.collect(**flags)
+        # Without a server to talk to there is none to choose: all are checked.
+        states = load(replace(chosen, server=chosen.server or "all"), offline=True)
         findings = tuple(dict.fromkeys(w for state in states for w in state.warnings))
         code = Exit.OK
     except InputError as error:

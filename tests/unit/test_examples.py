@@ -115,3 +115,10 @@ def test_the_examples_in_the_schema_are_valid():
 
     walk(whole)
     assert checked > 30
+
+
+def test_validate_checks_every_server_when_none_is_chosen(command):
+    code, out, _ = command(
+        "validate", "-f", str(ROOT / "examples" / "company" / "tailnet.yaml")
+    )
+    assert (code, "Valid" in out) == (0, True)
