@@ -472,3 +472,38 @@ def test_render_says_when_there_is_no_policy(command):
     Path("tailnet.yaml").write_text("version: 1\nusers: {}\n")
     code, _, err = command("render")
     assert (code, "no one policy" in err) == (64, True)
+
+
+def test_logs_are_json_lines_on_request(command):
+    code, out, err = command("plan", "-f", "absent.yaml", "--log-format", "json")
+    (event,) = map(json.loads, err.splitlines())
+    assert (code, out) == (1, "")
+    assert (event["level"], event["code"], event["file"]) == (
+        "error",
+        "RC0001",
+        "absent.yaml",
+    )
+    code, _, err = command("--log-format", "json", "doctor", "--server", "x")
+    assert json.loads(err)["exit_code"] == code == 64
+
+
+def test_progress_is_json_lines_on_request(command):
+    Path("tailnet.yaml").write_text(
+        "version: 1\n"
+        "server: { type: headscale, url: 'simulator:world.json' }\n"
+        "users: { alice: {}, bob: {} }\n"
+    )
+    code, _, err = command("apply", "--auto-approve", "--progress", "json")
+    events = [json.loads(line) for line in err.splitlines()]
+    assert code == 0
+    assert [(e["number"], e["of"], e["status"]) for e in events] == [
+        (1, 2, "done"),
+        (2, 2, "done"),
+    ]
+    assert {e["address"] for e in events} == {"user:alice", "user:bob"}
+
+
+def test_flags_of_one_run_are_forgotten_by_the_next(command):
+    command("plan", "--log-format", "json", "--quiet", "-f", "absent.yaml")
+    _, _, err = command("plan", "-f", "absent.yaml")
+    assert err.startswith("error[RC0001]")
