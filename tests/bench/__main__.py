@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.bench.access_bench import main as bench_access
 from tests.bench.world import POLICY, desired, nodes, users
 
 RUNS = 5
@@ -93,6 +94,8 @@ def main() -> None:
     for imported in (True, False):
         bench_plan(1_000, 10, imported=imported)
         bench_plan(10_000, 100, imported=imported)
+    print("access of two policies and their diff, 10,000 nodes, 2,000 rules:")
+    bench_access(10_000)
     if os.environ.get("HEADSCALE_BINARIES"):
         from tests.bench.real import bench_real
 
