@@ -190,9 +190,9 @@ class Run:
         if self.server is not None:
             self.server.close()
 
-    def read(self) -> Live:
-        """Return the live state of every kind that the files speak of."""
-        live = self._live(kinds_needed(self.desired))
+    def read(self, more: AbstractSet[str] = frozenset()) -> Live:
+        """Return the live state of every kind that the files speak of, and of more."""
+        live = self._live(kinds_needed(self.desired) | more)
         if self.server is not None and self.ref.url.startswith(SIMULATOR):
             live = replace(live, server=replace(live.server, url=self.ref.url))
         return live

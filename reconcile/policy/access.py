@@ -63,23 +63,33 @@ class Access:
                     groups.add(row, members, opened & atoms, reached & targets)
         return [entry(self.matrix, self.naming, group, 0) for group in groups.ordered()]
 
-    def who(self, target: str, port: int, protocol: int = TCP) -> list[Entry]:
-        """Return who reaches a port of a node, address or selector."""
-        atoms = self.matrix.atoms.at(protocol, port)
+    def services(self, port: int | None, protocol: int = TCP) -> int:
+        """Return the atoms of a port, None for logging in over SSH, as a set."""
+        if port is None:
+            return merge(1 << number for number in self.matrix.atoms.ssh.values())
+        return self.matrix.atoms.at(protocol, port)
+
+    def who(self, target: str, port: int | None, protocol: int = TCP) -> list[Entry]:
+        """Return who reaches a port of a node, address or selector; None is SSH."""
+        atoms = self.services(port, protocol)
         return self.entries(targets=self.find(target), atoms=atoms)
 
-    def why(self, source: str, target: str, port: int, protocol: int = TCP) -> "Why":
+    def why(
+        self, source: str, target: str, port: int | None, protocol: int = TCP
+    ) -> "Why":
         """Explain why a source may reach a port of a target, or why it may not.
 
         Both are names as `find` takes them; it raises LookupError for unknown ones.
+        Without a port it explains who may log in over SSH, by the SSH rules alone:
+        `allowed` heeds that port 22 must be open as well.
         """
         sources, targets = self.find(source), self.find(target)
-        atoms = self.matrix.atoms.at(protocol, port)
+        atoms = self.services(port, protocol)
         allowed = self._all_reach(sources, targets, atoms)
         found = [
             self._match(number, rule, sources, targets, atoms)
             for number, rule in enumerate(self.matrix.rules[0])
-            if not isinstance(rule.origin, SshRule)
+            if isinstance(rule.origin, SshRule) is (port is None)
         ]
         matches = _once(each for each in found if not each.missing)
         nearest = _once(each for each in found if len(each.missing) == 1)

@@ -1,0 +1,212 @@
+"""`access`: who can reach what, why, and what a change would open. Only reads."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+from reconcile.cli import options
+from reconcile.cli.terminal import out, paint
+from reconcile.errors import Exit, ReconcileError, UsageError
+
+if TYPE_CHECKING:
+    from reconcile.inquiry import Inquiry
+    from reconcile.policy.access import Access
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
+
+
+def _shared(command: _F) -> _F:
+    for option in (
+        click.option(
+            "--format", "format_", type=click.Choice(["text", "json"]), default="text"
+        ),
+        click.option(
+            "--live", is_flag=True, help="As the server is now, not as the files say."
+        ),
+        click.option(
+            "--snapshot",
+            metavar="FILE",
+            help="Users, nodes and policy from a saved snapshot, not the server.",
+        ),
+        options.live,
+        options.output,
+    ):
+        command = option(command)
+    return command
+
+
+@click.group()
+def access() -> None:
+    """Tell who can reach what, why, and what a change opens. Changes nothing.
+
+    Names are those of the policy (alice@, group:x, tag:x, autogroup:x), of nodes
+    (node:nas or nas) and addresses. A port is 443, 53/udp, or ssh for logging in.
+    """
+
+
+@access.command("list")
+@click.option("-s", "--from", "source", metavar="NAME", help="Only from there.")
+@click.option("-d", "--to", "target", metavar="NAME", help="Only to there.")
+@click.option("--port", metavar="PORT", help="Only this port: 443, 53/udp, ssh.")
+@_shared
+def list_(
+    source: str | None,
+    target: str | None,
+    port: str | None,
+    format_: str,
+    **flags: Any,
+) -> int:
+    """List who reaches what, grouped by the names that people use."""
+    wanted = _port(port) if port else None
+    asked, found = _asked(**flags)
+    entries = found.entries(
+        _find(found, source) if source else -1,
+        _find(found, target) if target else -1,
+        found.services(*wanted) if wanted else -1,
+    )
+    return _entries(asked, found, entries, asked.title, format_)
+
+
+@access.command()
+@click.argument("target", metavar="DST:PORT")
+@_shared
+def who(target: str, format_: str, **flags: Any) -> int:
+    """List who reaches one port of a destination."""
+    name, port = _destination(target)
+    asked, found = _asked(**flags)
+    atoms = found.services(*port)
+    entries = found.entries(targets=_find(found, name), atoms=atoms)
+    return _entries(asked, found, entries, f"{asked.title}, to {target}", format_)
+
+
+@access.command()
+@click.argument("source", metavar="SRC")
+@click.argument("target", metavar="DST:PORT")
+@_shared
+def why(source: str, target: str, format_: str, **flags: Any) -> int:
+    """Say by which rules a source reaches a port, or which come nearest."""
+    from reconcile.report.access import why_json, why_text
+    from reconcile.report.json_plan import write
+
+    name, port = _destination(target)
+    asked, found = _asked(**flags)
+    for each in (source, name):
+        _find(found, each)
+    answer = found.why(source, name, *port)
+    question = f"{source} -> {target} on {asked.title}"
+    if format_ == "json":
+        out(write(why_json(question, answer, asked.scene, found.unsure)))
+        return Exit.OK
+    out(why_text(question, answer, asked.scene, found.unsure, paint()))
+    if port.number is None and answer.rules and not answer.allowed:
+        out(
+            f"  Logging in needs port 22 too: reconcile access why {source} {name}:22\n"
+        )
+    return Exit.OK
+
+
+@access.command()
+@click.argument("snapshots", nargs=-1, metavar="[SNAPSHOT SNAPSHOT]")
+@click.option("--before", metavar="FILE", help="A policy file, with --after.")
+@click.option("--after", metavar="FILE", help="The policy file to compare it with.")
+@_shared
+def diff(
+    snapshots: tuple[str, ...],
+    before: str | None,
+    after: str | None,
+    format_: str,
+    **flags: Any,
+) -> int:
+    """Tell who gains and who loses access: the live state against the files.
+
+    With two snapshots, what changed between them; with --before and --after, what
+    one policy allows and the other does not, in the live tailnet.
+    """
+    from reconcile import inquiry
+    from reconcile.report.effect import as_json, section, total
+    from reconcile.report.json_plan import write
+    from reconcile.report.safe import safe
+
+    if flags.pop("live") or len(snapshots) not in (0, 2) or bool(before) != bool(after):
+        raise UsageError(
+            "access diff compares two things",
+            "give two snapshots, or --before FILE --after FILE, or nothing for the "
+            "live state against the files",
+        )
+    chosen = options.collect(**flags)
+    if len(snapshots) == 2:
+        title, effect = inquiry.snapshots_effect(*snapshots)
+    elif before and after:
+        title, effect = inquiry.policies_effect(chosen, before, after)
+    else:
+        title, effect = inquiry.desired_effect(chosen)
+    if format_ == "json":
+        out(write({"title": title, **as_json(effect)}))
+    else:
+        lines = [safe(title), *section(effect, paint(), None)]
+        out("\n".join([*lines, total([effect]).strip()]) + "\n")
+    return Exit.ERROR if effect.failure else Exit.OK
+
+
+class _Port(NamedTuple):
+    """A port and its protocol; no number is logging in over SSH."""
+
+    number: int | None
+    protocol: int = 6
+
+
+def _port(text: str) -> _Port:
+    number, _, protocol = text.partition("/")
+    if text == "ssh":
+        return _Port(None)
+    valid = number.isascii() and number.isdigit() and protocol in ("", *_PROTOCOLS)
+    if not valid or not 0 < int(number) <= 65535:
+        raise UsageError(
+            f"{text!r} is not a port", "write 443, 53/udp, or ssh for logging in"
+        )
+    return _Port(int(number), _PROTOCOLS[protocol or "tcp"])
+
+
+def _destination(text: str) -> tuple[str, _Port]:
+    name, colon, port = text.rpartition(":")
+    if not colon or not name:
+        raise UsageError(
+            f"{text!r} has no port", "write tag:db:5432, nas:ssh or [fd7a::1]:443"
+        )
+    if name.startswith("[") and name.endswith("]"):
+        name = name[1:-1]
+    return name, _port(port)
+
+
+def _asked(live: bool, **flags: Any) -> tuple["Inquiry", "Access"]:
+    from reconcile.inquiry import ask
+    from reconcile.policy.access import Access
+
+    asked = ask(options.collect(**flags), live=live)
+    return asked, Access(asked.scene.policy, asked.scene.tailnet)
+
+
+def _find(found: "Access", name: str) -> int:
+    try:
+        return found.find(name)
+    except LookupError:
+        raise ReconcileError(
+            f"{name!r} means no node and no routed network here",
+            "reconcile access list shows the names that there are; a user without "
+            "a device reaches nothing",
+        ) from None
+
+
+def _entries(
+    asked: "Inquiry", found: "Access", entries: Any, title: str, format_: str
+) -> int:
+    from reconcile.report.access import entries_json, entries_text
+    from reconcile.report.json_plan import write
+
+    if format_ == "json":
+        out(write(entries_json(entries, found, asked.scene, title)))
+    else:
+        out(entries_text(entries, found, asked.scene, title, paint()))
+    return Exit.OK

@@ -1,0 +1,293 @@
+"""What changes do to access: who can reach what after them, and could not before.
+
+The evaluator is loaded when a change can move access, and only then: a plan without
+such a change costs nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from reconcile.desired.state import Desired
+from reconcile.diff.changes import Action, Change
+from reconcile.errors import InputError, Position
+from reconcile.model import Live, Node, User
+from reconcile.order import approved
+from reconcile.policy.identity import auto_approved
+
+if TYPE_CHECKING:
+    from reconcile.policy.access import AccessDiff
+    from reconcile.policy.entries import Entry
+    from reconcile.scene import Scene, Words
+
+_MOVES = {
+    "policy": frozenset({"text"}),
+    "node": frozenset({"tags", "routes", "exit_node"}),
+    "user": frozenset({"name"}),
+}
+EVERYTHING = "everything"
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Paths that are gained or lost together, in words.
+
+    `because` says what makes the difference, `rules` which rules allow it (of lost
+    paths: allowed it); `position` is where the first of them stands in the files.
+    """
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    source_count: int
+    target_count: int
+    services: tuple[str, ...]
+    paths: int
+    cause: str
+    because: tuple[str, ...]
+    rules: tuple[str, ...] = ()
+    position: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The access before and after, and what is gained and lost between the two.
+
+    `failure` says why nothing could be evaluated; then all else is empty and means
+    nothing. `hidden` counts flows that are left out of the two lists, but not of the
+    counts. `remarks` are sentences about the whole; `unsure` maps what cannot be
+    known, and was taken as large as it could be, to the reason.
+    """
+
+    nodes: int = 0
+    before: int = 0
+    after: int = 0
+    gained: tuple[Flow, ...] = ()
+    lost: tuple[Flow, ...] = ()
+    paths_gained: int = 0
+    paths_lost: int = 0
+    hidden: int = 0
+    unsure: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    failure: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.failure or self.gained or self.lost)
+
+
+# -- the state after the changes -------------------------------------------------------
+
+
+def moves_access(changes: Iterable[Change]) -> bool:
+    """Tell whether one of the changes can make somebody reach more or less."""
+    return any(_moves(change) for change in changes)
+
+
+def _moves(change: Change) -> bool:
+    if change.action is Action.DELETE:
+        return change.kind == "node"
+    if change.action is Action.CREATE:
+        return change.kind == "policy"
+    return bool(_MOVES[change.kind] & change.after.keys())
+
+
+def users_after(live: Live, changes: Iterable[Change]) -> tuple[User, ...]:
+    """Return the users as they are when the changes are made."""
+    users = {user.id: user for user in live.users or ()}
+    made = []
+    for change in changes:
+        if change.kind != "user":
+            continue
+        if change.action is Action.CREATE:
+            after = change.after
+            profile = after.get("display_name", ""), after.get("email", "")
+            made.append(User("", after["name"], *profile))
+        elif change.action is Action.DELETE:
+            users.pop(change.server_id, None)
+        elif change.server_id in users and "name" in change.after:
+            renamed = replace(users[change.server_id], name=change.after["name"])
+            users[change.server_id] = renamed
+    return (*users.values(), *made)
+
+
+def nodes_after(live: Live, changes: Sequence[Change]) -> tuple[Node, ...]:
+    """Return the nodes as they are when the changes are made."""
+    renamed = {
+        change.before["name"]: change.after["name"]
+        for change in changes
+        if change.kind == "user" and change.server_id and "name" in change.after
+    }
+    due = {change.server_id: change for change in changes if change.kind == "node"}
+    found = []
+    for node in live.nodes or ():
+        change = due.get(node.id)
+        if change is not None and change.action is Action.DELETE:
+            continue
+        found.append(_node_after(node, change, renamed))
+    return tuple(found)
+
+
+def _node_after(node: Node, change: Change | None, renamed: Mapping[str, str]) -> Node:
+    if node.user is not None and node.user in renamed:
+        node = replace(node, user=renamed[node.user])
+    if change is None:
+        return node
+    if "tags" in change.after:
+        node = replace(node, tags=frozenset(change.after["tags"]))
+    if {"routes", "exit_node"} & change.after.keys():
+        routes = approved({**change.before, **change.after})
+        node = replace(node, approved=routes)
+    return replace(node, name=change.after.get("name", node.name))
+
+
+def _with_approvals(
+    nodes: tuple[Node, ...], users: Sequence[User], value: object, release: str
+) -> tuple[Node, ...]:
+    """Add the routes that a server approves by itself when a policy is written."""
+    if release == "0.26":
+        return nodes
+    return tuple(
+        replace(node, approved=node.approved | auto_approved(value, node, users))
+        if node.available - node.approved
+        else node
+        for node in nodes
+    )
+
+
+# -- before against after --------------------------------------------------------------
+
+
+def of_changes(
+    desired: Desired,
+    live: Live,
+    changes: Sequence[Change],
+    limit: int | None = 100,
+) -> Effect | None:
+    """Return what the changes do to access, None when they cannot touch it."""
+    if not moves_access(changes):
+        return None
+    if live.users is None or live.nodes is None or live.policy is None:
+        return Effect(failure="users, nodes and policy were not all read")
+    try:
+        before = scene_now(live)
+    except InputError as error:
+        return Effect(failure=f"the live policy: {_first(error)}")
+    try:
+        after = scene_after(desired, live, changes, before)
+    except InputError as error:
+        return Effect(failure=f"the new policy: {_first(error)}")
+    policy = next((c for c in changes if c.kind == "policy"), None)
+    found = between(before, after, limit)
+    return replace(found, remarks=(*_about(policy), *found.remarks))
+
+
+def _about(policy: Change | None) -> list[str]:
+    found = []
+    if policy and policy.policy and policy.policy.first:
+        found.append("the first policy: until now every node could reach every other")
+    if policy and policy.blocked:
+        found.append("told as if the server had the new policy, which it does not take")
+    return found
+
+
+def _first(error: InputError) -> str:
+    """Return the first finding in one line, and how many more there are."""
+    more = len(error.diagnostics) - 1
+    shown = str(error.diagnostics[0])
+    return f"{shown} (and {more} more)" if more else shown
+
+
+def scene_now(live: Live) -> "Scene":
+    """Return the live policy in the live tailnet. Raises InputError."""
+    from reconcile.scene import Scene, read_words, stored, tailnet
+
+    words = stored(live.policy)
+    policy = read_words(words, live.server)
+    return Scene(policy, tailnet(live.users, live.nodes, live.server), words)
+
+
+def scene_after(
+    desired: Desired, live: Live, changes: Sequence[Change], now: "Scene | None" = None
+) -> "Scene":
+    """Return policy and tailnet as they are when the changes are made.
+
+    What does not change is taken from `now`. Raises InputError for a policy that the
+    server would refuse.
+    """
+    from reconcile.scene import Scene, read_words, stored, tailnet, wanted
+
+    users, nodes = users_after(live, changes), nodes_after(live, changes)
+    written = any(change.kind == "policy" for change in changes)
+    words: Words = stored(live.policy)
+    if written and desired.policy is not None:
+        words = wanted(desired.policy)
+        release = live.server.release
+        nodes = _with_approvals(nodes, users, words.value, release)
+    policy = now.policy if now and not written else read_words(words, live.server)
+    same = now and users == live.users and nodes == live.nodes
+    place = now.tailnet if now and same else tailnet(users, nodes, live.server)
+    return Scene(policy, place, words)
+
+
+def between(before: "Scene", after: "Scene", limit: int | None = 100) -> Effect:
+    """Return what is gained and lost from one policy and tailnet to another."""
+    from reconcile.policy.access import diff
+    from reconcile.scene import said
+
+    found = diff((before.policy, before.tailnet), (after.policy, after.tailnet), limit)
+    old = said(before.policy)
+    return Effect(
+        len(before.tailnet.machines),
+        found.before,
+        found.after,
+        tuple(_flow(entry, after, True) for entry in found.gained),
+        tuple(_removals(found, before)),
+        found.paths_gained,
+        found.paths_lost,
+        found.hidden,
+        found.unsure,
+        tuple(remark for remark in said(after.policy) if remark not in old),
+    )
+
+
+def _removals(found: "AccessDiff", before: "Scene") -> Iterable[Flow]:
+    """Yield what is lost; all that a removed node reached is one flow."""
+    removed: dict[tuple[str, ...], Flow] = {}
+    for entry in found.lost:
+        flow = _flow(entry, before, False)
+        alone = entry.because and all(b.endswith(" is removed") for b in entry.because)
+        if not alone or entry.sources != _nodes_of(entry.because):
+            yield flow
+            continue
+        known = removed.get(entry.sources)
+        removed[entry.sources] = replace(
+            flow,
+            targets=(EVERYTHING,),
+            target_count=0,
+            services=(),
+            paths=flow.paths + (known.paths if known else 0),
+            rules=(),
+            position=None,
+        )
+    yield from removed.values()
+
+
+def _nodes_of(because: Iterable[str]) -> tuple[str, ...]:
+    return tuple(text.removesuffix(" is removed") for text in because)
+
+
+def _flow(entry: "Entry", scene: "Scene", in_files: bool) -> Flow:
+    rules = [rule for rule in entry.rules if rule is not None]
+    named = [rule for rule in rules if str(rule) in entry.because]
+    place = scene.place(named[0].path) if named and in_files else None
+    return Flow(
+        entry.sources,
+        entry.targets,
+        entry.source_count,
+        entry.target_count,
+        entry.services,
+        entry.paths,
+        entry.cause,
+        entry.because,
+        tuple(str(rule) for rule in rules),
+        place,
+    )

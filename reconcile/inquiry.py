@@ -1,0 +1,113 @@
+"""Questions to policy and tailnet: what `access` and `test` work on."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconcile import effect, scene
+from reconcile.desired.state import Desired
+from reconcile.effect import Effect
+from reconcile.errors import ReconcileError, UsageError
+from reconcile.model import Live, ServerInfo
+from reconcile.plan import build
+from reconcile.session import DEFAULT_FILE, Options, Run, load, snapshot_live
+from reconcile.text import decode, read
+
+_KINDS = frozenset({"user", "node", "policy"})
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A scene, where it is from (`prod, as desired`), and the server that reads it."""
+
+    title: str
+    server: ServerInfo
+    scene: scene.Scene
+
+
+def ask(options: Options, *, live: bool = False) -> Inquiry:
+    """Return the desired state as the plan would make it, or with `live` as it is.
+
+    Raises InputError with all that the server would refuse in the policy.
+    """
+    desired, now, name = _both(options)
+    if live:
+        return Inquiry(f"{name}, as it is", now.server, effect.scene_now(now))
+    changes = build(desired, now, name=name).changes
+    after = effect.scene_after(desired, now, changes)
+    words = "as desired" if desired.files else "as it is"
+    return Inquiry(f"{name}, {words}", now.server, after)
+
+
+def desired_effect(options: Options) -> tuple[str, Effect]:
+    """Return what the whole plan does to access: the live state against the files."""
+    desired, now, name = _both(options)
+    changes = build(desired, now, name=name).changes
+    found = effect.of_changes(desired, now, changes, limit=None)
+    if found is None:
+        still = effect.scene_now(now)
+        found = effect.between(still, still)
+    return f"{name}, now -> as desired", found
+
+
+def snapshots_effect(before: str, after: str) -> tuple[str, Effect]:
+    """Return what changed from one snapshot to another."""
+    old, new = (_complete(snapshot_live(path), path) for path in (before, after))
+    found = effect.between(effect.scene_now(old), effect.scene_now(new), None)
+    return f"{before} -> {after}", found
+
+
+def policies_effect(options: Options, before: str, after: str) -> tuple[str, Effect]:
+    """Return what changes from one policy file to another in the live tailnet."""
+    _, now, name = _both(options)
+    machines = scene.tailnet(now.users, now.nodes, now.server)
+    sides = []
+    for path in (before, after):
+        words = scene.written(decode(read(path), path), path)
+        policy = scene.read_words(words, now.server)
+        sides.append(scene.Scene(policy, machines, words))
+    return f"{before} -> {after} on {name}", effect.between(sides[0], sides[1], None)
+
+
+def _both(options: Options) -> tuple[Desired, Live, str]:
+    """Return the desired state, the live one with every kind, and the server's name."""
+    states = _states(options)
+    if len(states) > 1:
+        raise UsageError(
+            "access is asked of one server at a time", "choose one with --server NAME"
+        )
+    _require_state(states[0], options)
+    with closing(Run(states[0], options)) as run:
+        live = _complete(run.read(_KINDS), options.snapshot or run.ref.name)
+        return states[0], live, run.ref.name
+
+
+def _states(options: Options) -> tuple[Desired, ...]:
+    """Return the desired states; without files a live state can be asked alone."""
+    nameless = options.files == (DEFAULT_FILE,) and not Path(DEFAULT_FILE).exists()
+    if nameless and (options.snapshot or options.environ.get("HEADSCALE_URL")):
+        return (Desired(server=None),)
+    return load(options)
+
+
+def _require_state(desired: Desired, options: Options) -> None:
+    known = options.snapshot or desired.server or options.environ.get("HEADSCALE_URL")
+    if not known:
+        raise UsageError(
+            "a policy alone reaches nothing: users and nodes are needed, and no "
+            "server is named to read them from",
+            "add --snapshot FILE (made by: reconcile snapshot -o FILE), or name the "
+            "server: export HEADSCALE_URL=https://… and HEADSCALE_API_KEY=…",
+        )
+
+
+def _complete(live: Live, name: str) -> Live:
+    """Refuse a state in which a kind is missing: nothing could be said of access."""
+    kinds = {"users": live.users, "nodes": live.nodes, "policy": live.policy}
+    missing = [kind for kind, found in kinds.items() if found is None]
+    if missing:
+        raise ReconcileError(
+            f"{name} does not hold {' and '.join(missing)}, which access depends on",
+            "make a complete one with: reconcile snapshot -o FILE",
+        )
+    return live

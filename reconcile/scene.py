@@ -1,0 +1,121 @@
+"""A policy in a tailnet, read as one server's release reads it, ready to be asked."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconcile import hujson
+from reconcile.desired.state import WantedPolicy
+from reconcile.errors import Diagnostic, InputError, Position
+from reconcile.model import Node, PolicyText, ServerInfo, User
+from reconcile.policy.document import Policy, Problem
+from reconcile.policy.fields import Path, get
+from reconcile.policy.reading import diagnostics, read
+from reconcile.policy.releases import Release, release
+from reconcile.policy.tailnet import Tailnet
+
+ON_SERVER = "(policy on the server)"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The value of a policy and where its parts stand; None is no policy at all."""
+
+    value: Any
+    locate: Callable[..., Position]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A policy without errors, the tailnet that it is applied to, and its places."""
+
+    policy: Policy
+    tailnet: Tailnet
+    words: Words
+
+    def place(self, path: Path) -> Position | None:
+        """Return where a part of the policy stands, None where nobody can tell."""
+        return place(self.words, path)
+
+
+def place(words: Words, path: Path, key: bool = False) -> Position | None:
+    """Return where a part of a policy stands, None where nobody can tell."""
+    try:
+        return words.locate(path, key=key)
+    except (KeyError, ValueError):
+        return None
+
+
+def wanted(policy: WantedPolicy) -> Words:
+    """Return the words of the desired policy."""
+    return Words(policy.value, policy.locate)
+
+
+def stored(policy: PolicyText | None, file: str = ON_SERVER) -> Words:
+    """Return the words of a stored policy. Raises InputError when it is not HuJSON."""
+    if policy is None or policy.text is None:
+        return Words(None, _nowhere)
+    return written(policy.text, file)
+
+
+def written(text: str, file: str) -> Words:
+    """Return the words of a policy text. Raises InputError when it is not HuJSON."""
+    document = hujson.parse(text, file)
+    return Words(document.value, document.locate)
+
+
+def _nowhere(path: Path, key: bool = False) -> Position:
+    raise KeyError(path, key)
+
+
+def row_of(server: ServerInfo) -> Release:
+    """Return how a server reads policies."""
+    return release("tailscale" if server.type == "tailscale" else server.release)
+
+
+def read_words(words: Words, server: ServerInfo) -> Policy:
+    """Read a policy as a server does. Raises InputError with all that it refuses."""
+    row = row_of(server)
+    if words.value is None:  # nothing was ever stored: every release is open then
+        return read({}, replace(row, empty_is_open=True))
+    policy = read(words.value, row)
+    if policy.errors:
+        raise InputError(findings(words, policy.errors))
+    return policy
+
+
+def findings(words: Words, problems: Iterable[Problem]) -> list[Diagnostic]:
+    """Give the problems of a policy their places."""
+    return diagnostics(problems, lambda path, key: place(words, path, key))
+
+
+def tailnet(
+    users: Iterable[User] | None, nodes: Iterable[Node] | None, server: ServerInfo
+) -> Tailnet:
+    """Return the tailnet as the rules of a server's release see it."""
+    advertised = row_of(server).advertised_routes
+    return Tailnet(tuple(users or ()), tuple(nodes or ()), advertised=advertised)
+
+
+def said(policy: Policy) -> list[str]:
+    """Say in words what a policy does that is more, or less, than a list of rules."""
+    absent = "the policy has neither acls nor grants: "
+    if policy.rules is None:
+        return [f"{absent}everything is allowed"]
+    if all(get(policy.value, name) is None for name in ("acls", "grants")):
+        return [f"{absent}this server then allows nothing"]
+    if not policy.rules:
+        return ["the policy has no rule at all: nothing is allowed"]
+    return [
+        f"{rule} lets everybody reach everything on every port"
+        for rule in policy.rules
+        if any(s.kind == "any" or s.autogroup == "danger-all" for s in rule.sources)
+        and any(
+            target.selector.kind == "any"
+            and any(
+                6 in service.protocols and service.ports.covers(1, 65535)
+                for service in target.services
+            )
+            for target in rule.targets
+        )
+    ]

@@ -1,0 +1,268 @@
+"""`access list`, `who`, `why` and `diff`: from files and servers to answers."""
+
+import json
+
+import pytest
+
+from reconcile import snapshot
+from reconcile.model import ServerInfo
+from tests.support import live, node, user
+
+POLICY = """{
+  "groups": {"group:ops": ["alice@", "bob@"]},
+  "tagOwners": {"tag:db": [], "tag:router": []},
+  "acls": [
+    {"action": "accept", "src": ["group:ops"], "dst": ["tag:db:22,5432"], "proto": "tcp"},
+    {"action": "accept", "src": ["alice@"], "dst": ["10.1.0.0/16:443"], "proto": "tcp"},
+  ],
+  "ssh": [
+    {"action": "accept", "src": ["group:ops"], "dst": ["tag:db"], "users": ["root"]},
+  ],
+}
+"""
+NODES = (
+    node(1, "laptop", user="alice"),
+    node(2, "desk", user="bob"),
+    node(3, "db-1", tags=["tag:db"]),
+    node(
+        4,
+        "router",
+        tags=["tag:router"],
+        available=["10.1.0.0/16"],
+        approved=["10.1.0.0/16"],
+    ),
+)
+USERS = (user(1, "alice"), user(2, "bob"))
+FROM = ("--snapshot", "now.json")
+
+
+@pytest.fixture
+def ask(command, tmp_path):
+    """Write a snapshot, then run `access ... --snapshot`."""
+
+    def run(*arguments, policy=POLICY, nodes=NODES, release="0.29", **files):
+        state = live(USERS, nodes, policy, release)
+        (tmp_path / "now.json").write_text(snapshot.dumps(state))
+        for name, text in files.items():
+            (tmp_path / name.replace("_", ".")).write_text(text)
+        return command("access", *arguments, *FROM)
+
+    return run
+
+
+def test_list_names_who_what_and_the_rule_with_its_line(ask):
+    code, out, _ = ask("list")
+    assert code == 0
+    assert out.splitlines() == [
+        "Access on hs.example.com, as it is (4 nodes, 3 allowed paths)",
+        "  group:ops (2 nodes) -> tag:db (1 node)   tcp 22,5432, ssh as root"
+        "   acls[0] (policy on the server):5, ssh[0] (policy on the server):9",
+        "  alice (1 node)      -> 10.1.0.0/16       tcp 443"
+        "                    acls[1] (policy on the server):6",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "lines"),
+    [
+        (["-s", "bob@"], 1),
+        (["--from", "laptop"], 2),
+        (["--to", "10.1.2.3"], 1),
+        (["--port", "443"], 1),
+        (["--port", "443/udp"], 1),  # the line that says: nobody
+        (["-d", "tag:db", "--port", "ssh"], 1),
+    ],
+)
+def test_list_is_limited(ask, limits, lines):
+    code, out, _ = ask("list", *limits)
+    assert (code, len(out.splitlines()) - 1) == (0, lines)
+    assert ("nobody" in out) is ("443/udp" in limits)
+
+
+def test_who(ask):
+    code, out, _ = ask("who", "db-1:5432")
+    assert code == 0
+    assert "group:ops (2 nodes) -> tag:db (1 node)   tcp 5432" in out
+    assert "  nobody\n" in ask("who", "db-1:80")[1]
+
+
+def test_why_yes_shows_the_rule_and_the_selectors_of_both_sides(ask):
+    code, out, _ = ask("why", "laptop", "db-1:5432")
+    assert (code, out.splitlines()) == (
+        0,
+        [
+            "yes: laptop -> db-1:5432 on hs.example.com, as it is",
+            "  acls[0] (policy on the server):5",
+            "      source matched by group:ops",
+            "      target matched by tag:db",
+        ],
+    )
+
+
+def test_why_no_shows_the_nearest_rules(ask):
+    code, out, _ = ask("why", "bob@", "10.1.2.3:443")
+    assert code == 0
+    assert out.startswith("no: bob@ -> 10.1.2.3:443")
+    assert "acls[1] (policy on the server):6" in out
+    assert "but the source is not one of its sources" in out
+    assert "No rule comes near" in ask("why", "db-1", "laptop:9")[1]
+
+
+def test_why_in_part(ask):
+    assert ask("why", "*", "db-1:22")[1].startswith("in part: ")
+
+
+def test_ssh_needs_the_port_too(ask):
+    assert ask("why", "bob@", "db-1:ssh")[1].startswith("yes: ")
+    closed = POLICY.replace("22,5432", "5432")
+    _, out, _ = ask("why", "bob@", "db-1:ssh", policy=closed)
+    assert not out.startswith("yes")
+    assert "needs port 22 too: reconcile access why bob@ db-1:22" in out
+    assert "nobody" in ask("who", "db-1:ssh", policy=closed)[1]
+
+
+def test_exit_nodes_lead_to_the_internet(ask):
+    rule = '{"action": "accept", "src": ["bob@"], "dst": ["autogroup:internet:*"]}'
+    exits = {"available": ["0.0.0.0/0", "::/0"], "approved": ["0.0.0.0/0", "::/0"]}
+    nodes = (*NODES, node(5, "exit", user="alice", **exits))
+    _, out, _ = ask("list", policy=f'{{"acls": [{rule}]}}', nodes=nodes)
+    assert "bob (1 node) -> the internet" in out
+
+
+def test_the_desired_policy_counts_with_positions_in_its_file(ask):
+    yaml = "version: 1\npolicy: { file: policy.hujson }\n"
+    wanted = POLICY.replace("22,5432", "9")
+    code, out, err = ask("list", tailnet_yaml=yaml, policy_hujson=wanted)
+    assert (code, err) == (0, "")
+    assert "as desired" in out
+    assert "tcp 9" in out
+    assert "acls[0] policy.hujson:5" in out
+    assert "5432" in ask("list", "--live")[1]
+
+
+def test_tags_of_the_file_count_too(ask):
+    yaml = "version: 1\nnodes: { desk: { tags: [tag:db] } }\n"
+    assert "tag:db (2 nodes)" in ask("list", tailnet_yaml=yaml)[1]
+
+
+def test_a_policy_with_errors_is_refused_with_its_places(ask):
+    yaml = "version: 1\npolicy: { file: policy.hujson }\n"
+    wrong = POLICY.replace("tag:db:22,5432", "tag:nosuch:22")
+    for arguments in (["list"], ["who", "db-1:22"], ["why", "laptop", "db-1:22"]):
+        code, out, err = ask(*arguments, tailnet_yaml=yaml, policy_hujson=wrong)
+        assert (code, out) == (1, "")
+        assert "--> policy.hujson:5:" in err
+
+
+@pytest.mark.parametrize("name", ["nosuch", "carol@", "tag:none", "192.0.2.1"])
+def test_a_name_that_means_nothing(ask, name):
+    code, out, err = ask("why", name, "db-1:22")
+    assert (code, out) == (1, "")
+    assert f"'{name}' means no node" in err
+
+
+@pytest.mark.parametrize("text", ["db-1", "db-1:http", "db-1:0", ":22", "db-1:1/xyz"])
+def test_a_destination_needs_a_port(ask, text):
+    assert ask("who", text)[0] == 64
+
+
+def test_without_a_server_it_says_what_is_needed(command, tmp_path):
+    (tmp_path / "policy.hujson").write_text(POLICY)
+    (tmp_path / "tailnet.yaml").write_text(
+        "version: 1\npolicy: {file: policy.hujson}\n"
+    )
+    code, _, err = command("access", "list")
+    assert code == 64
+    assert "users and nodes are needed" in err
+    assert "--snapshot FILE" in err
+
+
+def test_an_open_policy_is_told_in_words(ask):
+    assert (
+        "neither acls nor grants: everything is allowed" in ask("list", policy="{}")[1]
+    )
+    _, out, _ = ask("list", policy="{}", release="0.26")
+    assert "this server then allows nothing" in out
+    assert "nobody" in out
+    assert "every node" in ask("list", policy=None, release="0.26")[1]
+    assert "no rule at all" in ask("list", policy='{"acls": []}')[1]
+    star = '{"acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]}'
+    assert "acls[0] lets everybody reach everything" in ask("list", policy=star)[1]
+
+
+def test_what_cannot_be_known_is_said_in_every_answer(ask, command, tmp_path):
+    policy = """{"postures": {"posture:new": ["node:os == 'linux'"]}, "grants": [
+      {"src": ["alice@example.com"], "dst": ["*"], "ip": ["*"], "srcPosture": ["posture:new"]}]}"""
+    people = (user(1, "alice@example.com", email="alice@example.com"),)
+    nodes = (node(1, "laptop", user="alice@example.com"), NODES[1])
+    info = ServerInfo("tailscale", "", "", "tailscale")
+    state = snapshot.dumps(live(people, nodes, policy, info=info))
+    (tmp_path / "now.json").write_text(state)
+    for arguments in (
+        ["list"],
+        ["who", "desk:22"],
+        ["why", "laptop", "desk:22"],
+        ["diff", "now.json", "now.json"],
+    ):
+        code, out, err = command("access", *arguments, *FROM)
+        assert (code, err) == (0, "")
+        assert "device postures are not known" in out, arguments
+        _, out, _ = command("access", *arguments, *FROM, "--format", "json")
+        assert json.loads(out)["unsure"], arguments
+
+
+def test_hostile_names_cannot_steer_a_terminal(ask):
+    nodes = (*NODES[:2], node(3, "db\x1b[31m\u202e\nyes: x", tags=["tag:db"]))
+    star = '{"acls": [{"action": "accept", "src": ["bob@"], "dst": ["100.64.0.3:9"]}]}'
+    for arguments in (["list"], ["who", "100.64.0.3:9"]):
+        _, out, _ = ask(*arguments, nodes=nodes, policy=star)
+        assert "\x1b" not in out
+        assert "\u202e" not in out
+        assert "\nyes" not in out
+
+
+def test_json_answers(ask):
+    answer = json.loads(ask("why", "laptop", "db-1:22", "--format", "json")[1])
+    assert (answer["answer"], answer["allowed"]) == ("yes", True)
+    assert answer["rules"][0]["rule"] == "acls[0]"
+    assert answer["rules"][0]["source"]["line"] == 5
+    assert answer["rules"][0]["sources"] == ["group:ops"]
+    listed = json.loads(ask("list", "--format", "json")[1])
+    assert (listed["paths"], listed["nodes"], len(listed["entries"])) == (3, 4, 2)
+
+
+# -- diff ------------------------------------------------------------------------------
+
+
+def test_diff_of_two_policies(ask):
+    files = {"a_hujson": POLICY, "b_hujson": POLICY.replace("5432", "5432-5433")}
+    code, out, _ = ask("diff", "--before", "a.hujson", "--after", "b.hujson", **files)
+    assert code == 0
+    assert "+ gains   group:ops (2 nodes) -> tag:db (1 node)   tcp 5433" in out
+    assert "because acls[0]  b.hujson:5" in out
+    assert out.endswith("Access: +2 -0 paths.\n")
+
+
+def test_diff_of_two_snapshots(ask, command, tmp_path):
+    ask("list", nodes=NODES)
+    (tmp_path / "old.json").write_text((tmp_path / "now.json").read_text())
+    ask("list", nodes=NODES[1:])
+    code, out, _ = command("access", "diff", "old.json", "now.json")
+    assert code == 0
+    words = " ".join(out.split())
+    assert "- loses node:laptop -> everything (2 paths) because node:laptop is" in words
+
+
+def test_diff_of_live_against_the_files(ask):
+    yaml = "version: 1\nnodes: { desk: { tags: [tag:db] } }\n"
+    code, out, _ = ask("diff", tailnet_yaml=yaml)
+    assert code == 0
+    assert "because node:desk becomes tag:db" in out
+    same = ask("diff", tailnet_yaml="version: 1\nusers: { alice: {} }\n")[1]
+    assert "nobody gains and nobody loses access" in same
+    assert same.endswith("Access: +0 -0 paths.\n")
+
+
+def test_diff_wants_two_things(ask):
+    assert ask("diff", "one.json")[0] == 64
+    assert ask("diff", "--before", "a")[0] == 64
