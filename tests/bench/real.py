@@ -18,7 +18,7 @@ from tests.contract.seeds import SeedNode
 Measure = Callable[..., list[tuple[float, float]]]
 Row = Callable[[str, float, float, str, str], None]
 
-NODES, WRITES, WORKERS = 1_000, 64, 32
+NODES, WRITES, WORKERS, TURNS = 1_000, 64, 32, 5
 
 
 def bench_real(measure: Measure, row: Row) -> None:
@@ -44,14 +44,15 @@ def _bench(release: str, measure: Measure, row: Row) -> None:
             _plan(server, Path(folder), measure, row)
             # By turns, each on nodes of its own, so that both find the same server.
             floors, applies = [], []
-            for turn in range(2):
+            for turn in range(TURNS):
                 floors.append(_bare(server, 1 + 2 * turn * WRITES))
                 applies.append(
                     _apply(server, 1 + (2 * turn + 1) * WRITES, Path(folder))
                 )
         finally:
             server.stop()
-    floor, seconds = min(floors), min(applies)
+    # The server collects writes into batches: single turns scatter by a half.
+    floor, seconds = sum(floors) / TURNS, sum(applies) / TURNS
     print(
         f"{WRITES} route approvals, {NODES} nodes, {release:<5} "
         f"{seconds:6.1f} s   floor {floor:6.1f} s   "
