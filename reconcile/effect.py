@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from reconcile.desired.state import Desired
 from reconcile.diff.changes import Action, Change
-from reconcile.errors import InputError, Position
+from reconcile.errors import InputError, Position, ReconcileError
 from reconcile.model import Live, Node, User
 from reconcile.order import approved
+from reconcile.policy.fields import get
 from reconcile.policy.identity import auto_approved
 
 if TYPE_CHECKING:
     from reconcile.policy.access import AccessDiff
+    from reconcile.policy.document import Policy
     from reconcile.policy.entries import Entry
     from reconcile.scene import Scene, Words
 
@@ -69,9 +71,6 @@ class Effect:
     unsure: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     failure: str = ""
-
-    def __bool__(self) -> bool:
-        return bool(self.failure or self.gained or self.lost)
 
 
 # -- the state after the changes -------------------------------------------------------
@@ -169,15 +168,21 @@ def of_changes(
         return Effect(failure="users, nodes and policy were not all read")
     try:
         before = scene_now(live)
-    except InputError as error:
-        return Effect(failure=f"the live policy: {_first(error)}")
+    except ReconcileError as error:
+        return Effect(failure=f"on the server: {_first(error)}")
     try:
         after = scene_after(desired, live, changes, before)
-    except InputError as error:
-        return Effect(failure=f"the new policy: {_first(error)}")
+    except ReconcileError as error:
+        return Effect(failure=f"after the plan: {_first(error)}")
     policy = next((c for c in changes if c.kind == "policy"), None)
     found = between(before, after, limit)
-    return replace(found, remarks=(*_about(policy), *found.remarks))
+    return replace(found, remarks=(*_about(policy), *_besides(policy, found)))
+
+
+def _besides(policy: Change | None, found: Effect) -> list[str]:
+    """Return the remarks but for what the policy's own section says already."""
+    told = bool(policy and policy.policy and policy.policy.warnings)
+    return [r for r in found.remarks if not (told and "neither acls nor" in r)]
 
 
 def _about(policy: Change | None) -> list[str]:
@@ -189,8 +194,10 @@ def _about(policy: Change | None) -> list[str]:
     return found
 
 
-def _first(error: InputError) -> str:
+def _first(error: ReconcileError) -> str:
     """Return the first finding in one line, and how many more there are."""
+    if not isinstance(error, InputError):
+        return str(error)
     more = len(error.diagnostics) - 1
     shown = str(error.diagnostics[0])
     return f"{shown} (and {more} more)" if more else shown
@@ -235,6 +242,12 @@ def between(before: "Scene", after: "Scene", limit: int | None = 100) -> Effect:
 
     found = diff((before.policy, before.tailnet), (after.policy, after.tailnet), limit)
     old = said(before.policy)
+    remarks = [remark for remark in said(after.policy) if remark not in old]
+    if _unknown(before.policy) != _unknown(after.policy):
+        remarks.append(
+            "conditions change that cannot be evaluated: more access than is listed "
+            "may be gained or lost"
+        )
     return Effect(
         len(before.tailnet.machines),
         found.before,
@@ -245,8 +258,19 @@ def between(before: "Scene", after: "Scene", limit: int | None = 100) -> Effect:
         found.paths_lost,
         found.hidden,
         found.unsure,
-        tuple(remark for remark in said(after.policy) if remark not in old),
+        tuple(remarks),
     )
+
+
+def _unknown(policy: "Policy") -> object:
+    """Return the parts of a policy that stand for what nobody can know here."""
+    sections = "postures", "ipsets", "defaultSrcPosture"
+    rules = {
+        (str(rule.sources), str(rule.targets), rule.unsure)
+        for rule in policy.rules or ()
+        if rule.unsure
+    }
+    return rules, [get(policy.value, name) for name in sections]
 
 
 def _removals(found: "AccessDiff", before: "Scene") -> Iterable[Flow]:

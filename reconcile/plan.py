@@ -22,6 +22,7 @@ from reconcile.diff.changes import (
     Pending,
     Unlisted,
 )
+from reconcile.effect import Effect
 from reconcile.errors import Diagnostic
 from reconcile.model import Live, ServerInfo
 
@@ -33,7 +34,8 @@ class Plan:
     `name` is what the server is called; `taken_at` when its state was read; `files`
     are (path, sha256) of the desired state, `commit` its git commit or "". `stuck` is
     what is not as desired and cannot be made so on this server. `limited`
-    tells that --target or --exclude left changes out.
+    tells that --target or --exclude left changes out. `access` is what the changes
+    do to access, None when they cannot touch it or when nobody asked.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     limited: int = 0
+    access: Effect | None = None
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:

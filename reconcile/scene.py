@@ -6,7 +6,7 @@ from typing import Any
 
 from reconcile import hujson
 from reconcile.desired.state import WantedPolicy
-from reconcile.errors import Diagnostic, InputError, Position
+from reconcile.errors import Diagnostic, InputError, Position, ReconcileError
 from reconcile.model import Node, PolicyText, ServerInfo, User
 from reconcile.policy.document import Policy, Problem
 from reconcile.policy.fields import Path, get
@@ -92,9 +92,16 @@ def findings(words: Words, problems: Iterable[Problem]) -> list[Diagnostic]:
 def tailnet(
     users: Iterable[User] | None, nodes: Iterable[Node] | None, server: ServerInfo
 ) -> Tailnet:
-    """Return the tailnet as the rules of a server's release see it."""
+    """Return the tailnet as the rules of a server's release see it.
+
+    Raises ReconcileError when an address of a node is none: whose traffic a rule
+    means cannot be said then.
+    """
     advertised = row_of(server).advertised_routes
-    return Tailnet(tuple(users or ()), tuple(nodes or ()), advertised=advertised)
+    try:
+        return Tailnet(tuple(users or ()), tuple(nodes or ()), advertised=advertised)
+    except ValueError as reason:
+        raise ReconcileError(f"an address or route of a node: {reason}") from None
 
 
 def said(policy: Policy) -> list[str]:

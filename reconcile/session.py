@@ -19,6 +19,7 @@ from reconcile import desired as desired_state
 from reconcile import snapshot
 from reconcile.desired.state import Desired, ServerRef
 from reconcile.diff import kinds_needed
+from reconcile.effect import Effect, moves_access, of_changes
 from reconcile.errors import (
     Diagnostic,
     ReconcileError,
@@ -207,19 +208,36 @@ class Run:
     def plan(self, *, check: bool = True, limited: bool = True) -> Plan:
         """Read the live state and return the plan towards the desired one.
 
-        `check` lets a server that can do so look at a new policy, without storing it.
-        `limited` heeds --target and --exclude.
+        `check` tells what the changes do to access, and lets a server that can do so
+        look at a new policy, without storing it. `limited` heeds --target and
+        --exclude.
         """
+        live = self.read()
         made = build(
             self.desired,
-            self.read(),
+            live,
             name=self.ref.name,
             commit=self._commit,
             target=self._options.target if limited else (),
             exclude=self._options.exclude if limited else (),
             bridge=not self._options.single_policy_write,
         )
-        return self._checked(made) if check else made
+        return self._checked(self._with_access(made, live)) if check else made
+
+    def _with_access(self, plan: Plan, live: Live) -> Plan:
+        """Add what the changes do to access; what it needs besides is read for it."""
+        if not moves_access(plan.changes):
+            return plan
+        kinds = {"user": live.users, "node": live.nodes, "policy": live.policy}
+        missing = frozenset(kind for kind, known in kinds.items() if known is None)
+        if missing:
+            try:
+                rest = self._live(missing)
+            except ServerError as error:
+                return replace(plan, access=Effect(failure=str(error)))
+            found = {f: getattr(rest, f) for f in ("users", "nodes", "policy")}
+            live = replace(live, **{f: v for f, v in found.items() if v is not None})
+        return replace(plan, access=of_changes(self.desired, live, plan.changes))
 
     def _checked(self, plan: Plan) -> Plan:
         policy = next((c for c in plan.changes if c.kind == "policy"), None)

@@ -143,7 +143,7 @@ def diff(
     else:
         title, effect = inquiry.desired_effect(chosen)
     if format_ == "json":
-        out(write({"title": title, **as_json(effect)}))
+        out(write({"title": title, **(as_json(effect) or {})}))
     else:
         lines = [safe(title), *section(effect, paint(), None)]
         out("\n".join([*lines, total([effect]).strip()]) + "\n")

@@ -12,11 +12,11 @@ from reconcile.model import Live, Node, User
 from reconcile.policy.changes import Item, compare
 from reconcile.policy.identity import auto_approved
 from reconcile.policy.references import references
+from reconcile.policy.releases import release
 
-_OPEN = (
-    'has neither "acls" nor "grants": the server then allows ALL traffic; write '
-    '"acls": [] for "allow nothing"'
-)
+_NO_RULES = 'the policy has neither "acls" nor "grants": the server then allows '
+_OPEN = f'{_NO_RULES}ALL traffic; write "acls": [] for "allow nothing"'
+_CLOSED = f"{_NO_RULES}NOTHING, and from 0.27 on everything"
 
 
 class PolicyFacts:
@@ -64,7 +64,7 @@ def diff_policy(desired: Desired, live: Live, found: Found) -> None:
             position=wanted.position,
             before={"text": actual.text} if actual.text is not None else {},
             after={"text": wanted.text},
-            policy=_told(wanted, actual.text, before),
+            policy=_told(wanted, actual.text, before, live.server.release),
             blocked=live.server.lacks("policy.write"),
         )
     )
@@ -80,17 +80,20 @@ def _value(text: str | None) -> Any:
         return {}
 
 
-def _told(wanted: WantedPolicy, text: str | None, before: Any) -> PolicyChange:
+def _told(
+    wanted: WantedPolicy, text: str | None, before: Any, server: str
+) -> PolicyChange:
     forward = compare(before, wanted.value, same_text=False)
     back = compare(wanted.value, before, same_text=False)
     keys = {str(key).lower() for key in wanted.value}
+    open_ = _OPEN if release(server).empty_is_open else _CLOSED
     return PolicyChange(
         items=tuple(_item(i, _position(wanted, i.path)) for i in forward.items),
         drifted=tuple(_item(i, _position(wanted, i.before_path)) for i in back.items),
         unchanged=forward.unchanged,
         lines=_changed_lines(text or "", wanted.text),
         first=text is None,
-        warnings=() if keys & {"acls", "grants"} else (f"the policy {_OPEN}",),
+        warnings=() if keys & {"acls", "grants"} else (open_,),
     )
 
 

@@ -1,9 +1,8 @@
 """Effective access: who reaches what, what a change opens and closes, and why.
 
-A path is one source and one destination with the services that are open between them
-to the same destinations. Sources are nodes and the networks behind subnet routers;
-destinations also the internet behind exit nodes. Capabilities of `app` grants open no
-port and are not part of it.
+A path is one source, one destination and one service, as far as rules tell them apart.
+Sources are nodes and the networks behind subnet routers; destinations also the internet
+behind exit nodes. Capabilities of `app` grants open no port and are not part of it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +19,6 @@ from reconcile.policy.entries import (
     entry,
     targets_of,
     total,
-    triples,
     unsure,
 )
 from reconcile.policy.matrix import Compiled, Matrix, common, minus
@@ -227,10 +225,11 @@ def _once(matches: Iterable[Match]) -> tuple[Match, ...]:
 class AccessDiff:
     """What becomes possible and what stops being possible, apart from each other.
 
-    `before` and `after` count the paths of each side. `share_gained` and `share_lost`
-    are shares of all (source, destination, service) triples of the old side: 0.25 is
-    a quarter of what was allowed. `hidden` counts the entries, those of fewest paths,
-    that a limit kept out of `gained` and `lost`; they are in all the counts.
+    `before` and `after` count the paths of each side, both cut into the same pieces of
+    service, so that before + gained - lost = after. `share_gained` and `share_lost`
+    are shares of the old side: 0.25 is a quarter of what was allowed. `hidden` counts
+    the entries, those of fewest paths, that a limit kept out of `gained` and `lost`;
+    they are in all the counts.
     """
 
     before: int
@@ -277,16 +276,17 @@ def diff(
         lost.extend(row, minus(closed, middle), "nodes")
         lost.extend(row, common(closed, middle), "policy")
     change = Change(matrix)
+    allowed = total(matrix, 0)
     more, less = gained.ordered(), lost.ordered()
     return AccessDiff(
-        total(matrix, 0),
+        allowed,
         total(matrix, last),
         tuple(entry(matrix, naming, each, last, change) for each in more[:limit]),
         tuple(entry(matrix, naming, each, 0, change) for each in less[:limit]),
-        sum(each.paths for each in more),
-        sum(each.paths for each in less),
-        gained.triples() / (triples(matrix, 0) or 1),
-        lost.triples() / (triples(matrix, 0) or 1),
+        gained.total(),
+        lost.total(),
+        gained.total() / (allowed or 1),
+        lost.total() / (allowed or 1),
         len(more[limit:] if limit else ()) + len(less[limit:] if limit else ()),
         unsure(matrix),
     )

@@ -23,7 +23,8 @@ _LOOKED_AT = 50  # rows of one entry that are asked for their rules
 class Entry:
     """Sources that reach the same destinations by the same services.
 
-    `paths` counts pairs of a source and a destination. `rules` are the rules that
+    `paths` counts (source, destination, piece of service), where a piece is what no
+    rule cuts apart. `rules` are the rules that
     allow it (for lost access: that allowed it), None among them for "no policy at
     all"; `because` says in words what made the difference.
     """
@@ -51,8 +52,8 @@ class Group:
 
     @property
     def paths(self) -> int:
-        """How many pairs of a source and a destination there are."""
-        return paths_of(self.members, self.targets)
+        """How many (source, destination, service atom) there are."""
+        return paths_of(self.members, self.targets) * self.atoms.bit_count()
 
 
 class Groups:
@@ -82,9 +83,9 @@ class Groups:
         found = [group for group in self._groups.values() if group.paths]
         return sorted(found, key=lambda g: (-g.paths, g.members, g.targets, g.atoms))
 
-    def triples(self) -> int:
-        """Count (source, destination, service atom): what shares are made of."""
-        return sum(g.paths * g.atoms.bit_count() for g in self._groups.values())
+    def total(self) -> int:
+        """Count all paths: (source, destination, service atom)."""
+        return sum(group.paths for group in self._groups.values())
 
 
 def entry(
@@ -269,16 +270,7 @@ def paths_of(members: int, targets: int) -> int:
 
 
 def total(matrix: Matrix, index: int) -> int:
-    """Count all paths of a world."""
-    return sum(
-        paths_of(row.members, targets)
-        for row in matrix.rows
-        for _, targets in matrix.reach(row, index)
-    )
-
-
-def triples(matrix: Matrix, index: int) -> int:
-    """Count (source, destination, service atom) in a world."""
+    """Count all paths of a world: (source, destination, service atom)."""
     return sum(
         paths_of(row.members, targets) * atoms.bit_count()
         for row in matrix.rows

@@ -30,8 +30,7 @@ def entries_text(
 ) -> str:
     """Return who reaches what, a line an entry, with the rules that allow it."""
     nodes = plural(len(scene.tailnet.machines), "node")
-    paths = plural(access.paths, "allowed path")
-    lines = [paint(safe(f"Access on {title} ({nodes}, {paths})"), "bold")]
+    lines = [paint(safe(f"Access on {title} ({nodes})"), "bold")]
     lines += [paint(f"  ! {safe(remark)}", "red") for remark in said(scene.policy)]
     rows = [_row(entry, scene) for entry in entries]
     for source, target, services, rules in columns(rows):

@@ -14,6 +14,8 @@ Paint = Callable[[str, str], str]
 _SHOWN = 20
 _SINGLE = re.compile(r"node:.*|the internet|[0-9a-fA-F.:]+(/\d+)?")
 _WIDEST = 40
+_NONE = "nobody gains and nobody loses any"
+_HIDDEN = "no change to be seen; what is unknown (below) may hide one"
 
 
 def section(effect: Effect, paint: Paint, most: int | None = _SHOWN) -> list[str]:
@@ -23,6 +25,8 @@ def section(effect: Effect, paint: Paint, most: int | None = _SHOWN) -> list[str
     nodes = plural(effect.nodes, "node")
     paths = f"{plural(effect.before, 'allowed path')} -> {effect.after}"
     lines = [paint(f"Access ({nodes}, {paths})", "bold")]
+    if not effect.gained and not effect.lost:
+        lines[0] += ": " + (_HIDDEN if effect.unsure else _NONE)
     lines += [paint(f"  ! {safe(remark)}", "red") for remark in effect.remarks]
     lines += _flows("+", "gains", effect.gained[:most], paint)
     lines += _flows("-", "loses", effect.lost[:most], paint)
@@ -32,8 +36,6 @@ def section(effect: Effect, paint: Paint, most: int | None = _SHOWN) -> list[str
     if left:
         more = "see reconcile access diff"
         lines.append(f"    … and {left} more, all of fewer paths ({more})")
-    if not effect.gained and not effect.lost:
-        lines.append("    nobody gains and nobody loses access")
     return lines + doubts(effect.unsure, paint)
 
 
@@ -49,8 +51,8 @@ def total(effects: Sequence[Effect]) -> str:
         return " Access: not evaluated."
     gained = sum(effect.paths_gained for effect in effects)
     lost = sum(effect.paths_lost for effect in effects)
-    unsure = " at most" if any(effect.unsure for effect in effects) else ""
-    return f" Access:{unsure} +{gained} -{lost} paths."
+    unsure = ", some unknown" if any(effect.unsure for effect in effects) else ""
+    return f" Access: +{gained} -{lost} paths{unsure}."
 
 
 def doubts(unsure: Mapping[str, str], paint: Paint) -> list[str]:
@@ -119,8 +121,10 @@ def _because(flow: Flow) -> str:
 # -- JSON ------------------------------------------------------------------------------
 
 
-def as_json(effect: Effect) -> dict[str, Any]:
+def as_json(effect: Effect | None) -> dict[str, Any] | None:
     """Return an effect as JSON; numbers are null when nothing was evaluated."""
+    if effect is None:
+        return None
     known = not effect.failure
     return {
         "evaluated": known,

@@ -26,6 +26,7 @@ from reconcile.kinds import KINDS
 from reconcile.model import ServerInfo, instant
 from reconcile.order import steps
 from reconcile.plan import Plan, digest
+from reconcile.report import effect
 from reconcile.report.safe import safe_lines
 from reconcile.server.releases import CAPABILITIES
 from reconcile.stale import fingerprint
@@ -104,6 +105,7 @@ def _server(plan: Plan) -> dict[str, Any]:
         "changes": _changes(plan),
         "stuck": [_change(change, []) for change in plan.stuck],
         "policy": _policy(plan),
+        "access": effect.as_json(plan.access),
         "pending": [_pending(pending) for pending in plan.pending],
         "unmanaged": [asdict(unlisted) for unlisted in plan.unlisted],
         "notes": list(plan.notes),
@@ -301,6 +303,7 @@ def _load_server(
         notes=tuple(entry["notes"]),
         diagnostics=tuple(_load_diagnostic(d) for d in entry["diagnostics"]),
         limited=entry["left_out"],
+        access=effect.from_json(entry.get("access")),
     )
 
 

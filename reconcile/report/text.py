@@ -11,6 +11,7 @@ from reconcile.diff.changes import Action, Change, PolicyChange, PolicyItem
 from reconcile.errors import Position
 from reconcile.order import steps
 from reconcile.plan import Plan
+from reconcile.report import effect
 from reconcile.report.json_plan import checksum, summary
 from reconcile.report.safe import safe, safe_lines
 
@@ -81,6 +82,8 @@ def _one(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
     lines = [*_head(plan), ""]
     for kind, title in _SECTIONS:
         lines += _section(plan, kind, title, paint, text_diff=text_diff)
+    if plan.access is not None:
+        lines += [*effect.section(plan.access, paint), ""]
     lines += _notes(plan)
     lines += _unlisted(plan)
     if plan.changes:
@@ -321,7 +324,8 @@ def _closing(plans: Sequence[Plan], paint: Paint) -> str:
         for word, number in summary(plans).items()
         if number and word != "blocked"
     ]
-    text = paint(f"Plan: {', '.join(parts)}.", "bold")
+    moved = effect.total([plan.access for plan in plans if plan.access is not None])
+    text = paint(f"Plan: {', '.join(parts)}.{moved}", "bold")
     blocked = [c.address for plan in plans for c in plan.blocked]
     if blocked:
         text += f"\nNot possible on this server: {', '.join(blocked)} (see above)."

@@ -54,7 +54,7 @@ def test_list_names_who_what_and_the_rule_with_its_line(ask):
     code, out, _ = ask("list")
     assert code == 0
     assert out.splitlines() == [
-        "Access on hs.example.com, as it is (4 nodes, 3 allowed paths)",
+        "Access on hs.example.com, as it is (4 nodes)",
         "  group:ops (2 nodes) -> tag:db (1 node)   tcp 22,5432, ssh as root"
         "   acls[0] (policy on the server):5, ssh[0] (policy on the server):9",
         "  alice (1 node)      -> 10.1.0.0/16       tcp 443"
@@ -228,7 +228,7 @@ def test_json_answers(ask):
     assert answer["rules"][0]["source"]["line"] == 5
     assert answer["rules"][0]["sources"] == ["group:ops"]
     listed = json.loads(ask("list", "--format", "json")[1])
-    assert (listed["paths"], listed["nodes"], len(listed["entries"])) == (3, 4, 2)
+    assert (listed["paths"], listed["nodes"], len(listed["entries"])) == (7, 4, 2)
 
 
 # -- diff ------------------------------------------------------------------------------
@@ -250,7 +250,7 @@ def test_diff_of_two_snapshots(ask, command, tmp_path):
     code, out, _ = command("access", "diff", "old.json", "now.json")
     assert code == 0
     words = " ".join(out.split())
-    assert "- loses node:laptop -> everything (2 paths) because node:laptop is" in words
+    assert "- loses node:laptop -> everything (4 paths) because node:laptop is" in words
 
 
 def test_diff_of_live_against_the_files(ask):
@@ -259,7 +259,7 @@ def test_diff_of_live_against_the_files(ask):
     assert code == 0
     assert "because node:desk becomes tag:db" in out
     same = ask("diff", tailnet_yaml="version: 1\nusers: { alice: {} }\n")[1]
-    assert "nobody gains and nobody loses access" in same
+    assert "nobody gains and nobody loses any" in same
     assert same.endswith("Access: +0 -0 paths.\n")
 
 

@@ -122,7 +122,7 @@ def test_own_devices() -> None:
     assert lines(found.entries()) == [
         "ann -> ann tcp/udp 22 icmp/ipv6-icmp (2x2)",
     ]
-    assert found.paths == 2  # a node that reaches itself is no path
+    assert found.paths == 4  # no path to itself; two services, with and without ports
 
 
 def test_rule_added() -> None:

@@ -1,0 +1,253 @@
+"""What changes do to access: every kind of change that can move it, and no other."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from reconcile.effect import between, of_changes, scene_after, scene_now
+from reconcile.errors import Position
+from reconcile.model import ServerInfo
+from reconcile.plan import build
+from reconcile.report.effect import as_json, from_json, section, total
+from reconcile.report.json_plan import dumps, loads
+from reconcile.report.text import plain
+from tests.support import live, node, user
+
+RULE = '{"action": "accept", "src": ["%s"], "dst": ["%s"], "proto": "tcp"}'
+OWNERS = '"tagOwners": {"tag:db": [], "tag:router": []}'
+USERS = (user(1, "alice"), user(2, "bob"))
+EXITS = ("0.0.0.0/0", "::/0")
+
+
+def policy(*rules, more=OWNERS):
+    return f'{{{more}, "acls": [{", ".join(RULE % rule for rule in rules)}]}}'
+
+
+DB = policy(("alice@", "tag:db:5432"))
+
+
+def nodes(**fields):
+    return (
+        node(1, "laptop", user="alice"),
+        node(2, "desk", **{"user": "bob", **fields}),
+        node(3, "db-1", tags=["tag:db"]),
+    )
+
+
+def effect(desired, state):
+    return of_changes(desired, state, build(desired, state, name="hs").changes)
+
+
+def told(flows):
+    return [
+        f"{', '.join(f.sources)} -> {', '.join(f.targets)} {', '.join(f.services)}: "
+        f"{'; '.join(f.because)}"
+        for f in flows
+    ]
+
+
+def test_a_rule(wanted):
+    new = policy(("alice@", "tag:db:5432-5433"))
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
+    found = effect(desired, live(USERS, nodes(), DB))
+    assert told(found.gained) == ["alice -> tag:db tcp 5433: acls[0]"]
+    assert (found.before, found.after, found.paths_gained) == (1, 2, 1)
+    assert found.gained[0].position.file == "policy.hujson"
+    back = wanted("policy: { file: policy.hujson }", policy_hujson=DB)
+    found = effect(back, live(USERS, nodes(), new))
+    assert (found.gained, told(found.lost)) == (
+        (),
+        ["alice -> tag:db tcp 5433: acls[0]"],
+    )
+    assert found.lost[0].position is None  # the rule stands in no file
+
+
+def test_a_tag(wanted):
+    desired = wanted("nodes: { desk: { tags: [tag:db] } }")
+    found = effect(desired, live(USERS, nodes(), DB))
+    assert told(found.gained) == [
+        "alice -> node:desk tcp 5432: node:desk becomes tag:db"
+    ]
+
+
+@pytest.mark.parametrize("release", ["0.26", "0.27", "0.28", "0.29", "main"])
+def test_a_route_counts_where_it_is_advertised_and_approved(wanted, release):
+    text = policy(("alice@", "10.1.0.0/16:443"))
+    desired = wanted("nodes: { desk: { routes: { approve: [10.1.0.0/16] } } }")
+    there = live(USERS, nodes(available=["10.1.0.0/16"]), text, release)
+    assert told(effect(desired, there).gained) == [
+        "alice -> 10.1.0.0/16 tcp 443: node:desk routes 10.1.0.0/16"
+    ]
+    absent = live(USERS, nodes(), text, release)
+    assert effect(desired, absent).gained == ()
+
+
+def test_an_exit_node(wanted):
+    text = policy(("alice@", "autogroup:internet:443"))
+    desired = wanted("nodes: { desk: { exit_node: true } }")
+    found = effect(desired, live(USERS, nodes(available=EXITS), text))
+    assert [flow.targets for flow in found.gained] == [("the internet",)]
+
+
+def test_a_removed_node(wanted):
+    desired = wanted("removed: [node:laptop]")
+    found = effect(desired, live(USERS, nodes(), DB))
+    assert told(found.lost) == ["node:laptop -> everything : node:laptop is removed"]
+    assert (found.paths_lost, found.after) == (1, 0)
+
+
+def test_a_renamed_user_leaves_the_rules_that_name_it(wanted):
+    desired = wanted("users: { alicia: { was: alice }, bob: {} }")
+    found = effect(desired, live(USERS, nodes(), DB))
+    assert found.paths_lost == 1
+    follows = wanted(
+        "users: { alicia: { was: alice }, bob: {} }\npolicy: { file: policy.hujson }",
+        policy_hujson=DB.replace("alice@", "alicia@"),
+    )
+    found = effect(follows, live(USERS, nodes(), DB))
+    assert (found.paths_lost, found.paths_gained) == (0, 0)
+
+
+def test_a_policy_that_approves_routes_by_itself(wanted):
+    text = policy(("alice@", "10.1.0.0/16:443"))
+    approvers = '"autoApprovers": {"routes": {"10.0.0.0/8": ["bob@"]}}'
+    new = policy(("alice@", "10.1.0.0/16:443"), more=f"{OWNERS}, {approvers}")
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
+    there = nodes(available=["10.1.0.0/16"])
+    assert effect(desired, live(USERS, there, text)).paths_gained == 1
+    assert effect(desired, live(USERS, there, text, "0.26")).paths_gained == 0
+
+
+@pytest.mark.parametrize(
+    "yaml",
+    ["users: { alice: {}, bob: {}, carol: {} }", "nodes: { desk: { expiry: never } }"],
+)
+def test_what_cannot_touch_access_costs_nothing(wanted, yaml):
+    assert effect(wanted(yaml), live(USERS, nodes(), DB)) is None
+
+
+def test_an_empty_plan_does_not_load_the_evaluator(tmp_path):
+    (tmp_path / "tailnet.yaml").write_text("version: 1\npolicy: { acls: [] }\n")
+    program = (
+        "import sys; from reconcile.cli import run; run(['plan']); "
+        "assert 'reconcile.session' in sys.modules; "
+        "assert 'reconcile.policy.access' not in sys.modules; run(['plan'])"
+    )
+    (tmp_path / "w.json").write_text(
+        '{"policy": {"text": "{\\"acls\\": []}", "updated": ""}}'
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"HEADSCALE_URL": "simulator:w.json", "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "No changes" in done.stdout
+
+
+def test_what_was_not_read_is_not_called_safe(wanted):
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=DB)
+    state = replace(live(USERS, nodes(), policy()), nodes=None)
+    found = effect(desired, state)
+    assert "not all read" in found.failure
+    assert as_json(found)["before"] is None
+    assert total([found]) == " Access: not evaluated."
+
+
+def test_a_node_without_a_real_address_is_not_passed_over(wanted):
+    desired = wanted("nodes: { desk: { tags: [tag:db] } }")
+    found = effect(desired, live(USERS, nodes(addresses=("x\x1b",)), DB))
+    assert "an address or route of a node" in found.failure
+    assert "\x1b" not in section(found, plain)[0]
+
+
+def test_a_new_policy_with_errors_is_not_evaluated(wanted):
+    new = policy(("group:none", "tag:db:5432"))
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
+    lines = section(effect(desired, live(USERS, nodes(), DB)), plain)
+    assert lines[0].startswith(
+        "Access: not evaluated: after the plan: policy.hujson:1:"
+    )
+    assert "nobody knows" in lines[1]
+
+
+def test_the_missing_rules_are_told_as_the_release_takes_them(wanted):
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson="{}")
+    for release, words, more in (("0.26", "NOTHING", False), ("0.27", "ALL", True)):
+        state = live(USERS, nodes(), DB, release)
+        (change,) = build(desired, state, name="hs").changes
+        assert f"allows {words}" in change.policy.warnings[0]
+        found = effect(desired, state)
+        assert (found.after > found.before) is more
+        assert bool(found.paths_gained) is more
+
+
+def test_conditions_that_cannot_be_evaluated_are_never_passed_over(wanted):
+    """Without its posture the rule opens more, which offline nobody can see."""
+    old = """{"postures": {"posture:new": ["node:os == 'linux'"]}, "grants": [
+      {"src": ["alice@"], "dst": ["tag:db"], "ip": ["*"], "srcPosture": ["posture:new"]}],
+      "tagOwners": {"tag:db": []}}"""
+    new = old.replace(', "srcPosture": ["posture:new"]', "")
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
+    info = ServerInfo("tailscale", "", "", "tailscale")
+    people = [replace(u, name=f"{u.name}@example.com") for u in USERS]
+    there = [replace(n, user=n.user and f"{n.user}@example.com") for n in nodes()]
+    old, new = (text.replace("alice@", "alice@example.com") for text in (old, new))
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
+    found = effect(desired, live(people, there, old, info=info))
+    assert found.unsure
+    assert any("cannot be evaluated" in remark for remark in found.remarks)
+    assert "nobody gains" not in "\n".join(section(found, plain))
+    assert total([found]).endswith("some unknown.")
+
+
+def test_there_and_back_are_each_other_inverted(wanted):
+    desired = wanted(
+        "nodes: { desk: { tags: [tag:db] } }\npolicy: { file: policy.hujson }",
+        policy_hujson=policy(("bob@", "tag:db:22"), ("alice@", "tag:db:*")),
+    )
+    state = live(USERS, nodes(), DB)
+    now = scene_now(state)
+    after = scene_after(desired, state, build(desired, state, name="hs").changes)
+    forth, back = between(now, after, None), between(after, now, None)
+    assert (forth.paths_gained, forth.paths_lost) == (
+        back.paths_lost,
+        back.paths_gained,
+    )
+    assert (forth.before, forth.after) == (back.after, back.before)
+    assert forth.before + forth.paths_gained - forth.paths_lost == forth.after
+    assert between(now, now).gained == between(now, now).lost == ()
+
+
+def test_hostile_names_cannot_steer_a_terminal(wanted):
+    bad = (*nodes(), node(4, "x\x1b[2J\n- loses   nothing", user="alice"))
+    desired = wanted(
+        "policy: { file: policy.hujson }",
+        policy_hujson=policy(("100.64.0.4", "tag:db:1")),
+    )
+    lines = section(effect(desired, live(USERS, bad, policy())), plain)
+    assert not any("\x1b" in line or "\n" in line for line in lines)
+    assert len(lines) == 2
+
+
+def test_a_saved_plan_keeps_what_it_does_to_access(wanted):
+    desired = wanted("nodes: { desk: { tags: [tag:db] } }\nremoved: [node:laptop]")
+    state = live(USERS, nodes(), DB)
+    plan = build(desired, state, name="hs")
+    plan = replace(plan, access=of_changes(desired, state, plan.changes))
+    (loaded,) = loads(dumps([plan]), "saved.plan")
+    assert loaded.access == plan.access
+
+
+def test_json_there_and_back_with_a_place(wanted):
+    new = policy(("alice@", "tag:db:5432-5433"))
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
+    found = effect(desired, live(USERS, nodes(), DB))
+    again = from_json(as_json(found))
+    place = found.gained[0].position
+    assert again.gained[0].position == Position(place.file, place.line, place.column)
+    assert from_json(as_json(None)) is None
