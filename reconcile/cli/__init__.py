@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from reconcile import __version__
-from reconcile.cli import access, options, read, simulate, write
+from reconcile.cli import access, options, read, simulate, tests, write
 from reconcile.cli.terminal import flags, print_diagnostics, print_error
 from reconcile.errors import Exit, InputError, ReconcileError
 
@@ -88,6 +88,7 @@ for _command in (
     read.drift,
     read.show,
     access.access,
+    tests.test,
     read.snapshot,
     read.doctor,
     read.schema,

@@ -17,7 +17,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 
 
-def _shared(command: _F) -> _F:
+def shared(command: _F) -> _F:
+    """Add the flags that choose users, nodes and policy, and the form of answers."""
     for option in (
         click.option(
             "--format", "format_", type=click.Choice(["text", "json"]), default="text"
@@ -31,7 +32,6 @@ def _shared(command: _F) -> _F:
             help="Users, nodes and policy from a saved snapshot, not the server.",
         ),
         options.live,
-        options.output,
     ):
         command = option(command)
     return command
@@ -50,7 +50,7 @@ def access() -> None:
 @click.option("-s", "--from", "source", metavar="NAME", help="Only from there.")
 @click.option("-d", "--to", "target", metavar="NAME", help="Only to there.")
 @click.option("--port", metavar="PORT", help="Only this port: 443, 53/udp, ssh.")
-@_shared
+@shared
 def list_(
     source: str | None,
     target: str | None,
@@ -71,7 +71,7 @@ def list_(
 
 @access.command()
 @click.argument("target", metavar="DST:PORT")
-@_shared
+@shared
 def who(target: str, format_: str, **flags: Any) -> int:
     """List who reaches one port of a destination."""
     name, port = _destination(target)
@@ -84,7 +84,7 @@ def who(target: str, format_: str, **flags: Any) -> int:
 @access.command()
 @click.argument("source", metavar="SRC")
 @click.argument("target", metavar="DST:PORT")
-@_shared
+@shared
 def why(source: str, target: str, format_: str, **flags: Any) -> int:
     """Say by which rules a source reaches a port, or which come nearest."""
     from reconcile.report.access import why_json, why_text
@@ -111,7 +111,7 @@ def why(source: str, target: str, format_: str, **flags: Any) -> int:
 @click.argument("snapshots", nargs=-1, metavar="[SNAPSHOT SNAPSHOT]")
 @click.option("--before", metavar="FILE", help="A policy file, with --after.")
 @click.option("--after", metavar="FILE", help="The policy file to compare it with.")
-@_shared
+@shared
 def diff(
     snapshots: tuple[str, ...],
     before: str | None,
@@ -148,6 +148,10 @@ def diff(
         lines = [safe(title), *section(effect, paint(), None)]
         out("\n".join([*lines, total([effect]).strip()]) + "\n")
     return Exit.ERROR if effect.failure else Exit.OK
+
+
+for _command in (list_, who, why, diff):
+    options.output(_command)
 
 
 class _Port(NamedTuple):

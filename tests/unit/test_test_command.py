@@ -1,0 +1,119 @@
+"""`test`: the policy's own tests, offline, with reasons, places and exit codes."""
+
+import json
+from xml.etree import ElementTree
+
+import pytest
+
+from reconcile import snapshot
+from tests.support import live, node, user
+
+POLICY = """{
+  "tagOwners": {"tag:db": []},
+  "acls": [{"action": "accept", "src": ["alice@"], "dst": ["tag:db:22"], "proto": "tcp"}],
+  "ssh": [{"action": "accept", "src": ["alice@"], "dst": ["tag:db"], "users": ["root"]}],
+  "tests": [
+    {"src": "alice@", "accept": ["tag:db:22"], "deny": ["tag:db:23"]},
+    {"src": "bob@", "deny": ["tag:db:22"]},
+  ],
+  "sshTests": [
+    {"src": "alice@", "dst": ["tag:db"], "accept": ["root"]},
+  ],
+}
+"""
+NODES = (
+    node(1, "laptop", user="alice"),
+    node(2, "desk", user="bob"),
+    node(3, "db-1", tags=["tag:db"]),
+)
+FILE = "version: 1\npolicy: { file: policy.hujson }\n"
+
+
+@pytest.fixture
+def run(command, tmp_path):
+    def call(*arguments, policy=POLICY, yaml=FILE, nodes=NODES, release="0.29"):
+        users = (user(1, "alice"), user(2, "bob"))
+        state = live(users, nodes, '{"acls": []}', release)
+        (tmp_path / "now.json").write_text(snapshot.dumps(state))
+        (tmp_path / "tailnet.yaml").write_text(yaml)
+        (tmp_path / "policy.hujson").write_text(policy)
+        return command("test", "--snapshot", "now.json", *arguments)
+
+    return call
+
+
+def test_all_pass(run):
+    assert run() == (
+        0,
+        "Tests on hs.example.com, as desired: 3 of 3 tests passed\n",
+        "",
+    )
+
+
+def test_each_failing_item_has_its_reason_and_place_and_the_exit_code_is_7(run):
+    policy = POLICY.replace(
+        '"src": ["alice@"], "dst": ["tag:db:22"]',
+        '"src": ["bob@"], "dst": ["tag:db:22"]',
+    )
+    code, out, err = run(policy=policy)
+    assert (code, err) == (7, "")
+    assert out.splitlines() == [
+        "Tests on hs.example.com, as desired: 1 of 3 tests passed",
+        "  failed tests[0]  policy.hujson:6  alice@ -> tag:db:22: expected ALLOWED, got DENIED",
+        "  failed tests[1]  policy.hujson:7  bob@ -> tag:db:22: expected DENIED, got ALLOWED",
+    ]
+
+
+def test_ssh_tests_fail_too(run):
+    code, out, _ = run(policy=POLICY.replace('"accept": ["root"]', '"deny": ["root"]'))
+    assert code == 7
+    assert "failed sshTests[0]  policy.hujson:10  alice@ -> root@db-1" in out
+
+
+def test_nodes_count_as_they_are_after_the_plan(run):
+    yaml = FILE + "nodes: { desk: { tags: [tag:db] } }\n"
+    code, out, _ = run(yaml=yaml)
+    assert code == 7
+    assert "tests[1]" in out  # bob has no device any more: his test cannot hold
+    assert "resolved to no IP addresses" in out
+
+
+def test_without_tests_it_says_so(run):
+    code, out, _ = run(policy='{"acls": []}')
+    assert code == 0
+    assert "neither tests nor sshTests" in out
+
+
+def test_a_policy_with_errors_is_an_error_not_a_failed_test(run):
+    code, out, err = run(policy=POLICY, release="0.28")
+    assert (code, out) == (1, "")
+    assert "unknown field" in err
+    assert "--> policy.hujson:5:3" in err
+
+
+def test_json(run):
+    policy = POLICY.replace('"deny": ["tag:db:23"]', '"deny": ["tag:db:22"]')
+    document = json.loads(run("--format", "json", policy=policy)[1])
+    assert (document["passed"], document["failed"]) == (2, 1)
+    (failure,) = document["tests"][0]["failures"]
+    assert failure["source"]["line"] == 6
+    assert "expected DENIED" in failure["reason"]
+
+
+def test_junit(run, tmp_path):
+    policy = POLICY.replace('"src": "bob@"', '"src": "bob<&\\"@"')
+    assert run("--junit", "out.xml", policy=policy)[0] == 7
+    suites = ElementTree.parse(tmp_path / "out.xml").getroot()
+    assert (suites.get("tests"), suites.get("failures")) == ("3", "1")
+    cases = suites.findall("testsuite/testcase")
+    assert [case.find("failure") is None for case in cases] == [True, False, True]
+    assert "bob<&" in cases[1].get("name")
+    assert "policy.hujson:7" in cases[1].find("failure").text
+
+
+def test_without_a_server_it_says_what_is_needed(command, tmp_path):
+    (tmp_path / "tailnet.yaml").write_text(FILE)
+    (tmp_path / "policy.hujson").write_text(POLICY)
+    code, _, err = command("test")
+    assert code == 64
+    assert "users and nodes are needed" in err
