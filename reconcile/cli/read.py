@@ -96,7 +96,8 @@ def validate(format_: str, **flags: Any) -> int:
     elif findings:
         print_diagnostics(findings)
     if code == Exit.OK and format_ == "text":
-        warned = f", {len(findings)} warnings" if findings else ""
+        warned = f", {len(findings)} warning{'s' * (len(findings) > 1)}"
+        warned = warned if findings else ""
         click.echo(f"Valid{warned}: {', '.join(path for path, _ in states[0].files)}")
     return code
 

@@ -140,6 +140,13 @@ def test_the_desired_policy_counts_with_positions_in_its_file(ask):
     assert "5432" in ask("list", "--live")[1]
 
 
+@pytest.mark.parametrize("text", [POLICY, POLICY.replace("{", "{ // same", 1)])
+def test_an_unchanged_policy_has_its_positions_in_the_file_too(ask, text):
+    yaml = "version: 1\npolicy: { file: policy.hujson }\n"
+    _, out, _ = ask("list", tailnet_yaml=yaml, policy_hujson=text)
+    assert "acls[0] policy.hujson:5" in out
+
+
 def test_tags_of_the_file_count_too(ask):
     yaml = "version: 1\nnodes: { desk: { tags: [tag:db] } }\n"
     assert "tag:db (2 nodes)" in ask("list", tailnet_yaml=yaml)[1]
