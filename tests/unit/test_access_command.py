@@ -184,6 +184,18 @@ def test_without_a_server_it_says_what_is_needed(command, tmp_path):
     assert "--snapshot FILE" in err
 
 
+def test_one_server_at_a_time(command, tmp_path):
+    (tmp_path / "tailnet.yaml").write_text(
+        "version: 1\nservers:\n"
+        "  a: { type: headscale, url: simulator:a.json }\n"
+        "  b: { type: headscale, url: simulator:b.json }\n"
+    )
+    code, _, err = command("access", "list", "--server", "all")
+    assert code == 64
+    assert "one server at a time" in err
+    assert command("access", "list", "--server", "a")[0] == 0
+
+
 def test_an_open_policy_is_told_in_words(ask):
     assert (
         "neither acls nor grants: everything is allowed" in ask("list", policy="{}")[1]
