@@ -225,10 +225,10 @@ def scene_after(
     users, nodes = users_after(live, changes), nodes_after(live, changes)
     written = any(change.kind == "policy" for change in changes)
     words: Words = stored(live.policy)
-    if written and desired.policy is not None:
-        words = wanted(desired.policy)
-        release = live.server.release
-        nodes = _with_approvals(nodes, users, words.value, release)
+    if desired.policy and (written or words.value == desired.policy.value):
+        words = wanted(desired.policy)  # its rules stand in the user's own files
+    if written:
+        nodes = _with_approvals(nodes, users, words.value, live.server.release)
     policy = now.policy if now and not written else read_words(words, live.server)
     same = now and users == live.users and nodes == live.nodes
     place = now.tailnet if now and same else tailnet(users, nodes, live.server)

@@ -1,5 +1,6 @@
 """The commands that only read: nothing here can change a server."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from reconcile.cli.terminal import (
 from reconcile.errors import Diagnostic, Exit, InputError, UsageError
 
 if TYPE_CHECKING:
+    from reconcile.desired.state import Desired
     from reconcile.plan import Plan
 
 
@@ -84,7 +86,9 @@ def validate(format_: str, **flags: Any) -> int:
         # Without a server to talk to there is none to choose: all are checked.
         states = load(replace(chosen, server=chosen.server or "all"), offline=True)
         findings = tuple(dict.fromkeys(w for state in states for w in state.warnings))
-        code = Exit.OK
+        findings = tuple(dict.fromkeys((*findings, *_of_policies(states))))
+        failed = any(finding.severity == "error" for finding in findings)
+        code = Exit.ERROR if failed else Exit.OK
     except InputError as error:
         findings, code = error.diagnostics, error.exit_code
     if format_ != "text":
@@ -92,9 +96,20 @@ def validate(format_: str, **flags: Any) -> int:
     elif findings:
         print_diagnostics(findings)
     if code == Exit.OK and format_ == "text":
-        warned = f", {len(findings)} warnings" if findings else ""
+        warned = f", {len(findings)} warning{'s' * (len(findings) > 1)}"
+        warned = warned if findings else ""
         click.echo(f"Valid{warned}: {', '.join(path for path, _ in states[0].files)}")
     return code
+
+
+def _of_policies(states: Sequence["Desired"]) -> Iterator[Diagnostic]:
+    """Yield what servers would say of the policies; which release is not known here."""
+    from reconcile import scene
+
+    for state in states:
+        if state.policy is not None:
+            hosted = state.server is not None and state.server.type == "tailscale"
+            yield from scene.portable(scene.wanted(state.policy), hosted)
 
 
 @click.command()

@@ -224,7 +224,8 @@ class Change:
         found: dict[str, None] = {}
         for rule in rules:
             if rule is None:
-                found["there are neither acls nor grants"] = None
+                verb = "are" if side else "were"
+                found[f"there {verb} neither acls nor grants"] = None
                 continue
             section = "ssh" if isinstance(rule, SshRule) else rule.section
             text = self._texts(side, section)[rule.index]

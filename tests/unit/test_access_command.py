@@ -140,6 +140,13 @@ def test_the_desired_policy_counts_with_positions_in_its_file(ask):
     assert "5432" in ask("list", "--live")[1]
 
 
+@pytest.mark.parametrize("text", [POLICY, POLICY.replace("{", "{ // same", 1)])
+def test_an_unchanged_policy_has_its_positions_in_the_file_too(ask, text):
+    yaml = "version: 1\npolicy: { file: policy.hujson }\n"
+    _, out, _ = ask("list", tailnet_yaml=yaml, policy_hujson=text)
+    assert "acls[0] policy.hujson:5" in out
+
+
 def test_tags_of_the_file_count_too(ask):
     yaml = "version: 1\nnodes: { desk: { tags: [tag:db] } }\n"
     assert "tag:db (2 nodes)" in ask("list", tailnet_yaml=yaml)[1]
@@ -175,6 +182,18 @@ def test_without_a_server_it_says_what_is_needed(command, tmp_path):
     assert code == 64
     assert "users and nodes are needed" in err
     assert "--snapshot FILE" in err
+
+
+def test_one_server_at_a_time(command, tmp_path):
+    (tmp_path / "tailnet.yaml").write_text(
+        "version: 1\nservers:\n"
+        "  a: { type: headscale, url: simulator:a.json }\n"
+        "  b: { type: headscale, url: simulator:b.json }\n"
+    )
+    code, _, err = command("access", "list", "--server", "all")
+    assert code == 64
+    assert "one server at a time" in err
+    assert command("access", "list", "--server", "a")[0] == 0
 
 
 def test_an_open_policy_is_told_in_words(ask):

@@ -186,6 +186,18 @@ def test_the_missing_rules_are_told_as_the_release_takes_them(wanted):
         assert bool(found.paths_gained) is more
 
 
+def test_the_first_policy_is_told_in_words(wanted):
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=DB)
+    for release in ("0.26", "0.29"):
+        found = effect(desired, live(USERS, nodes(), None, release))
+        assert "first policy: until now every node could reach" in found.remarks[0]
+        assert found.lost
+        assert not found.gained
+        assert {f.because for f in found.lost} == {
+            ("there were neither acls nor grants",)
+        }
+
+
 def test_conditions_that_cannot_be_evaluated_are_never_passed_over(wanted):
     """Without its posture the rule opens more, which offline nobody can see."""
     old = """{"postures": {"posture:new": ["node:os == 'linux'"]}, "grants": [

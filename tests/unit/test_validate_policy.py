@@ -1,0 +1,70 @@
+"""`validate` reads the policy as every supported release would, without a server."""
+
+import json
+
+import pytest
+
+from reconcile.scene import portable, written
+
+FILE = "version: 1\npolicy: { file: policy.hujson }\n"
+GRANT = '{"grants": [{"src": ["*"], "dst": ["*"], "ip": ["tcp:22"]}]}'
+RULE = '{"acls": [{"action": "accept", "src": ["%s"], "dst": ["*:22"]}]}'
+
+
+@pytest.fixture
+def validate(command, tmp_path):
+    def call(policy, *arguments, yaml=FILE):
+        (tmp_path / "tailnet.yaml").write_text(yaml)
+        (tmp_path / "policy.hujson").write_text(policy)
+        return command("validate", *arguments)
+
+    return call
+
+
+def test_what_every_release_accepts_needs_no_word(validate):
+    code, out, err = validate(RULE % "alice@")
+    assert (code, err) == (0, "")
+    assert out.startswith("Valid: ")
+
+
+def test_what_no_release_accepts_is_an_error_with_its_place(validate):
+    code, out, err = validate(RULE % "group:nosuch")
+    assert (code, out) == (1, "")
+    assert "error[RC0602]" in err
+    assert "--> policy.hujson:1:40" in err
+
+
+def test_what_only_some_accept_is_a_warning_that_names_the_others(validate):
+    code, out, err = validate(GRANT)
+    assert code == 0
+    assert out.startswith("Valid, 1 warning")
+    assert "warning[" in err
+    assert "refused or ignored by Headscale 0.26, 0.27, 0.28" in err
+    assert "0.29" not in err
+
+
+def test_a_hosted_tailnet_is_read_as_one():
+    words = written(
+        '{"postures": {"posture:a": ["node:os == \'linux\'"]}, "acls": []}', "p"
+    )
+    assert portable(words, hosted=True) == []
+    (finding,) = portable(words, hosted=False)
+    assert (finding.severity, finding.position.line) == ("warning", 1)
+    assert finding.why == "refused or ignored by Headscale 0.26, 0.27, 0.28, 0.29, main"
+
+
+def test_inline_policies_have_places_in_the_yaml(validate):
+    yaml = """version: 1
+policy:
+  acls:
+    - { action: accept, src: [group:nosuch], dst: ["*:22"] }
+"""
+    code, _, err = validate("", yaml=yaml)
+    assert code == 1
+    assert "--> tailnet.yaml:4:" in err
+
+
+def test_json(validate):
+    code, out, _ = validate(RULE % "group:nosuch", "--format", "json")
+    assert code == 1
+    assert "RC0602" in json.dumps(json.loads(out))
