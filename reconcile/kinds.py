@@ -1,13 +1,12 @@
 """What the engine must know of each kind of object: one row a kind.
 
-Loading, diff, plan, reports and import read from here what a field is called, how
-two values are compared, in which phase it is written and what the server must be
-able to do. Adding a kind means a row here, its part of the schema, and the lines
-of the adapter that list and write it.
+The order of the writes and the reports read from here what a kind is called in the
+file and in which phase each of its fields is written. Adding a kind means a row here,
+its part of the schema, and the lines of the adapter that list and write it.
 """
 
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import IntEnum
 
 
 class Phase(IntEnum):
@@ -52,30 +51,22 @@ _PHASE_LABELS = {
 }
 
 
-class Compare(Enum):
-    """How two values of a field are compared, and so how a change is told."""
-
-    TEXT = "text"
-    SET = "set"
-    FLAG = "flag"
-    INSTANT = "instant"
-    DOCUMENT = "document"
-
-
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field of a kind, under the same name in the file, the model and the plan.
 
-    `phase` is when it is written, `shrinks` when a change that only takes away is
-    written instead. `needs` names the capability that a server must have to change
-    it on an existing object.
+    `phase` is when it is written (for a user's name: when the user is made as well),
+    `shrinks` when a write that only takes away is made instead.
     """
 
     name: str
-    compare: Compare
     phase: Phase
     shrinks: Phase | None = None
-    needs: str = ""
+
+    @property
+    def narrowing(self) -> Phase:
+        """The phase of a write that only takes away."""
+        return self.shrinks or self.phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +76,6 @@ class Kind:
     name: str
     section: str
     fields: tuple[Field, ...]
-    created: Phase
     removed: Phase
 
     def field(self, name: str) -> Field:
@@ -96,35 +86,32 @@ class Kind:
 USER = Kind(
     name="user",
     section="users",
-    created=Phase.USERS,
     removed=Phase.USERS_REMOVED,
     fields=(
-        Field("name", Compare.TEXT, Phase.USERS),
-        Field("display_name", Compare.TEXT, Phase.USERS, needs="user.profile"),
-        Field("email", Compare.TEXT, Phase.USERS, needs="user.profile"),
+        Field("name", Phase.USERS),
+        Field("display_name", Phase.USERS),
+        Field("email", Phase.USERS),
     ),
 )
 
 NODE = Kind(
     name="node",
     section="nodes",
-    created=Phase.NODES,
     removed=Phase.NODES_REMOVED,
     fields=(
-        Field("name", Compare.TEXT, Phase.NODES),
-        Field("tags", Compare.SET, Phase.TAGS),
-        Field("routes", Compare.SET, Phase.NODES, shrinks=Phase.ROUTES_REMOVED),
-        Field("exit_node", Compare.FLAG, Phase.NODES, shrinks=Phase.ROUTES_REMOVED),
-        Field("expiry", Compare.INSTANT, Phase.NODES),
+        Field("name", Phase.NODES),
+        Field("tags", Phase.TAGS),
+        Field("routes", Phase.NODES, shrinks=Phase.ROUTES_REMOVED),
+        Field("exit_node", Phase.NODES, shrinks=Phase.ROUTES_REMOVED),
+        Field("expiry", Phase.NODES),
     ),
 )
 
 POLICY = Kind(
     name="policy",
     section="policy",
-    created=Phase.POLICY,
     removed=Phase.POLICY_NARROWED,
-    fields=(Field("text", Compare.DOCUMENT, Phase.POLICY, needs="policy.write"),),
+    fields=(Field("text", Phase.POLICY, shrinks=Phase.POLICY_NARROWED),),
 )
 
 KINDS = (USER, POLICY, NODE)

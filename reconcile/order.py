@@ -8,7 +8,7 @@ from typing import Any
 
 from reconcile.desired.state import NEVER
 from reconcile.diff.changes import Action, Change
-from reconcile.kinds import BY_NAME, Phase
+from reconcile.kinds import BY_NAME, NODE, POLICY, USER, Phase
 from reconcile.model import EXIT_ROUTES, Operation, User, temporary_name
 
 
@@ -94,27 +94,30 @@ def _user_steps(change: Change) -> Iterable[Step]:
             change.after.get("email", ""),
         )
         yield Step(
-            Operation("user.create", change.address, value=user), Phase.USERS, wave=9
+            Operation("user.create", change.address, value=user),
+            USER.field("name").phase,
+            wave=9,
         )
     elif change.action is Action.DELETE:
         yield Step(
             Operation("user.remove", change.address, change.server_id),
-            Phase.USERS_REMOVED,
+            USER.removed,
         )
 
 
 def _policy_steps(change: Change) -> Iterable[Step]:
     """Write the text; with a bridge, write old and new rules together first."""
     first, before = change.bridge or change.after["text"], change.before.get("text")
+    text = POLICY.field("text")
     yield Step(
         Operation("policy.set", change.address, value=first, before=before),
-        Phase.POLICY,
+        text.phase,
     )
     if change.bridge:
         final = change.after["text"]
         yield Step(
             Operation("policy.set", change.address, value=final, before=first),
-            Phase.POLICY_NARROWED,
+            text.narrowing,
         )
 
 
@@ -122,15 +125,16 @@ def _node_steps(change: Change) -> Iterable[Step]:
     if change.action is Action.DELETE:
         yield Step(
             Operation("node.remove", change.address, change.server_id),
-            Phase.NODES_REMOVED,
+            NODE.removed,
         )
         return
     if "tags" in change.after:
-        yield _node_step(change, "tags", frozenset(change.after["tags"]), Phase.TAGS)
+        tags = frozenset(change.after["tags"])
+        yield _node_step(change, "tags", tags, NODE.field("tags").phase)
     if "expiry" in change.after:
         text = change.after["expiry"]
         when = None if text == NEVER else datetime.fromisoformat(text)
-        yield _node_step(change, "expiry", when, Phase.NODES)
+        yield _node_step(change, "expiry", when, NODE.field("expiry").phase)
     yield from _route_steps(change)
 
 
@@ -138,10 +142,11 @@ def _route_steps(change: Change) -> Iterable[Step]:
     """Approve first and un-approve last; the server takes the whole list each time."""
     before = approved(change.before)
     after = approved({**change.before, **change.after})
+    routes = NODE.field("routes")
     if after - before:
-        yield _node_step(change, "routes", before | after, Phase.NODES)
+        yield _node_step(change, "routes", before | after, routes.phase)
     if before - after:
-        yield _node_step(change, "routes", after, Phase.ROUTES_REMOVED)
+        yield _node_step(change, "routes", after, routes.narrowing)
 
 
 def approved(state: dict[str, Any]) -> frozenset[str]:

@@ -74,11 +74,6 @@ def bind(desired: Desired, nodes: Iterable[Node]) -> Bindings:
     return Bindings(tuple(bound), tuple(pending), tuple(unlisted), tuple(problems))
 
 
-def find(match: Match, nodes: Iterable[Node]) -> tuple[Node, ...]:
-    """Return the nodes that a match describes, in the order given."""
-    return tuple(_Index(nodes).find(match))
-
-
 class _Index:
     """The live nodes by each field that an entry may match, built when first used."""
 

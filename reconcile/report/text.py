@@ -9,6 +9,7 @@ from typing import Any
 from reconcile import __version__
 from reconcile.diff.changes import Action, Change, PolicyChange, PolicyItem
 from reconcile.errors import Position
+from reconcile.kinds import BY_NAME
 from reconcile.order import steps
 from reconcile.plan import Plan
 from reconcile.report import effect
@@ -287,7 +288,7 @@ def _unlisted(plan: Plan) -> list[str]:
         return []
     lines = ["Not in the file (reported, not touched); to manage them, paste:"]
     for kind, entries in groupby(plan.unlisted, key=lambda entry: entry.kind):
-        lines.append(f"    {kind}s:")
+        lines.append(f"    {BY_NAME[kind].section}:")
         lines += [f"      {safe(entry.yaml)}" for entry in entries]
     return [*lines, ""]
 
