@@ -109,6 +109,38 @@ class InputError(ReconcileError):
         super().__init__("\n".join(str(finding) for finding in self.diagnostics))
 
 
+# What taking a JSON document of the wrong shape apart raises.
+WRONG_SHAPE = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    RecursionError,
+)
+
+
+def not_ours(
+    code: str, what: str, path: str, error: Exception, remedy: str
+) -> InputError:
+    """Return the error for a file that should be one of ours (`what`) and is not.
+
+    `error` is what taking it apart raised; only a ValueError has words for people.
+    """
+    reason = str(error) if isinstance(error, ValueError) else "parts are missing"
+    return InputError(
+        [
+            Diagnostic(
+                code,
+                f"{path} is not a {what} of reconcile",
+                Position(path, 1, 1),
+                why=reason.split("\n")[0][:120],
+                help=remedy,
+            )
+        ]
+    )
+
+
 class ServerError(ReconcileError):
     """The control server said no, or answered something that cannot be understood.
 

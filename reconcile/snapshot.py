@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
-from reconcile.errors import Diagnostic, InputError, Position
+from reconcile.errors import WRONG_SHAPE, not_ours
 from reconcile.model import (
     Live,
     Node,
@@ -51,19 +51,9 @@ def loads(text: str, path: str) -> Live:
             nodes=_records(Node, document["nodes"]),
             policy=_record(PolicyText, policy) if policy is not None else None,
         )
-    except (*_ODD, RecursionError) as error:
-        reason = str(error) if isinstance(error, ValueError) else "parts are missing"
-        raise InputError(
-            [
-                Diagnostic(
-                    "RC0030",
-                    f"{path} is not a snapshot of reconcile",
-                    Position(path, 1, 1),
-                    why=reason.split("\n")[0][:120],
-                    help="make one with: reconcile snapshot -o FILE",
-                )
-            ]
-        ) from None
+    except WRONG_SHAPE as error:
+        remedy = "make one with: reconcile snapshot -o FILE"
+        raise not_ours("RC0030", "snapshot", path, error, remedy) from None
 
 
 def _list(items: tuple[Any, ...] | None, entry: Any) -> list[Any] | None:
@@ -75,9 +65,6 @@ def _node(node: Node) -> dict[str, Any]:
     entry |= {name: sorted(entry[name]) for name in _SETS}
     entry["expiry"] = instant(node.expiry) if node.expiry else None
     return entry
-
-
-_ODD = (KeyError, TypeError, ValueError, AttributeError)
 
 
 def _records(kind: type[_T], entries: object) -> tuple[_T, ...] | None:
@@ -93,7 +80,7 @@ def _record(kind: type[_T], entry: dict[str, Any]) -> _T:
     readers = _readers(kind)  # type: ignore[arg-type]
     try:
         return kind(**{name: readers[name](value) for name, value in entry.items()})
-    except (*_ODD, OverflowError):
+    except (*WRONG_SHAPE, OverflowError):
         raise ValueError(f"a {kind.__name__} is not one: {str(entry)[:60]}") from None
 
 

@@ -21,7 +21,7 @@ from reconcile.diff.changes import (
     PolicyItem,
     Unlisted,
 )
-from reconcile.errors import Diagnostic, InputError, Position, Related
+from reconcile.errors import WRONG_SHAPE, Diagnostic, Position, Related, not_ours
 from reconcile.kinds import KINDS
 from reconcile.model import ServerInfo, instant
 from reconcile.order import steps
@@ -238,9 +238,6 @@ def diagnostic_json(finding: Diagnostic) -> dict[str, Any]:
 # -- loading -----------------------------------------------------------------------
 
 
-_ODD = (KeyError, TypeError, ValueError, AttributeError, IndexError)
-
-
 def loads(text: str, path: str) -> tuple[Plan, ...]:
     """Return the plans of a saved plan. Raises InputError when it is none."""
     try:
@@ -260,19 +257,9 @@ def loads(text: str, path: str) -> tuple[Plan, ...]:
         if checksum(plans) != document["checksum"]:
             raise ValueError("its changes were edited after it was saved")
         return plans
-    except (*_ODD, RecursionError) as error:
-        reason = str(error) if isinstance(error, ValueError) else "parts are missing"
-        raise InputError(
-            [
-                Diagnostic(
-                    "RC0029",
-                    f"{path} is not a plan of reconcile",
-                    Position(path, 1, 1),
-                    why=reason.split("\n")[0][:120],
-                    help="make one with: reconcile plan --out FILE",
-                )
-            ]
-        ) from None
+    except WRONG_SHAPE as error:
+        remedy = "make one with: reconcile plan --out FILE"
+        raise not_ours("RC0029", "plan", path, error, remedy) from None
 
 
 def _load_server(
