@@ -7,7 +7,6 @@ from typing import Any
 
 from reconcile.effect import EVERYTHING, Effect, Flow
 from reconcile.errors import Position
-from reconcile.policy.naming import counted
 from reconcile.report.safe import safe
 
 Paint = Callable[[str, str], str]
@@ -66,6 +65,13 @@ def doubts(unsure: Mapping[str, str], paint: Paint) -> list[str]:
 def plural(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def counted(names: Sequence[str], most: int = 4) -> str:
+    """Return names as one text, the last ones only counted."""
+    shown = ", ".join(names[:most])
+    more = len(names) - most
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def side(names: Sequence[str], count: int) -> str:

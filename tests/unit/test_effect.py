@@ -133,7 +133,7 @@ def test_an_empty_plan_does_not_load_the_evaluator(tmp_path):
     program = (
         "import sys; from reconcile.cli import run; run(['plan']); "
         "assert 'reconcile.session' in sys.modules; "
-        "assert 'reconcile.policy.access' not in sys.modules; run(['plan'])"
+        "assert 'reconcile.policy.matrix' not in sys.modules; run(['plan'])"
     )
     (tmp_path / "w.json").write_text(
         '{"policy": {"text": "{\\"acls\\": []}", "updated": ""}}'
