@@ -17,7 +17,6 @@ from reconcile.policy.fields import get
 from reconcile.policy.identity import auto_approved
 
 if TYPE_CHECKING:
-    from reconcile.policy.access import AccessDiff
     from reconcile.policy.document import Policy
     from reconcile.policy.entries import Entry
     from reconcile.scene import Scene, Words
@@ -27,7 +26,6 @@ _MOVES = {
     "node": frozenset({"tags", "routes", "exit_node"}),
     "user": frozenset({"name"}),
 }
-EVERYTHING = "everything"
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +251,7 @@ def between(before: "Scene", after: "Scene", limit: int | None = 100) -> Effect:
         found.before,
         found.after,
         tuple(_flow(entry, after, True) for entry in found.gained),
-        tuple(_removals(found, before)),
+        tuple(_flow(entry, before, False) for entry in found.lost),
         found.paths_gained,
         found.paths_lost,
         found.hidden,
@@ -271,32 +269,6 @@ def _unknown(policy: "Policy") -> object:
         if rule.unsure
     }
     return rules, [get(policy.value, name) for name in sections]
-
-
-def _removals(found: "AccessDiff", before: "Scene") -> Iterable[Flow]:
-    """Yield what is lost; all that a removed node reached is one flow."""
-    removed: dict[tuple[str, ...], Flow] = {}
-    for entry in found.lost:
-        flow = _flow(entry, before, False)
-        alone = entry.because and all(b.endswith(" is removed") for b in entry.because)
-        if not alone or entry.sources != _nodes_of(entry.because):
-            yield flow
-            continue
-        known = removed.get(entry.sources)
-        removed[entry.sources] = replace(
-            flow,
-            targets=(EVERYTHING,),
-            target_count=0,
-            services=(),
-            paths=flow.paths + (known.paths if known else 0),
-            rules=(),
-            position=None,
-        )
-    yield from removed.values()
-
-
-def _nodes_of(because: Iterable[str]) -> tuple[str, ...]:
-    return tuple(text.removesuffix(" is removed") for text in because)
 
 
 def _flow(entry: "Entry", scene: "Scene", in_files: bool) -> Flow:

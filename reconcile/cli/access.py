@@ -1,5 +1,6 @@
 """`access`: who can reach what, why, and what a change would open. Only reads."""
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from reconcile.policy.access import Access
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_CAPABILITY = re.compile(r"[\w-]+(\.[\w-]+)+/.+")
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 
 
@@ -64,7 +66,7 @@ def list_(
     entries = found.entries(
         _find(found, source) if source else -1,
         _find(found, target) if target else -1,
-        found.services(*wanted) if wanted else -1,
+        *(wanted or ()),
     )
     return _entries(asked, found, entries, asked.title, format_)
 
@@ -76,8 +78,7 @@ def who(target: str, format_: str, **flags: Any) -> int:
     """List who reaches one port of a destination."""
     name, port = _destination(target)
     asked, found = _asked(**flags)
-    atoms = found.services(*port)
-    entries = found.entries(targets=_find(found, name), atoms=atoms)
+    entries = found.entries(-1, _find(found, name), *port)
     return _entries(asked, found, entries, f"{asked.title}, to {target}", format_)
 
 
@@ -95,15 +96,13 @@ def why(source: str, target: str, format_: str, **flags: Any) -> int:
     for each in (source, name):
         _find(found, each)
     answer = found.why(source, name, *port)
+    needed = found.why(source, name, 22) if port.name == "ssh" else None
     question = f"{source} -> {target} on {asked.title}"
+    given = question, answer, asked.scene, found.unsure
     if format_ == "json":
-        out(write(why_json(question, answer, asked.scene, found.unsure)))
-        return Exit.OK
-    out(why_text(question, answer, asked.scene, found.unsure, paint()))
-    if port.number is None and answer.rules and not answer.allowed:
-        out(
-            f"  Logging in needs port 22 too: reconcile access why {source} {name}:22\n"
-        )
+        out(write(why_json(*given, needed)))
+    else:
+        out(why_text(*given, paint(), needed))
     return Exit.OK
 
 
@@ -155,20 +154,21 @@ for _command in (list_, who, why, diff):
 
 
 class _Port(NamedTuple):
-    """A port and its protocol; no number is logging in over SSH."""
+    """A port as the evaluator takes it, with its protocol."""
 
-    number: int | None
+    name: int | str
     protocol: int = 6
 
 
 def _port(text: str) -> _Port:
     number, _, protocol = text.partition("/")
-    if text == "ssh":
-        return _Port(None)
+    if text == "ssh" or _CAPABILITY.fullmatch(text):
+        return _Port(text)
     valid = number.isascii() and number.isdigit() and protocol in ("", *_PROTOCOLS)
     if not valid or not 0 < int(number) <= 65535:
         raise UsageError(
-            f"{text!r} is not a port", "write 443, 53/udp, or ssh for logging in"
+            f"{text!r} is not a port",
+            "write 443, 53/udp, ssh for logging in, or the name of a capability",
         )
     return _Port(int(number), _PROTOCOLS[protocol or "tcp"])
 

@@ -8,6 +8,7 @@ from reconcile.policy.sets import IntervalSet, texts
 from reconcile.policy.universe import Universe, World, bits, merge
 
 INTERNET = "the internet"
+EVERYTHING = "everything"
 _WORDS = ("group", "tag", "autogroup")
 
 
@@ -25,6 +26,10 @@ class Naming:
         for name, members in self._named:
             self._exact.setdefault(members, name)
         self._covers: dict[int, list[str]] = {}
+        self._all = {
+            world.present | world.routed | (self._universe.internet * bool(world.exits))
+            for world in self._worlds
+        }
         self._owned = dict(self._worlds[-1].owners)
         machines = self._worlds[-1].machines.items()
         self._owner_of = {place: machine.owner for place, machine in machines}
@@ -47,6 +52,8 @@ class Naming:
                 found = self._universe.selected(world, hint)
                 if hint.kind in _WORDS and found == members:
                     return [hint.text]
+        if members in self._all:
+            return [EVERYTHING]
         nodes = members & ((1 << self._universe.size) - 1)
         covers = self._cover(nodes) if nodes else []
         return covers + self.networks(members & ~nodes)

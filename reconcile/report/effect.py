@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from reconcile.effect import EVERYTHING, Effect, Flow
+from reconcile.effect import Effect, Flow
 from reconcile.errors import Position
-from reconcile.policy.naming import counted
+from reconcile.policy.naming import EVERYTHING, counted
 from reconcile.report.safe import safe
 
 Paint = Callable[[str, str], str]
@@ -71,7 +71,11 @@ def plural(number: int, noun: str) -> str:
 def side(names: Sequence[str], count: int) -> str:
     """Return the names of one side, with how many nodes and networks they are."""
     shown = counted(names)
-    if not count or all(_SINGLE.fullmatch(name) for name in names):
+    if (
+        not count
+        or EVERYTHING in names
+        or all(_SINGLE.fullmatch(name) for name in names)
+    ):
         return shown
     networks = any(_SINGLE.fullmatch(n) and not n.startswith("node:") for n in names)
     return f"{shown} ({plural(count, 'place' if networks else 'node')})"
@@ -106,7 +110,7 @@ def _flows(sign: str, verb: str, flows: Sequence[Flow], paint: Paint) -> Iterato
 
 
 def _services(flow: Flow) -> str:
-    if flow.targets == (EVERYTHING,):
+    if not flow.services:
         return f"({plural(flow.paths, 'path')})"
     return counted(flow.services)
 

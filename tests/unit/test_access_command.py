@@ -82,7 +82,9 @@ def test_list_is_limited(ask, limits, lines):
 def test_who(ask):
     code, out, _ = ask("who", "db-1:5432")
     assert code == 0
-    assert "group:ops (2 nodes) -> tag:db (1 node)   tcp 5432" in out
+    assert "group:ops (2 nodes) -> tag:db (1 node)   tcp 5432   acls[0]" in out
+    wide = POLICY.replace("22,5432", "*")
+    assert "tcp 5432   acls[0]" in ask("who", "db-1:5432", policy=wide)[1]
     assert "  nobody\n" in ask("who", "db-1:80")[1]
 
 
@@ -105,19 +107,31 @@ def test_why_no_shows_the_nearest_rules(ask):
     assert out.startswith("no: bob@ -> 10.1.2.3:443")
     assert "acls[1] (policy on the server):6" in out
     assert "but the source is not one of its sources" in out
+    assert "What the source reaches there: nothing" in out
+    assert "Who reaches this there: alice" in out
+    _, out, _ = ask("why", "bob@", "db-1:23")
+    assert "What the source reaches there: tcp 22,5432, ssh as root" in out
+    assert "but it opens something else" in out
     assert "No rule comes near" in ask("why", "db-1", "laptop:9")[1]
 
 
 def test_why_in_part(ask):
-    assert ask("why", "*", "db-1:22")[1].startswith("in part: ")
+    _, out, _ = ask("why", "*", "db-1:22")
+    assert out.startswith("in part: ")
+    assert (
+        "Only this of it:\n    group:ops (2 nodes) -> tag:db (1 node)   tcp 22" in out
+    )
 
 
 def test_ssh_needs_the_port_too(ask):
-    assert ask("why", "bob@", "db-1:ssh")[1].startswith("yes: ")
+    _, out, _ = ask("why", "bob@", "db-1:ssh")
+    assert out.startswith("yes: ")
+    assert "Logging in: ssh as root, allowed by\n  ssh[0]" in out
+    assert "Port 22: open by\n  acls[0]" in out
     closed = POLICY.replace("22,5432", "5432")
     _, out, _ = ask("why", "bob@", "db-1:ssh", policy=closed)
     assert not out.startswith("yes")
-    assert "needs port 22 too: reconcile access why bob@ db-1:22" in out
+    assert "Port 22: closed, and a login needs it" in out
     assert "nobody" in ask("who", "db-1:ssh", policy=closed)[1]
 
 
@@ -203,7 +217,7 @@ def test_an_open_policy_is_told_in_words(ask):
     _, out, _ = ask("list", policy="{}", release="0.26")
     assert "this server then allows nothing" in out
     assert "nobody" in out
-    assert "every node" in ask("list", policy=None, release="0.26")[1]
+    assert "everything -> everything" in ask("list", policy=None, release="0.26")[1]
     assert "no rule at all" in ask("list", policy='{"acls": []}')[1]
     star = '{"acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]}'
     assert "acls[0] lets everybody reach everything" in ask("list", policy=star)[1]
