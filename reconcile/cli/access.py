@@ -98,7 +98,7 @@ def why(source: str, target: str, format_: str, **flags: Any) -> int:
     answer = found.why(source, name, *port)
     needed = found.why(source, name, 22) if port.name == "ssh" else None
     question = f"{source} -> {target} on {asked.title}"
-    given = question, answer, asked.scene, found.unsure
+    given = question, answer, asked.scene, {**found.unsure, **asked.scene.unsure}
     if format_ == "json":
         out(write(why_json(*given, needed)))
     else:

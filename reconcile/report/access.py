@@ -45,7 +45,8 @@ def entries_text(
     lines += list(_table(entries[:most], scene)) or ["  nobody"]
     if most is not None and len(entries) > most:
         lines.append(f"  … and {len(entries) - most} more (--full shows them)")
-    return "\n".join([*lines, *doubts(access.unsure, paint)]) + "\n"
+    unsure = {**access.unsure, **scene.unsure}
+    return "\n".join([*lines, *doubts(unsure, paint)]) + "\n"
 
 
 def _table(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
@@ -89,7 +90,7 @@ def entries_json(
         "paths": access.paths,
         "remarks": said(scene.policy),
         "entries": [_entry_json(entry, scene) for entry in entries],
-        "unsure": dict(sorted(access.unsure.items())),
+        "unsure": dict(sorted({**access.unsure, **scene.unsure}.items())),
     }
 
 

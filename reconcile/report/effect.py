@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from reconcile.effect import Effect, Flow
+from reconcile.effect import Effect, Flow, Runner
 from reconcile.errors import Position
 from reconcile.policy.naming import EVERYTHING, counted
 from reconcile.report.safe import safe
@@ -36,7 +36,18 @@ def section(effect: Effect, paint: Paint, most: int | None = _SHOWN) -> list[str
     if left:
         more = "see reconcile access diff"
         lines.append(f"    … and {left} more, all of fewer paths ({more})")
+    lines += _runner(effect.runner, paint) if effect.runner else []
     return lines + doubts(effect.unsure, paint)
+
+
+def _runner(runner: Runner, paint: Paint) -> list[str]:
+    name = safe(runner.node)
+    lost = f"this runner's own node, {name}, loses {plural(runner.lost, 'path')}"
+    gained = f"This runner's own node, {name}, gains {plural(runner.gained, 'path')}."
+    if not runner.gained and not runner.lost:
+        return [f"  No path from or to this runner's own node ({name}) changes."]
+    lines = [paint(f"  ! {lost}: it may lose its way to the server", "red")]
+    return lines * bool(runner.lost) + [f"  {gained}"] * bool(runner.gained)
 
 
 def _blind(paint: Paint) -> Iterator[str]:
@@ -143,7 +154,12 @@ def as_json(effect: Effect | None) -> dict[str, Any] | None:
         "hidden": effect.hidden,
         "unsure": dict(sorted(effect.unsure.items())),
         "remarks": list(effect.remarks),
+        "runner": _runner_json(effect.runner) if effect.runner else None,
     }
+
+
+def _runner_json(runner: Runner) -> dict[str, Any]:
+    return {"changed": bool(runner.gained or runner.lost), **asdict(runner)}
 
 
 def _flow_json(flow: Flow) -> dict[str, Any]:
@@ -180,7 +196,12 @@ def from_json(entry: dict[str, Any] | None) -> Effect | None:
         unsure=entry["unsure"],
         remarks=tuple(entry["remarks"]),
         failure=entry["reason"],
+        runner=_load_runner(entry.get("runner")),
     )
+
+
+def _load_runner(entry: dict[str, Any] | None) -> Runner | None:
+    return Runner(entry["node"], entry["gained"], entry["lost"]) if entry else None
 
 
 def _load_flow(entry: dict[str, Any]) -> Flow:
