@@ -18,8 +18,16 @@ _NONE = "nobody gains and nobody loses any"
 _HIDDEN = "no change to be seen; what is unknown (below) may hide one"
 
 
-def section(effect: Effect, paint: Paint, most: int | None = _SHOWN) -> list[str]:
-    """Return the Access section of a plan, without an empty line around it."""
+def section(
+    effect: Effect,
+    paint: Paint,
+    most: int | None = _SHOWN,
+    more: str = "see reconcile access diff",
+) -> list[str]:
+    """Return the Access section of a plan, without an empty line around it.
+
+    `more` says how to see what is beyond the `most` lines of each list.
+    """
     if effect.failure:
         return [f"Access: not evaluated: {safe(effect.failure)}", *_blind(paint)]
     nodes = plural(effect.nodes, "node")
@@ -34,7 +42,6 @@ def section(effect: Effect, paint: Paint, most: int | None = _SHOWN) -> list[str
     left += len(effect.gained[most:] if most else ())
     left += len(effect.lost[most:] if most else ())
     if left:
-        more = "see reconcile access diff"
         lines.append(f"    … and {left} more, all of fewer paths ({more})")
     lines += _runner(effect.runner, paint) if effect.runner else []
     return lines + doubts(effect.unsure, paint)
@@ -109,7 +116,7 @@ def _flows(sign: str, verb: str, flows: Sequence[Flow], paint: Paint) -> Iterato
         [
             safe(side(flow.sources, flow.source_count)),
             safe(side(flow.targets, flow.target_count)),
-            safe(_services(flow)),
+            safe(services_text(flow)),
             safe(_because(flow)),
         ]
         for flow in flows
@@ -120,7 +127,8 @@ def _flows(sign: str, verb: str, flows: Sequence[Flow], paint: Paint) -> Iterato
         yield paint(text.rstrip(), colour)
 
 
-def _services(flow: Flow) -> str:
+def services_text(flow: Flow) -> str:
+    """Return by which services something is reached, or how many paths a node loses."""
     if not flow.services:
         return f"({plural(flow.paths, 'path')})"
     return counted(flow.services)

@@ -6,7 +6,7 @@ import pytest
 
 from reconcile import snapshot
 from reconcile.model import ServerInfo
-from tests.support import live, node, user
+from tests.support import NOW, live, node, user
 
 POLICY = """{
   "groups": {"group:ops": ["alice@", "bob@"]},
@@ -207,6 +207,7 @@ def test_one_server_at_a_time(command, tmp_path):
     code, _, err = command("access", "list", "--server", "all")
     assert code == 64
     assert "one server at a time" in err
+    assert "choose one: --server a or --server b" in err
     assert command("access", "list", "--server", "a")[0] == 0
 
 
@@ -262,6 +263,72 @@ def test_json_answers(ask):
     assert answer["rules"][0]["sources"] == ["group:ops"]
     listed = json.loads(ask("list", "--format", "json")[1])
     assert (listed["paths"], listed["nodes"], len(listed["entries"])) == (7, 4, 2)
+
+
+def test_pictures(ask):
+    for arguments in (["list"], ["who", "db-1:22"]):
+        _, out, _ = ask(*arguments, "--format", "mermaid")
+        assert out.startswith("flowchart LR\n")
+        assert '["group:ops (2 nodes)"]' in out
+        assert '["tag:db (1 node)"]' in out
+        assert ask(*arguments, "--format", "dot")[1].startswith("digraph access {\n")
+    yaml = "version: 1\nnodes: { desk: { tags: [tag:db] } }\n"
+    _, out, _ = ask("diff", "--format", "dot", tailnet_yaml=yaml)
+    assert "loses tcp 22,5432" in out
+    assert ask("why", "laptop", "db-1:22", "--format", "dot")[0] == 64
+
+
+def test_a_long_list_is_cut_and_counted(ask):
+    nodes = [*NODES, *(node(n, f"n{n}", user="bob") for n in range(5, 160))]
+    each = ", ".join(
+        f'{{"action": "accept", "src": ["bob@"], "dst": ["100.64.0.{n}:22"]}}'
+        for n in range(5, 160)
+    )
+    policy = f'{{"acls": [{each}]}}'
+    out = ask("list", policy=policy, nodes=nodes)[1]
+    assert len(out.splitlines()) == 102
+    assert "… and 55 more (--full shows them)" in out
+    assert len(ask("list", "--full", policy=policy, nodes=nodes)[1].splitlines()) == 156
+    picture = ask("list", "--format", "dot", policy=policy, nodes=nodes)[1]
+    assert "95 arrows more not shown" in picture
+    listed = ask("list", "--format", "json", policy=policy, nodes=nodes)[1]
+    assert len(json.loads(listed)["entries"]) == 155
+
+
+def test_via_is_told_with_the_rule(ask):
+    grants = (
+        '{"tagOwners": {"tag:router": [], "tag:db": []}, "grants": [{"src": ["bob@"],'
+        ' "dst": ["10.1.0.0/16"], "ip": ["tcp:443"], "via": ["tag:router"]}]}'
+    )
+    for arguments in (
+        ["list"],
+        ["who", "10.1.0.9:443"],
+        ["why", "bob@", "10.1.0.9:443"],
+    ):
+        out = ask(*arguments, policy=grants)[1]
+        assert "grants[0] (policy on the server):1 via tag:router" in out
+    out = ask("list", "--format", "json", policy=grants)[1]
+    assert json.loads(out)["entries"][0]["rules"][0]["via"] == ["tag:router"]
+
+
+def test_capabilities(ask):
+    grants = (
+        '{"tagOwners": {"tag:router": [], "tag:db": []}, "grants": [{"src": ["bob@"],'
+        ' "dst": ["tag:db"], "app": {"tailscale.com/cap/drive": []}}]}'
+    )
+    out = ask("list", policy=grants)[1]
+    assert "bob (1 node) -> tag:db (1 node)   can use tailscale.com/cap/drive" in out
+    out = ask("why", "bob@", "db-1:tailscale.com/cap/drive", policy=grants)[1]
+    assert out.startswith("yes: ")
+    assert "nobody" in ask("list", "--port", "445", policy=grants)[1]
+
+
+def test_expired_keys_are_counted_and_said(ask):
+    nodes = (node(1, "laptop", user="alice", expiry=NOW), *NODES[1:])
+    for arguments in (["list"], ["who", "db-1:22"], ["why", "laptop", "db-1:22"]):
+        out = ask(*arguments, nodes=nodes)[1]
+        assert "? expired key of node:laptop: counted as if logged in again" in out
+    assert "expired key" not in ask("list")[1]
 
 
 # -- diff ------------------------------------------------------------------------------
