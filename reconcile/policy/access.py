@@ -22,7 +22,7 @@ from reconcile.policy.entries import (
     total,
     unsure,
 )
-from reconcile.policy.matrix import Compiled, Matrix, common, minus
+from reconcile.policy.matrix import BY_ADDRESS, Compiled, Matrix, Row, common, minus
 from reconcile.policy.naming import Naming
 from reconcile.policy.releases import TCP
 from reconcile.policy.selectors import Selector
@@ -90,8 +90,9 @@ class Access:
         sources, targets = self.find(source), self.find(target)
         atoms = self.services(port, protocol)
         opened = self.entries(sources, targets, port, protocol)
+        rows = [row for row in self.matrix.rows if row.members & sources]
         found = [
-            self._match(number, rule, sources, targets, atoms)
+            self._match(number, rule, rows, sources, targets, atoms)
             for number, rule in enumerate(self.matrix.rules[0])
             if isinstance(rule.origin, SshRule) is (port == SSH)
         ]
@@ -120,13 +121,22 @@ class Access:
         return reached == sources
 
     def _match(
-        self, number: int, rule: Compiled, sources: int, targets: int, atoms: int
+        self,
+        number: int,
+        rule: Compiled,
+        rows: Iterable[Row],
+        sources: int,
+        targets: int,
+        atoms: int,
     ) -> "Match":
-        """Hold a rule against the three things that a path needs."""
+        """Hold a rule against the three things that a path needs.
+
+        `rows` are those of the sources.
+        """
         world, origin = self.matrix.worlds[0], rule.origin
-        rows = [row for row in self.matrix.rows if row.rules[0] >> number & 1]
-        from_here = merge(row.members for row in rows) & sources
-        users = {row.owners[0] for row in rows if row.members & sources}
+        mine = [row for row in rows if row.rules[0] >> number & 1]
+        from_here = merge(row.members for row in mine) & sources
+        users = {row.owners[0] for row in mine}
         own = merge(world.owners.get(user or "", 0) for user in users)
         to_there = (own if rule.own else rule.targets) & targets
         met = (
@@ -158,6 +168,8 @@ class Access:
             return -1
         if selector.autogroup == "internet":
             return universe.internet
+        if selector.kind not in BY_ADDRESS:
+            return universe.selected(world, selector)
         addresses = world.resolver.sources(selector)
         if not as_source:
             addresses = IntervalSet.union(world.resolver.targets(selector))

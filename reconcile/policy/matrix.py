@@ -20,7 +20,7 @@ from reconcile.policy.sets import ALL_PORTS, EVERYTHING, IntervalSet
 from reconcile.policy.universe import Universe, World, bits, family, merge, usable
 
 _LITERAL = ("address", "host")
-_SWEPT = (*_LITERAL, "any", "ipset", "service", "posture")
+BY_ADDRESS = (*_LITERAL, "any", "ipset", "service", "posture")  # not by identity
 
 # Destinations by the atoms of service that are open on them; the atoms are disjoint.
 Reach = list[tuple[int, int]]
@@ -385,7 +385,7 @@ class _Compiler:
         number = 1 << len(self.rules)
         self.rules.append(rule)
         for source in sources:
-            if source.kind in _SWEPT or source.autogroup == "danger-all":
+            if source.kind in BY_ADDRESS or source.autogroup == "danger-all":
                 for version in (4, 6):
                     if rule.family in (0, version):
                         self.by_selector[source, version] |= number
@@ -409,7 +409,7 @@ class _Compiler:
     def _find(self, selector: Selector, version: int) -> int:
         if selector.autogroup == "internet":
             return self._exits()
-        if selector.kind in _SWEPT:
+        if selector.kind in BY_ADDRESS:
             return self._addressed(selector, version)
         return self._universe.selected(self._world, selector)
 
