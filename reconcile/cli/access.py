@@ -226,11 +226,24 @@ def _find(found: "Access", name: str) -> int:
     try:
         return found.find(name)
     except LookupError:
-        raise ReconcileError(
-            f"{name!r} means no node and no routed network here",
-            "reconcile access list shows the names that there are; a user without "
-            "a device reaches nothing",
-        ) from None
+        raise _unknown(found, name) from None
+
+
+def _unknown(found: "Access", name: str) -> ReconcileError:
+    from difflib import get_close_matches
+
+    if name in ("internet", "autogroup:internet"):
+        return ReconcileError(
+            "no node is an exit node here: nobody reaches the internet through one",
+            "write `exit_node: true` for a node that advertises to be one",
+        )
+    like = get_close_matches(name.removeprefix("node:"), found.names(), n=1)
+    hint = f"did you mean {like[0]}? " if like and like[0] != name else ""
+    return ReconcileError(
+        f"{name!r} means no node and no routed network here",
+        f"{hint}reconcile access list shows the names that there are; a user without "
+        "a device reaches nothing",
+    )
 
 
 def _entries(

@@ -176,6 +176,13 @@ class Access:
         cells = universe.network(addresses) & world.routed
         return universe.addressed(0, addresses) | cells
 
+    def names(self) -> list[str]:
+        """Return the names that `find` knows, but for addresses."""
+        world = self.matrix.worlds[0]
+        nodes = [machine.name for machine in world.machines.values()]
+        users = [f"{name}@" if "@" not in name else name for name in world.owners]
+        return [*nodes, *users, *world.tags, *world.policy.groups, *world.policy.hosts]
+
     def find(self, text: str) -> int:
         """Return the bits of a node's name, a selector or an address.
 

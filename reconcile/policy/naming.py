@@ -93,12 +93,24 @@ class Naming:
         raise KeyError(place)
 
     def networks(self, members: int) -> list[str]:
-        """Return the addresses of cells, and the internet, as text."""
+        """Return the addresses of cells, and the internet, as text.
+
+        What a host of the policy stands for goes by its name: `vault (10.1.0.10)`.
+        """
         cells = [
             self._universe.cells[place - self._universe.size]
             for place in bits(members & ~self._universe.internet)
         ]
-        found = texts(IntervalSet(cells))
+        addresses = IntervalSet(cells)
+        found = texts(addresses)
+        if len(found) == 1:
+            names = [
+                f"{name} ({found[0]})"
+                for world in self._worlds
+                for name, meant in world.policy.hosts.items()
+                if meant == addresses
+            ]
+            found = names[-1:] or found
         return [*found, INTERNET] if members & self._universe.internet else found
 
 

@@ -12,7 +12,7 @@ from reconcile.report.safe import safe
 
 Paint = Callable[[str, str], str]
 _SHOWN = 20
-_SINGLE = re.compile(r"node:.*|the internet|[0-9a-fA-F.:]+(/\d+)?")
+_SINGLE = re.compile(r"node:.*|the internet|(.* \()?[0-9a-fA-F.:]+(/\d+)?\)?")
 _WIDEST = 40
 _NONE = "nobody gains and nobody loses any"
 _HIDDEN = "no change to be seen; what is unknown (below) may hide one"

@@ -182,6 +182,20 @@ def test_a_name_that_means_nothing(ask, name):
     assert f"'{name}' means no node" in err
 
 
+def test_a_name_that_is_nearly_one(ask):
+    assert "did you mean laptop?" in ask("why", "node:labtop", "db-1:22")[2]
+    assert "did you mean tag:db?" in ask("who", "tag:dbb:22")[2]
+    assert "no node is an exit node here" in ask("who", "internet:443")[2]
+
+
+def test_a_host_of_the_policy_goes_by_its_name(ask):
+    policy = POLICY.replace('"acls"', '"hosts": {"vault": "10.1.0.9"}, "acls"')
+    policy = policy.replace("10.1.0.0/16:443", "vault:443")
+    out = ask("list", policy=policy)[1]
+    assert "alice (1 node)      -> vault (10.1.0.9)   tcp 443" in out
+    assert "10.1.0.0/16" not in out
+
+
 @pytest.mark.parametrize("text", ["db-1", "db-1:http", "db-1:0", ":22", "db-1:1/xyz"])
 def test_a_destination_needs_a_port(ask, text):
     assert ask("who", text)[0] == 64
