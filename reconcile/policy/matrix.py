@@ -12,14 +12,15 @@ from functools import lru_cache
 from itertools import pairwise
 
 from reconcile.policy.atoms import Atoms
-from reconcile.policy.document import Rule, Service, SshRule
+from reconcile.policy.document import Origin, Rule, Service, SshRule
+from reconcile.policy.pairing import canonical
 from reconcile.policy.releases import PINGABLE
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import ALL_PORTS, EVERYTHING, IntervalSet
 from reconcile.policy.universe import Universe, World, bits, family, merge, usable
 
 _LITERAL = ("address", "host")
-_SWEPT = (*_LITERAL, "any", "ipset", "service", "posture")
+BY_ADDRESS = (*_LITERAL, "any", "ipset", "service", "posture")  # not by identity
 
 # Destinations by the atoms of service that are open on them; the atoms are disjoint.
 Reach = list[tuple[int, int]]
@@ -33,7 +34,7 @@ class Compiled:
     source reaches the nodes of its own user.
     """
 
-    origin: Rule | SshRule | None
+    origin: Origin
     family: int
     atoms: int
     targets: int
@@ -58,7 +59,7 @@ class Matrix:
     def __init__(self, worlds: Sequence[World]) -> None:
         self.worlds = worlds
         self.universe = Universe(worlds, _literals(worlds))
-        self.atoms = Atoms(_services(worlds), _logins(worlds))
+        self.atoms = Atoms(_services(worlds), _logins(worlds), _capabilities(worlds))
         self.rules: list[list[Compiled]] = []
         self._by_selector: list[dict[tuple[Selector, int], int]] = []
         self._own: list[int] = []
@@ -139,7 +140,7 @@ class Matrix:
     def _with_ssh(self, found: Reach) -> Reach:
         """A login needs port 22 as well, and where a check is asked, it is asked."""
         port = merge(d for atoms, d in found if atoms & self.atoms.ssh_port)
-        logins = merge(1 << number for number in self.atoms.ssh.values())
+        logins = self.atoms.logins
         reached = [(atoms & ~logins, d) for atoms, d in found if atoms & ~logins]
         for (login, check), number in self.atoms.ssh.items():
             targets = merge(d for atoms, d in found if atoms >> number & 1) & port
@@ -149,6 +150,16 @@ class Matrix:
             if targets:
                 reached.append((1 << number, targets))
         return joined(reached)
+
+    def opened(self, row: Row, index: int) -> Iterator[tuple[Compiled, Reach]]:
+        """Yield what each rule opens to a row; logins only where port 22 is open."""
+        own = self.worlds[index].owners.get(row.owners[index] or "", 0)
+        for number in bits(row.rules[index]):
+            rule = self.rules[index][number]
+            reach = [(rule.atoms, own if rule.own else rule.targets)]
+            if isinstance(rule.origin, SshRule):
+                reach = common(reach, self.reach(row, index))
+            yield rule, reach
 
     def contributing(self, row: Row, index: int, atoms: int, targets: int) -> list[int]:
         """Return the rules of a row that open some of the atoms on some targets."""
@@ -345,6 +356,20 @@ class _Compiler:
                 targets = self._targets(others, version, rule.via)
                 if targets:
                     self._add(rule.sources, Compiled(rule, version, atoms, targets))
+        if rule.capabilities and not rule.via:
+            self._capabilities(rule)
+
+    def _capabilities(self, rule: Rule) -> None:
+        """With `via` a grant gives no capability; the internet can have none."""
+        atoms = self._atoms.granted(_used(rule))
+        selectors = [target.selector for target in rule.targets]
+        if any(selector.autogroup == "self" for selector in selectors):
+            self._add(rule.sources, Compiled(rule, 0, atoms, 0, own=True))
+        others = [s for s in selectors if s.autogroup != "self"]
+        for version in _versions((*rule.sources, *others)):
+            targets = self._targets(others, version, ()) & ~self._universe.internet
+            if targets:
+                self._add(rule.sources, Compiled(rule, version, atoms, targets))
 
     def _login(self, rule: SshRule) -> None:
         check = rule.action == "check" and self._world.policy.release.ssh_checks
@@ -360,7 +385,7 @@ class _Compiler:
         number = 1 << len(self.rules)
         self.rules.append(rule)
         for source in sources:
-            if source.kind in _SWEPT or source.autogroup == "danger-all":
+            if source.kind in BY_ADDRESS or source.autogroup == "danger-all":
                 for version in (4, 6):
                     if rule.family in (0, version):
                         self.by_selector[source, version] |= number
@@ -384,7 +409,7 @@ class _Compiler:
     def _find(self, selector: Selector, version: int) -> int:
         if selector.autogroup == "internet":
             return self._exits()
-        if selector.kind in _SWEPT:
+        if selector.kind in BY_ADDRESS:
             return self._addressed(selector, version)
         return self._universe.selected(self._world, selector)
 
@@ -456,3 +481,15 @@ def _logins(worlds: Iterable[World]) -> Iterator[tuple[str, bool]]:
             check = rule.action == "check" and world.policy.release.ssh_checks
             for user in rule.users:
                 yield user, check
+
+
+def _used(rule: Rule) -> Iterator[tuple[str, str]]:
+    """Yield the capabilities of a rule, each with its value as text."""
+    for name, value in rule.capabilities.items():
+        yield name, canonical(value)
+
+
+def _capabilities(worlds: Iterable[World]) -> Iterator[tuple[str, str]]:
+    for world in worlds:
+        for rule in world.policy.rules or ():
+            yield from _used(rule)
