@@ -92,7 +92,7 @@ class Access:
         opened = self.entries(sources, targets, port, protocol)
         found = [
             self._match(number, rule, sources, targets, atoms)
-            for number, rule in enumerate(self.matrix.rules[0])
+            for number, rule in self.matrix.rules[0].items()
             if isinstance(rule.origin, SshRule) is (port == SSH)
         ]
         matches = _once(each for each in found if not each.missing)
