@@ -93,7 +93,7 @@ class Access:
         rows = [row for row in self.matrix.rows if row.members & sources]
         found = [
             self._match(number, rule, rows, sources, targets, atoms)
-            for number, rule in enumerate(self.matrix.rules[0])
+            for number, rule in self.matrix.rules[0].items()
             if isinstance(rule.origin, SshRule) is (port == SSH)
         ]
         matches = _once(each for each in found if not each.missing)

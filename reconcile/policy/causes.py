@@ -4,7 +4,7 @@ Every path that is gained or lost is given to one cause, so that a line of a rep
 has one reason and the lines together have all paths, none of them twice.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -105,7 +105,9 @@ class Change:
     def nodes(self) -> dict[int, str]:
         """The nodes that changed, each with what happened to it."""
         before, after = self._matrix.worlds[0], self._matrix.worlds[-1]
-        found = {}
+        found: dict[int, str] = {}
+        if before.tailnet is after.tailnet:
+            return found
         for place in range(self._matrix.universe.size):
             old, new = before.machines.get(place), after.machines.get(place)
             if old and new:
@@ -153,7 +155,7 @@ class Change:
         if not reach:
             return
         matrix, side = self._matrix, 1 if index else 0
-        own = matrix.worlds[index].owners.get(row.owners[index] or "", 0)
+        own = matrix.own(row, index)
         numbers = row.rules[index] & self._changed[side]
         rules = [matrix.rules[index][number] for number in bits(numbers)]
         found: dict[str, tuple[Origin, Reach]] = {}
@@ -176,10 +178,10 @@ class Change:
         before, after = self._matrix.rules[0], self._matrix.rules[-1]
         return self._differing(before, 0), self._differing(after, 1)
 
-    def _differing(self, rules: Sequence[Compiled], side: int) -> int:
+    def _differing(self, rules: Mapping[int, Compiled], side: int) -> int:
         known: dict[str, bool] = {}
         found = 0
-        for number, rule in enumerate(rules):
+        for number, rule in rules.items():
             name = str(rule.origin)
             if name not in known:
                 known[name] = self._differs(rule.origin, side)
@@ -206,9 +208,7 @@ class Change:
     def _same(self, rule: Rule | SshRule, side: int) -> bool:
         """Tell whether the other side has the same rule, in whatever place."""
         section = "ssh" if isinstance(rule, SshRule) else rule.section
-        mine, others = (
-            get(self._sides[which].value, section) or () for which in (side, 1 - side)
-        )
+        mine, others = self._written[side][section], self._written[1 - side][section]
         if rule.index < len(others) and mine[rule.index] == others[rule.index]:
             return True
         key = 1 - side, section
@@ -216,19 +216,30 @@ class Change:
             self._texts[key] = {canonical(other) for other in others}
         return canonical(mine[rule.index]) in self._texts[key]
 
+    @cached_property
+    def _written(self) -> list[dict[str, Sequence[object]]]:
+        """The rules of each side as they stand in the policy, by section."""
+        sections = "acls", "grants", "ssh"
+        return [
+            {name: get(side.value, name) or () for name in sections}
+            for side in self._sides
+        ]
+
     def _moved(self, rule: Rule | SshRule) -> list[str]:
-        before, after = self._sides
         names = [selector.text for selector in (*rule.sources, *targets_of(rule))]
-        found = [
-            f'groups."{name}"'
-            for name in names
-            if before.groups.get(name) != after.groups.get(name)
-        ]
-        found += [
-            f'hosts."{name}"'
-            for name in names
-            if before.hosts.get(name) != after.hosts.get(name)
-        ]
+        return [self._redefined[name] for name in names if name in self._redefined]
+
+    @cached_property
+    def _redefined(self) -> dict[str, str]:
+        """The groups and hosts that the two sides define differently."""
+        before, after = self._sides
+        found = {}
+        for name in {*before.groups, *after.groups}:
+            if before.groups.get(name) != after.groups.get(name):
+                found[name] = f'groups."{name}"'
+        for name in {*before.hosts, *after.hosts}:
+            if before.hosts.get(name) != after.hosts.get(name):
+                found[name] = f'hosts."{name}"'
         return found
 
 

@@ -87,7 +87,10 @@ def listed(
                     ),
                 )
     found: dict[tuple[int, int, bool], _Opened] = {}
-    order = {str(rule.origin): i for i, rule in reversed([*enumerate(matrix.rules[0])])}
+    order = {
+        str(rule.origin): i
+        for i, rule in reversed([*enumerate(matrix.rules[0].values())])
+    }
     pairs = [(key[0], each) for key, each in by_rule.items() if each.pairs]
     for origin, each in sorted(pairs, key=lambda pair: order[pair[0]]):
         key = each.members, each.targets, each.own
@@ -259,9 +262,8 @@ def _rules(matrix: Matrix, group: Group, index: int) -> tuple[Origin, ...]:
         for number in matrix.contributing(row, index, group.atoms, group.targets)
     }
     found: dict[str, Origin] = {}  # a rule is compiled once for each address family
-    for number in sorted(numbers):
-        origin = matrix.rules[index][number].origin
-        found[str(origin)] = origin
+    for rule in matrix.in_order(index, numbers):
+        found[str(rule.origin)] = rule.origin
     return tuple(found.values())
 
 
