@@ -5,15 +5,18 @@ Sources are nodes and the networks behind subnet routers; destinations also the 
 behind exit nodes. Capabilities of `app` grants open no port and are not part of it.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from reconcile.policy import selectors
-from reconcile.policy.document import Policy, SshRule
+from reconcile.policy.document import Policy, Rule, SshRule
 from reconcile.policy.entries import (
     Change,
     Entry,
+    Group,
     Groups,
     Origin,
     entry,
@@ -21,7 +24,7 @@ from reconcile.policy.entries import (
     total,
     unsure,
 )
-from reconcile.policy.matrix import Compiled, Matrix, common, minus
+from reconcile.policy.matrix import Compiled, Matrix, Reach, Row, common, minus
 from reconcile.policy.naming import Naming
 from reconcile.policy.releases import TCP
 from reconcile.policy.selectors import Selector
@@ -33,33 +36,75 @@ LIMIT = 100  # entries of a list that are named, the largest first
 
 
 class Access:
-    """The complete effective access of one policy in one tailnet."""
+    """The complete effective access of one policy in one tailnet.
+
+    It is one world of a matrix: of its own, or (`of`) of one that is there already.
+    """
 
     def __init__(self, policy: Policy, tailnet: Tailnet) -> None:
-        self.matrix = Matrix([World.of(policy, tailnet)])
-        self.naming = Naming(self.matrix)
+        self._look_at(Matrix([World.of(policy, tailnet)]), 0)
+
+    @classmethod
+    def of(cls, matrix: Matrix, index: int) -> "Access":
+        """Return the access in one of the worlds of a matrix."""
+        found = cls.__new__(cls)
+        found._look_at(matrix, index)
+        return found
+
+    def _look_at(self, matrix: Matrix, index: int) -> None:
+        self.matrix, self._index = matrix, index
+        self.world = matrix.worlds[index]
+
+    @cached_property
+    def naming(self) -> Naming:
+        """The words for sets of nodes and networks."""
+        return Naming(self.matrix, [self.world])
 
     @property
     def unsure(self) -> Mapping[str, str]:
         """What could not be known and was taken as large as it could be."""
-        return unsure(self.matrix)
+        return unsure([self.world])
 
     @cached_property
     def paths(self) -> int:
         """How many paths are allowed in all."""
-        return total(self.matrix, 0)
+        return total(self.matrix, self._index)
 
     def entries(
         self, sources: int = -1, targets: int = -1, atoms: int = -1
     ) -> list[Entry]:
         """Return who reaches what, largest first, limited to sets of bits."""
+        return [self.entry(group) for group in self.groups(sources, targets, atoms)]
+
+    def entry(self, group: Group) -> Entry:
+        """Put what a group reaches into words."""
+        return entry(self.matrix, self.naming, group, self._index)
+
+    def groups(
+        self, sources: int = -1, targets: int = -1, atoms: int = -1, without: int = 0
+    ) -> list[Group]:
+        """Return what `entries` puts into words; `without` leaves rules out."""
         groups = Groups()
         for row in self.matrix.rows:
             members = row.members & sources
             if members:
-                for opened, reached in self.matrix.reach(row, 0):
+                for opened, reached in self._reach(row, without):
                     groups.add(row, members, opened & atoms, reached & targets)
-        return [entry(self.matrix, self.naming, group, 0) for group in groups.ordered()]
+        return groups.ordered()
+
+    def _reach(self, row: Row, without: int) -> Reach:
+        if row.rules[self._index] & without:
+            rules = tuple(numbers & ~without for numbers in row.rules)
+            row = replace(row, rules=rules)
+        return self.matrix.reach(row, self._index)
+
+    def resting_on(self, names: AbstractSet[str]) -> int:
+        """Return the rules that hold one of some names, as a set."""
+        return merge(
+            1 << number
+            for number, rule in enumerate(self.matrix.rules[self._index])
+            if rule.origin and not names.isdisjoint(_names_in(rule.origin))
+        )
 
     def services(self, port: int | None, protocol: int = TCP) -> int:
         """Return the atoms of a port, None for logging in over SSH, as a set."""
@@ -83,37 +128,44 @@ class Access:
         """
         sources, targets = self.find(source), self.find(target)
         atoms = self.services(port, protocol)
-        allowed = self._all_reach(sources, targets, atoms)
+        allowed = bool(atoms) and not self.missing(sources, targets, atoms)
         found = [
             self._match(number, rule, sources, targets, atoms)
-            for number, rule in enumerate(self.matrix.rules[0])
+            for number, rule in enumerate(self.matrix.rules[self._index])
             if isinstance(rule.origin, SshRule) is (port is None)
         ]
         matches = _once(each for each in found if not each.missing)
         nearest = _once(each for each in found if len(each.missing) == 1)
         return Why(allowed, matches, () if matches else nearest)
 
-    def _all_reach(self, sources: int, targets: int, atoms: int) -> bool:
-        reached = 0
+    def missing(
+        self, sources: int, targets: int, atoms: int, without: int = 0
+    ) -> dict[int, int]:
+        """Return which targets are not reached, and by which of the sources.
+
+        Any of the atoms will do; `without` leaves rules out.
+        """
+        found: dict[int, int] = defaultdict(int)
+        rest = sources
         for row in self.matrix.rows:
-            if not row.members & sources:
-                continue
-            opened = self.matrix.reach(row, 0)
-            if targets & ~merge(d for have, d in opened if have & atoms):
-                return False
-            reached |= row.members & sources
-        return bool(atoms) and reached == sources
+            members = row.members & sources
+            if members:
+                opened = self._reach(row, without)
+                found[targets & ~merge(d for a, d in opened if a & atoms)] |= members
+                rest &= ~members
+        found[targets] |= rest
+        return {lack: who for lack, who in found.items() if lack and who}
 
     def _match(
         self, number: int, rule: Compiled, sources: int, targets: int, atoms: int
     ) -> "Match":
         """Hold a rule against the three things that a path needs."""
-        world, origin = self.matrix.worlds[0], rule.origin
-        rows = [row for row in self.matrix.rows if row.rules[0] >> number & 1]
+        world, origin = self.world, rule.origin
+        rows = [row for row in self.matrix.rows if row.rules[self._index] >> number & 1]
         from_here = merge(row.members for row in rows) & sources
         to_there = rule.targets & targets
         if rule.own:
-            owners = {row.owners[0] for row in rows if row.members & sources}
+            owners = {row.owners[self._index] for row in rows if row.members & sources}
             to_there = merge(world.owners.get(o or "", 0) for o in owners) & targets
         met = (
             ("source", from_here),
@@ -139,7 +191,7 @@ class Access:
         return tuple(found)
 
     def _selected(self, selector: Selector, as_source: bool) -> int:
-        universe, world = self.matrix.universe, self.matrix.worlds[0]
+        universe, world = self.matrix.universe, self.world
         if selector.autogroup in ("self", "danger-all") or selector.kind == "any":
             return -1
         if selector.autogroup == "internet":
@@ -148,36 +200,40 @@ class Access:
         if not as_source:
             addresses = IntervalSet.union(world.resolver.targets(selector))
         cells = universe.network(addresses) & world.routed
-        return universe.addressed(0, addresses) | cells
+        return universe.addressed(self._index, addresses) | cells
 
     def find(self, text: str) -> int:
         """Return the bits of a node's name, a selector or an address.
 
         Raises LookupError when nothing in the tailnet answers to it.
         """
-        universe, world = self.matrix.universe, self.matrix.worlds[0]
-        name = text.removeprefix("node:")
-        for place, machine in world.machines.items():
-            if machine.name == name:
-                return 1 << place
-        if text in world.owners:
-            return world.owners[text]
-        selector = selectors.parse(text)
-        found = 0
-        if selector.kind == "any":
-            return world.present | world.routed
-        if selector.autogroup == "internet":
-            found = universe.internet if world.exits else 0
-        elif selector.kind in ("address", "host"):
-            found = self._addressed(selector)
-        else:
-            found = universe.selected(world, selector)
+        found = self.node(text.removeprefix("node:"))
+        found = found or self.world.owners.get(text, 0)
+        found = found or self.selected(selectors.parse(text))
         if not found:
             raise LookupError(text)
         return found
 
+    def node(self, name: str) -> int:
+        """Return the bit of a node, 0 when there is none of that name."""
+        for place, machine in self.world.machines.items():
+            if machine.name == name:
+                return 1 << place
+        return 0
+
+    def selected(self, selector: Selector) -> int:
+        """Return the bits of all that a selector means here, 0 for nothing."""
+        universe, world = self.matrix.universe, self.world
+        if selector.kind == "any":
+            return world.present | world.routed
+        if selector.autogroup == "internet":
+            return universe.internet if world.exits else 0
+        if selector.kind in ("address", "host"):
+            return self._addressed(selector)
+        return universe.selected(world, selector)
+
     def _addressed(self, selector: Selector) -> int:
-        universe, world = self.matrix.universe, self.matrix.worlds[0]
+        universe, world = self.matrix.universe, self.world
         addresses = world.policy.hosts.get(selector.text, IntervalSet())
         if selector.kind == "address":
             addresses = prefix(selector.text)
@@ -186,7 +242,13 @@ class Access:
             cell = IntervalSet([universe.cells[place - universe.size]])
             if addresses and world.routed >> place & 1 and addresses <= cell:
                 cells |= 1 << place
-        return universe.addressed(0, addresses) | cells
+        return universe.addressed(self._index, addresses) | cells
+
+
+def _names_in(rule: Rule | SshRule) -> set[str]:
+    """Return the selectors of a rule as text, and its conditions."""
+    found = {selector.text for selector in (*rule.sources, *targets_of(rule))}
+    return found if isinstance(rule, SshRule) else found.union(rule.unsure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +291,7 @@ class AccessDiff:
     service, so that before + gained - lost = after. `share_gained` and `share_lost`
     are shares of the old side: 0.25 is a quarter of what was allowed. `hidden` counts
     the entries, those of fewest paths, that a limit kept out of `gained` and `lost`;
-    they are in all the counts.
+    they are in all the counts. `access` is the new side, open to more questions.
     """
 
     before: int
@@ -242,6 +304,7 @@ class AccessDiff:
     share_lost: float
     hidden: int
     unsure: Mapping[str, str]
+    access: Access
 
     def __bool__(self) -> bool:
         return bool(self.gained or self.lost)
@@ -288,5 +351,6 @@ def diff(
         gained.total() / (allowed or 1),
         lost.total() / (allowed or 1),
         len(more[limit:] if limit else ()) + len(less[limit:] if limit else ()),
-        unsure(matrix),
+        unsure(matrix.worlds),
+        Access.of(matrix, last),
     )

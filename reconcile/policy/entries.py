@@ -12,7 +12,7 @@ from reconcile.policy.matrix import Matrix, Reach, Row
 from reconcile.policy.naming import Naming
 from reconcile.policy.pairing import canonical
 from reconcile.policy.selectors import Selector
-from reconcile.policy.universe import merge, usable
+from reconcile.policy.universe import World, merge, usable
 
 Origin = Rule | SshRule | None
 Cause = Literal["policy", "nodes"]
@@ -279,10 +279,10 @@ def total(matrix: Matrix, index: int) -> int:
     )
 
 
-def unsure(matrix: Matrix) -> dict[str, str]:
+def unsure(worlds: Iterable[World]) -> dict[str, str]:
     """Return what could not be known, with the reason."""
     found: dict[str, str] = {}
-    for world in matrix.worlds:
+    for world in worlds:
         found.update(world.resolver.unsure)
         for rule in world.policy.rules or ():
             for name in rule.unsure:
