@@ -241,6 +241,7 @@ def between(before: "Scene", after: "Scene", limit: int | None = 100) -> Effect:
     from reconcile.scene import said
 
     found = diff((before.policy, before.tailnet), (after.policy, after.tailnet), limit)
+    after.computed = found.access
     old = said(before.policy)
     remarks = [remark for remark in said(after.policy) if remark not in old]
     if _unknown(before.policy) != _unknown(after.policy):

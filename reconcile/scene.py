@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconcile import hujson
 from reconcile.desired.state import WantedPolicy
@@ -13,6 +13,9 @@ from reconcile.policy.fields import Path, get
 from reconcile.policy.reading import diagnostics, read
 from reconcile.policy.releases import RELEASES, Release, release
 from reconcile.policy.tailnet import Tailnet
+
+if TYPE_CHECKING:
+    from reconcile.policy.access import Access
 
 ON_SERVER = "(policy on the server)"
 
@@ -25,13 +28,26 @@ class Words:
     locate: Callable[..., Position]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Scene:
-    """A policy without errors, the tailnet that it is applied to, and its places."""
+    """A policy without errors, the tailnet that it is applied to, and its places.
+
+    `computed` is its access when somebody has computed it already.
+    """
 
     policy: Policy
     tailnet: Tailnet
     words: Words
+    computed: "Access | None" = None
+
+    @property
+    def access(self) -> "Access":
+        """Who reaches what here; computed at most once."""
+        if self.computed is None:
+            from reconcile.policy.access import Access
+
+            self.computed = Access(self.policy, self.tailnet)
+        return self.computed
 
     def place(self, path: Path) -> Position | None:
         """Return where a part of the policy stands, None where nobody can tell."""

@@ -4,8 +4,9 @@ The hosted service answers only `test(s) failed`; the reasons are Headscale's li
 where it has them (`alice@ -> 100.64.0.2:22: expected ALLOWED, got DENIED`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from reconcile.policy import selectors
 from reconcile.policy.document import Assertion, Policy
@@ -51,6 +52,10 @@ class Unusable(Exception):
     """An entry that cannot be evaluated: it fails, in `deny` lists too."""
 
 
+class Absent(Unusable):
+    """The entry is sound, but names something that has no address or node here."""
+
+
 class Verdicts:
     """Runs the tests of a policy in a tailnet."""
 
@@ -71,15 +76,37 @@ class Verdicts:
             Verdict(t, tuple(self._ssh_test(t))) for t in self._policy.ssh_tests
         )
 
+    def hopeless(self) -> tuple[Verdict, ...]:
+        """Return the entries that fail whatever users and nodes there are."""
+        tests = (*self._policy.tests, *self._policy.ssh_tests)
+        found = (Verdict(test, tuple(self._flaws(test))) for test in tests)
+        return tuple(verdict for verdict in found if not verdict.passed)
+
+    def _flaws(self, test: Assertion) -> Iterator[Failure]:
+        item = _require_login if test.section == "sshTests" else self._target
+        checks: list[tuple[Path, Callable[..., object], tuple[object, ...]]] = [
+            (test.path, self._known, (test.source, "source")),
+            (test.path, self._protocols, (test,)),
+            (test.path, _require_expectation, (test,)),
+            *((test.path, self._known, (name, "destination")) for name in test.targets),
+            *((path, item, (text,)) for path, text in chain(*test.expected.values())),
+        ]
+        for path, check, arguments in checks:
+            try:
+                check(*arguments)
+            except Absent:
+                continue
+            except Unusable as reason:
+                yield Failure(path, str(reason))
+
     def _test(self, test: Assertion) -> Iterator[Failure]:
         try:
             sources = self._sources(test)
             numbers = self._protocols(test)
+            _require_expectation(test)
         except Unusable as reason:
             yield Failure(test.path, str(reason))
             return
-        if not any(test.expected.values()):
-            yield Failure(test.path, "neither accept nor deny says what is expected")
         for name, items in test.expected.items():
             for path, text in items:
                 try:
@@ -99,7 +126,7 @@ class Verdicts:
         if not found:
             found = [IntervalSet([i]) for i in self._resolver.sources(selector)]
         if not found:
-            raise Unusable(f'source "{selector}" resolved to no IP addresses')
+            raise Absent(f'source "{selector}" resolved to no IP addresses')
         return found
 
     def _known(self, text: str, what: str) -> Selector:
@@ -161,7 +188,7 @@ class Verdicts:
             return found, port
         found = addresses_of(self._resolver.machines(selector))
         if not found:
-            raise Unusable(f'destination "{name}" resolved to no IP addresses')
+            raise Absent(f'destination "{name}" resolved to no IP addresses')
         return found, port
 
     # SSH.
@@ -171,15 +198,16 @@ class Verdicts:
             source = self._known(test.source, "source")
             addresses = self._ssh_sources(source)
             machines = self._ssh_targets(test, source)
+            _require_expectation(test)
         except Unusable as reason:
             yield Failure(test.path, str(reason))
             return
-        if not any(test.expected.values()):
-            yield Failure(test.path, "accept, check and deny are all empty")
         for name, logins in test.expected.items():
             for path, login in logins:
-                if not login:
-                    yield Failure(path, "the login name is empty")
+                try:
+                    _require_login(login)
+                except Unusable as reason:
+                    yield Failure(path, str(reason))
                     continue
                 yield from self._login(test, name, path, login, addresses, machines)
 
@@ -243,6 +271,17 @@ class Verdicts:
                 expected = "DENIED" if name == "deny" else "ALLOWED"
                 asked = " with check" if name == "check" else ""
                 yield Failure(path, f"{said}: expected {expected}{asked}, got {got}")
+
+
+def _require_expectation(test: Assertion) -> None:
+    if not any(test.expected.values()):
+        names = " and ".join(test.expected)
+        raise Unusable(f"nothing is expected: {names} are empty")
+
+
+def _require_login(login: str) -> None:
+    if not login:
+        raise Unusable("the login name is empty")
 
 
 def is_ipv6(selector: Selector) -> bool:
