@@ -14,9 +14,9 @@ from reconcile.policy.access import Access
 from reconcile.policy.claims import Claim, Paths, Port, Routers
 from reconcile.policy.entries import Group, Origin, paths_of
 from reconcile.policy.identity import Directory
-from reconcile.policy.naming import counted
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, prefix
+from reconcile.policy.words import counted
 
 _SHOWN = 5  # paths that are named, the most important first
 _NODE = "node:"

@@ -105,10 +105,3 @@ def _of_world(universe: Universe, world: World) -> Iterable[tuple[str, int]]:
     yield from sorted(world.owners.items())
     yield "autogroup:member", everyone
     yield "autogroup:tagged", merge(world.tags.values())
-
-
-def counted(names: Sequence[str], most: int = 4) -> str:
-    """Return names as one text, the last ones only counted."""
-    shown = ", ".join(names[:most])
-    more = len(names) - most
-    return f"{shown} and {more} more" if more > 0 else shown

@@ -5,7 +5,7 @@ from typing import Any
 
 from reconcile.policy.access import Access, Match, Why
 from reconcile.policy.entries import Entry, Origin
-from reconcile.policy.naming import counted
+from reconcile.policy.words import counted
 from reconcile.report.effect import (
     Paint,
     columns,

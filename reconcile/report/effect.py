@@ -7,7 +7,7 @@ from typing import Any
 
 from reconcile.effect import EVERYTHING, Effect, Flow
 from reconcile.errors import Position
-from reconcile.policy.naming import counted
+from reconcile.policy.words import counted
 from reconcile.report.safe import safe
 
 Paint = Callable[[str, str], str]

@@ -1,0 +1,10 @@
+"""How lists of names are written in a sentence."""
+
+from collections.abc import Sequence
+
+
+def counted(names: Sequence[str], most: int = 4) -> str:
+    """Return names as one text, the last ones only counted."""
+    shown = ", ".join(names[:most])
+    more = len(names) - most
+    return f"{shown} and {more} more" if more > 0 else shown
