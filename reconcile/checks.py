@@ -220,10 +220,16 @@ def _assert_finding(check: Check) -> Diagnostic:
 # -- without users and nodes -----------------------------------------------------------
 
 
+def has_tests(desired: Desired) -> bool:
+    """Tell whether the policy of the files has tests."""
+    value = desired.policy.value if desired.policy else {}
+    return any(get(value, name) for name in _SECTIONS)
+
+
 def hopeless(desired: Desired) -> list[Diagnostic]:
     """Return an error for each test that fails whatever users and nodes there are."""
     wanted = desired.policy
-    if wanted is None or not any(get(wanted.value, name) for name in _SECTIONS):
+    if wanted is None or not has_tests(desired):
         return []
     from reconcile import scene
     from reconcile.policy.evaluate import Evaluator

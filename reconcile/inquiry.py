@@ -83,7 +83,7 @@ def _both(options: Options) -> tuple[Desired, Live, str]:
     states = _states(options)
     if len(states) > 1:
         raise UsageError(
-            "access is asked of one server at a time", "choose one with --server NAME"
+            "this is asked of one server at a time", "choose one with --server NAME"
         )
     _require_state(states[0], options)
     with closing(Run(states[0], options)) as run:

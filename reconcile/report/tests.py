@@ -32,6 +32,30 @@ def counts(checks: Checks) -> str:
     return ", ".join(parts) or nothing
 
 
+def section(checks: Checks, paint: Paint, *, but_tests: bool = False) -> list[str]:
+    """Return what a plan or an apply says of its checks.
+
+    `but_tests` leaves out tests that pass, where that is said elsewhere.
+    """
+    fine = all(check.passed for check in checks.tests)
+    parts = ["" if but_tests and fine else passing(checks), holding(checks)]
+    head = ", ".join(part for part in parts if part)
+    lines = [paint(f"{head[0].upper()}{head[1:]}", "bold")] if head else []
+    return [*lines, *details(checks.all, paint)]
+
+
+def passing(checks: Checks) -> str:
+    """Return `tests 7/7 pass`, "" where there are none."""
+    passed = sum(check.passed for check in checks.tests)
+    return f"tests {passed}/{len(checks.tests)} pass" if checks.tests else ""
+
+
+def holding(checks: Checks) -> str:
+    """Return `assertions 2/2 hold`, "" where there are none."""
+    hold = sum(check.passed for check in checks.asserts)
+    return f"assertions {hold}/{len(checks.asserts)} hold" if checks.asserts else ""
+
+
 def details(checks: Sequence[Check], paint: Paint) -> Iterator[str]:
     """Yield lines for what fails, with place and reason, and for what is to be said."""
     for check in checks:

@@ -192,7 +192,7 @@ def test_one_server_at_a_time(command, tmp_path):
     )
     code, _, err = command("access", "list", "--server", "all")
     assert code == 64
-    assert "one server at a time" in err
+    assert "asked of one server at a time" in err
     assert command("access", "list", "--server", "a")[0] == 0
 
 
