@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from itertools import chain
 
 from reconcile.policy import selectors
-from reconcile.policy.document import Assertion, Policy
+from reconcile.policy.document import Assertion, Policy, Service
 from reconcile.policy.fields import Path
-from reconcile.policy.filters import Filters, PortRule
+from reconcile.policy.filters import Filters
 from reconcile.policy.pairing import split_ports
 from reconcile.policy.reading.rules import protocols
-from reconcile.policy.releases import ROLES, SCTP, TCP, UDP
+from reconcile.policy.releases import PINGABLE, ROLES, SCTP, TCP, UDP
 from reconcile.policy.selectors import Selector
-from reconcile.policy.sets import IntervalSet, texts
+from reconcile.policy.sets import EMPTY, IntervalSet, texts
 from reconcile.policy.ssh import SshRules
 from reconcile.policy.tailnet import Machine, addresses_of
 
@@ -64,7 +64,8 @@ class Verdicts:
         self._resolver = filters.resolver
         self._policy: Policy = filters.policy
         self._ssh = ssh
-        self._rules: list[PortRule] | None = None
+        self._targets: dict[Selector, IntervalSet] = {}
+        self._reaching: dict[tuple[str, frozenset[int]], IntervalSet] = {}
 
     def tests(self) -> tuple[Verdict, ...]:
         """Run every entry of `tests` against the rules of the whole tailnet."""
@@ -159,17 +160,43 @@ class Verdicts:
     def _allowed(
         self, sources: Iterable[IntervalSet], text: str, numbers: frozenset[int]
     ) -> bool:
-        target, port = self._target(text)
-        rules = self._global_rules()
-        return all(
-            any(_opens(rule, source, target, numbers, port) for rule in rules)
-            for source in sources
-        )
+        key = text, numbers
+        if key not in self._reaching:
+            self._reaching[key] = self._sources_to(*self._target(text), numbers)
+        return all(self._reaching[key].overlaps(source) for source in sources)
 
-    def _global_rules(self) -> list[PortRule]:
-        if self._rules is None:
-            self._rules = list(self._filters.unreduced())
-        return self._rules
+    def _sources_to(
+        self, target: IntervalSet, port: int, numbers: frozenset[int]
+    ) -> IntervalSet:
+        """Return the addresses that some rule lets reach a port of a target.
+
+        The rules are those of the whole tailnet: `autogroup:self` and `via` mean
+        something else on each node, and are not among them.
+        """
+        if self._policy.rules is None:
+            everyone = self._filters.open()
+            return everyone.sources if numbers & PINGABLE else EMPTY
+        meets: dict[Selector, bool] = {}
+        found: dict[Selector, None] = {}
+        for rule in self._policy.rules:
+            for opened in () if rule.via else rule.targets:
+                if not _serves(opened.services, port, numbers):
+                    continue
+                selector = opened.selector
+                if selector not in meets:
+                    meets[selector] = self._meant(selector).overlaps(target)
+                if meets[selector]:
+                    found.update(dict.fromkeys(rule.sources))
+        return self._resolver.all_sources(found)
+
+    def _meant(self, selector: Selector) -> IntervalSet:
+        """Return the addresses that a selector means as a destination."""
+        if selector not in self._targets:
+            parts = self._resolver.targets(selector)
+            if selector.autogroup == "self":
+                parts = ()
+            self._targets[selector] = IntervalSet.union(parts)
+        return self._targets[selector]
 
     def _target(self, text: str) -> tuple[IntervalSet, int]:
         name, port_text = split_ports(text.strip())
@@ -289,21 +316,8 @@ def is_ipv6(selector: Selector) -> bool:
     return selector.kind == "address" and ":" in selector.text
 
 
-def _opens(
-    rule: PortRule,
-    source: IntervalSet,
-    target: IntervalSet,
-    numbers: frozenset[int],
-    port: int,
-) -> bool:
-    return rule.sources.overlaps(source) and any(
-        opening.addresses.overlaps(target)
-        and any(
-            service.protocols & numbers and port in service.ports
-            for service in opening.services
-        )
-        for opening in rule.openings
-    )
+def _serves(services: Iterable[Service], port: int, numbers: frozenset[int]) -> bool:
+    return any(s.protocols & numbers and port in s.ports for s in services)
 
 
 def _compare(
