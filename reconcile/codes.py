@@ -81,6 +81,8 @@ TITLES = {
     "RC0607": "Declaration that is not valid",
     "RC0608": "Not known to this server",
     "RC0609": "Ignored by this server",
+    "RC0610": "Test that fails",
+    "RC0611": "Assertion that does not hold",
     # RC09xx: the embedded server
     "RC0901": "World file that is broken",
 }

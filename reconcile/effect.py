@@ -188,18 +188,49 @@ def of_changes(
     """
     if not moves_access(changes, live.taken_at):
         return None
+    return of_sides(sides(desired, live, changes), changes, limit, runner)
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The state before the changes and after them, each ready to be asked.
+
+    A side that cannot be evaluated is None, and `failure` says why.
+    """
+
+    before: "Scene | None" = None
+    after: "Scene | None" = None
+    failure: str = ""
+
+
+def sides(desired: Desired, live: Live, changes: Sequence[Change]) -> Sides:
+    """Return the live state, and what the changes make of it."""
     if live.users is None or live.nodes is None or live.policy is None:
-        return Effect(failure="users, nodes and policy were not all read")
+        return Sides(failure="users, nodes and policy were not all read")
+    before = after = None
+    failures = []
     try:
         before = scene_now(live)
     except ReconcileError as error:
-        return Effect(failure=f"on the server: {_first(error)}")
+        failures.append(f"on the server: {_first(error)}")
     try:
         after = scene_after(desired, live, changes, before)
     except ReconcileError as error:
-        return Effect(failure=f"after the plan: {_first(error)}")
+        failures.append(f"after the plan: {_first(error)}")
+    return Sides(before, after, failures[0] if failures else "")
+
+
+def of_sides(
+    both: Sides,
+    changes: Sequence[Change],
+    limit: int | None = 100,
+    runner: Node | None = None,
+) -> Effect:
+    """Return what changes that can move access do to it."""
+    if both.before is None or both.after is None:
+        return Effect(failure=both.failure)
     policy = next((c for c in changes if c.kind == "policy"), None)
-    found = between(before, after, limit, runner)
+    found = between(both.before, both.after, limit, runner)
     return replace(found, remarks=(*_about(policy), *_besides(policy, found)))
 
 
@@ -277,11 +308,13 @@ def between(
     from reconcile.policy.access import diff
     from reconcile.scene import said
 
-    sides = [
+    pair = [
         (one.policy, _without(one, one.expired - other.expired, other))
         for one, other in ((before, after), (after, before))
     ]
-    found = diff(sides[0], sides[1], limit, runner.id if runner else "")
+    found = diff(pair[0], pair[1], limit, runner.id if runner else "")
+    if pair[1][1] is after.tailnet:
+        after.computed = found.access
     old = said(before.policy)
     remarks = [remark for remark in said(after.policy) if remark not in old]
     if _unknown(before.policy) != _unknown(after.policy):

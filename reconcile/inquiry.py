@@ -3,6 +3,7 @@
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconcile import effect, scene
 from reconcile.desired.state import Desired
@@ -13,16 +14,23 @@ from reconcile.plan import build
 from reconcile.session import DEFAULT_FILE, Options, Run, load, snapshot_live
 from reconcile.text import decode, read
 
+if TYPE_CHECKING:
+    from reconcile.policy.claims import Assert
+
 _KINDS = frozenset({"user", "node", "policy"})
 
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """A scene, where it is from (`prod, as desired`), and the server that reads it."""
+    """A scene, where it is from (`prod, as desired`), and the server that reads it.
+
+    `asserts` is what the files say must hold there.
+    """
 
     title: str
     server: ServerInfo
     scene: scene.Scene
+    asserts: tuple["Assert", ...] = ()
 
 
 def ask(options: Options, *, live: bool = False) -> Inquiry:
@@ -32,11 +40,12 @@ def ask(options: Options, *, live: bool = False) -> Inquiry:
     """
     desired, now, name = _both(options)
     if live:
-        return Inquiry(f"{name}, as it is", now.server, effect.scene_now(now))
+        still, title = effect.scene_now(now), f"{name}, as it is"
+        return Inquiry(title, now.server, still, desired.asserts)
     changes = build(desired, now, name=name).changes
     after = effect.scene_after(desired, now, changes)
     words = "as desired" if desired.files else "as it is"
-    return Inquiry(f"{name}, {words}", now.server, after)
+    return Inquiry(f"{name}, {words}", now.server, after, desired.asserts)
 
 
 def desired_effect(options: Options, limit: int | None = None) -> tuple[str, Effect]:
@@ -78,7 +87,7 @@ def _both(options: Options) -> tuple[Desired, Live, str]:
     states = _states(options)
     if len(states) > 1:
         raise UsageError(
-            "access is asked of one server at a time",
+            "this is asked of one server at a time",
             "choose one: " + " or ".join(f"--server {_name(each)}" for each in states),
         )
     _require_state(states[0], options)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconcile.desired.state import Desired
 from reconcile.diff import diff
@@ -26,6 +26,9 @@ from reconcile.effect import Effect
 from reconcile.errors import Diagnostic
 from reconcile.model import Live, ServerInfo
 
+if TYPE_CHECKING:
+    from reconcile.checks import Checks
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -35,7 +38,8 @@ class Plan:
     are (path, sha256) of the desired state, `commit` its git commit or "". `stuck` is
     what is not as desired and cannot be made so on this server. `limited`
     tells that --target or --exclude left changes out. `access` is what the changes
-    do to access, None when they cannot touch it or when nobody asked.
+    do to access, None when they cannot touch it or when nobody asked; `checks` is what
+    becomes of tests and assertions then, None when there was nothing to check.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Plan:
     diagnostics: tuple[Diagnostic, ...] = ()
     limited: int = 0
     access: Effect | None = None
+    checks: "Checks | None" = None
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:

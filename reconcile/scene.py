@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconcile import hujson
 from reconcile.desired.state import WantedPolicy
@@ -15,6 +15,9 @@ from reconcile.policy.releases import RELEASES, Release, release
 from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.words import counted
 
+if TYPE_CHECKING:
+    from reconcile.policy.access import Access
+
 ON_SERVER = "(policy on the server)"
 
 
@@ -26,18 +29,20 @@ class Words:
     locate: Callable[..., Position]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Scene:
     """A policy without errors, the tailnet that it is applied to, and its places.
 
     `expired` are the ids of nodes that are logged out. They are counted as if they
     were logged in: they have all their access again when somebody logs in there.
+    `computed` is its access when somebody has computed it already.
     """
 
     policy: Policy
     tailnet: Tailnet
     words: Words
     expired: frozenset[str] = frozenset()
+    computed: "Access | None" = None
 
     @property
     def unsure(self) -> dict[str, str]:
@@ -50,6 +55,15 @@ class Scene:
         if not names:
             return {}
         return {f"expired key of {counted(names)}": "counted as if logged in again"}
+
+    @property
+    def access(self) -> "Access":
+        """Who reaches what here; computed at most once."""
+        if self.computed is None:
+            from reconcile.policy.access import Access
+
+            self.computed = Access(self.policy, self.tailnet)
+        return self.computed
 
     def place(self, path: Path) -> Position | None:
         """Return where a part of the policy stands, None where nobody can tell."""

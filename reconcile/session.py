@@ -19,7 +19,8 @@ from reconcile import desired as desired_state
 from reconcile import snapshot
 from reconcile.desired.state import Desired, ServerRef
 from reconcile.diff import kinds_needed
-from reconcile.effect import Effect, moves_access, of_changes
+from reconcile.diff.changes import Change
+from reconcile.effect import Sides, moves_access, of_sides, sides
 from reconcile.errors import (
     Diagnostic,
     ReconcileError,
@@ -28,7 +29,7 @@ from reconcile.errors import (
     StalePlan,
     UsageError,
 )
-from reconcile.model import Live
+from reconcile.model import Live, Node
 from reconcile.plan import Plan, build
 from reconcile.runner import own_node
 from reconcile.server import connect
@@ -37,6 +38,8 @@ from reconcile.server.headscale import Headscale
 
 if TYPE_CHECKING:
     import httpx
+
+    from reconcile.checks import Checks
 
 SIMULATOR = "simulator:"
 
@@ -178,6 +181,7 @@ class Run:
         self._commit = git_commit(desired.files)
         self.server: Headscale | None = None
         self._live: Callable[[AbstractSet[str]], Live]
+        self._last: Live
         if options.snapshot is not None:
             saved = snapshot_live(options.snapshot)
             self.ref = desired.server or _server_of(saved)
@@ -209,47 +213,92 @@ class Run:
     def plan(self, *, check: bool = True, limited: bool = True) -> Plan:
         """Read the live state and return the plan towards the desired one.
 
-        `check` tells what the changes do to access, and lets a server that can do so
-        look at a new policy, without storing it. `limited` heeds --target and
-        --exclude.
+        `check` tells what the changes do to access, runs tests and assertions, and
+        lets a server that can do so look at a new policy, without storing it.
+        `limited` heeds --target and --exclude.
         """
-        live = self.read()
+        self._last = self.read()
         made = build(
             self.desired,
-            live,
+            self._last,
             name=self.ref.name,
             commit=self._commit,
             target=self._options.target if limited else (),
             exclude=self._options.exclude if limited else (),
             bridge=not self._options.single_policy_write,
         )
-        return self._checked(self._with_access(made, live)) if check else made
+        return self._checked(self.judged(made)) if check else made
 
-    def _with_access(self, plan: Plan, live: Live) -> Plan:
-        """Add what the changes do to access; what it needs besides is read for it."""
-        if not moves_access(plan.changes, live.taken_at):
+    def judged(self, plan: Plan) -> Plan:
+        """Add what the changes do to access, and whether tests and assertions hold.
+
+        They hold, or not, in the state that was read last with the plan's changes
+        made. Each that does not is an error of the plan.
+        """
+        asserts = self.desired.asserts
+        moved = moves_access(plan.changes, self._last.taken_at)
+        if not asserts and not moved:
             return plan
+        from reconcile import checks
+
+        both = self._sides(plan.changes)
+        if moved:
+            effect = of_sides(both, plan.changes, runner=self._runner(both))
+            plan = replace(plan, access=effect)
+        if both.after is None:
+            found = checks.unchecked(asserts, both.failure)
+        else:
+            found = checks.run(both.after, asserts, tests=moved)
+        if not found.all:
+            return plan
+        return replace(
+            plan,
+            checks=found,
+            notes=(*plan.notes, *found.remarks),
+            diagnostics=(*plan.diagnostics, *checks.findings(found)),
+        )
+
+    def holding(self) -> "Checks | None":
+        """Hold the assertions against the state that was read last, as it is.
+
+        None where the files assert nothing.
+        """
+        if not self.desired.asserts:
+            return None
+        from reconcile import checks
+
+        asserts, both = self.desired.asserts, self._sides(())
+        if both.after is None:
+            return checks.unchecked(asserts, both.failure)
+        return checks.run(both.after, asserts, tests=False)
+
+    def _sides(self, changes: Sequence[Change]) -> Sides:
+        """Return the last state before and after changes; what is missing is read."""
+        live = self._last
         kinds = {"user": live.users, "node": live.nodes, "policy": live.policy}
         missing = frozenset(kind for kind, known in kinds.items() if known is None)
         if missing:
             try:
                 rest = self._live(missing)
             except ServerError as error:
-                return replace(plan, access=Effect(failure=str(error)))
+                return Sides(failure=str(error))
             found = {f: getattr(rest, f) for f in ("users", "nodes", "policy")}
             live = replace(live, **{f: v for f, v in found.items() if v is not None})
-        runner = own_node(live.nodes or ()) if self._is_remote else None
-        effect = of_changes(self.desired, live, plan.changes, runner=runner)
-        return replace(plan, access=effect)
+        return sides(self.desired, live, changes)
 
-    @property
-    def _is_remote(self) -> bool:
-        return self.server is not None and not self.ref.url.startswith(SIMULATOR)
+    def _runner(self, both: Sides) -> Node | None:
+        """Return the node that this program runs on, when that can be known."""
+        far = self.server is not None and not self.ref.url.startswith(SIMULATOR)
+        if not far or both.before is None:
+            return None
+        return own_node(machine.node for machine in both.before.tailnet.machines)
 
     def _checked(self, plan: Plan) -> Plan:
         policy = next((c for c in plan.changes if c.kind == "policy"), None)
         if policy is None or self.server is None or plan.server.lacks("policy.check"):
             return plan
+        if plan.checks and not all(check.passed for check in plan.checks.tests):
+            return plan  # the server would say the same in fewer words
         text = policy.after["text"]
         made = [c for c in plan.changes if c.kind == "user" and "name" in c.after]
         if any(f"{c.after['name']}@" in text for c in made):

@@ -186,6 +186,18 @@ def _too_many(found: Violation, source: Source) -> Diagnostic:
     )
 
 
+def _not_one_of(found: Violation, source: Source) -> Diagnostic:
+    """Explain `oneOf`, whose forms each ask for one key."""
+    names = [form["required"][0] for form in found.wanted]
+    given = [name for name in names if name in found.value]
+    return Diagnostic(
+        "RC0008" if given else "RC0022",
+        f"{dotted(found.path)} must have exactly one of: {', '.join(names)}",
+        source.locate((*found.path, *given[1:2]), key=bool(given)),
+        help=f"split it into {len(given)} entries" if given else "",
+    )
+
+
 def _other(found: Violation, source: Source) -> Diagnostic:
     message = f"{dotted(found.path)} must keep to {found.keyword} {found.wanted}"
     return Diagnostic("RC0008", message, source.locate(found.path))
@@ -201,6 +213,7 @@ _BY_KEYWORD = {
     "minItems": _too_few,
     "minLength": _too_few,
     "maxProperties": _too_many,
+    "oneOf": _not_one_of,
 }
 
 

@@ -9,7 +9,6 @@ _LATER = {
     "keys": "pre-auth keys",
     "guards": "guards",
     "protect": "protected objects",
-    "assert": "assertions",
     "manage.keys": "pre-auth keys",
     "policy.files": "a policy in several files",
     "policy.merge": "a policy in several files",

@@ -10,7 +10,7 @@ from reconcile.errors import Position, Related
 from reconcile.source import Path, Source
 
 _ENTRIES = ("users", "nodes", "servers", "overlays")
-_LISTS = ("node_rules", "removed")
+_LISTS = ("node_rules", "removed", "assert")
 _NOT_MERGED = ("version", "include")
 
 

@@ -7,9 +7,12 @@ nothing of that kind is wanted.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from reconcile.errors import Diagnostic, Position
+
+if TYPE_CHECKING:
+    from reconcile.policy.claims import Assert
 
 NEVER: Literal["never"] = "never"
 Expiry = datetime | Literal["never"]
@@ -168,6 +171,7 @@ class Desired:
     rules: tuple[NodeRule, ...] = ()
     removed: tuple[Removed, ...] = ()
     policy: WantedPolicy | None = None
+    asserts: tuple["Assert", ...] = ()
     manage: Manage = Manage()
     if_unsupported: Literal["error", "warn"] = "error"
     files: tuple[tuple[str, str], ...] = ()

@@ -5,15 +5,18 @@ Sources are nodes and the networks behind subnet routers; destinations also the 
 behind exit nodes. Services are ports, logins over SSH and capabilities (`app`).
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from reconcile.policy import selectors
 from reconcile.policy.atoms import service
 from reconcile.policy.causes import Change
-from reconcile.policy.document import Origin, Policy, SshRule, targets_of
+from reconcile.policy.document import Origin, Policy, Rule, SshRule, targets_of
 from reconcile.policy.entries import (
+    Asked,
     Entry,
     Groups,
     entry,
@@ -22,7 +25,15 @@ from reconcile.policy.entries import (
     total,
     unsure,
 )
-from reconcile.policy.matrix import BY_ADDRESS, Compiled, Matrix, Row, common, minus
+from reconcile.policy.matrix import (
+    BY_ADDRESS,
+    Compiled,
+    Matrix,
+    Reach,
+    Row,
+    common,
+    minus,
+)
 from reconcile.policy.naming import Naming
 from reconcile.policy.releases import TCP
 from reconcile.policy.selectors import Selector
@@ -36,21 +47,39 @@ Port = int | str  # a port's number, SSH for logging in, or the name of a capabi
 
 
 class Access:
-    """The complete effective access of one policy in one tailnet."""
+    """The complete effective access of one policy in one tailnet.
+
+    It is one world of a matrix: of its own, or (`of`) of one that is there already.
+    """
 
     def __init__(self, policy: Policy, tailnet: Tailnet) -> None:
-        self.matrix = Matrix([World.of(policy, tailnet)])
-        self.naming = Naming(self.matrix)
+        self._look_at(Matrix([World.of(policy, tailnet)]), 0)
+
+    @classmethod
+    def of(cls, matrix: Matrix, index: int) -> "Access":
+        """Return the access in one of the worlds of a matrix."""
+        found = cls.__new__(cls)
+        found._look_at(matrix, index)
+        return found
+
+    def _look_at(self, matrix: Matrix, index: int) -> None:
+        self.matrix, self._index = matrix, index
+        self.world = matrix.worlds[index]
+
+    @cached_property
+    def naming(self) -> Naming:
+        """The words for sets of nodes and networks."""
+        return Naming(self.matrix, [self.world])
 
     @property
     def unsure(self) -> Mapping[str, str]:
         """What could not be known and was taken as large as it could be."""
-        return unsure(self.matrix)
+        return unsure([self.world])
 
     @cached_property
     def paths(self) -> int:
         """How many paths are allowed in all."""
-        return total(self.matrix, 0)
+        return total(self.matrix, self._index)
 
     def entries(
         self,
@@ -63,11 +92,20 @@ class Access:
 
         It can be limited to sets of bits (see `find`) and to one port.
         """
-        if port is None:
-            return listed(self.matrix, self.naming, sources, targets, -1)
-        atoms = self.services(port, protocol)
-        said = (service(protocol, port),) if isinstance(port, int) else ()
-        return listed(self.matrix, self.naming, sources, targets, atoms, said)
+        atoms, said = -1, tuple[str, ...]()
+        if port is not None:
+            atoms = self.services(port, protocol)
+            said = (service(protocol, port),) if isinstance(port, int) else ()
+        asked = Asked(self._index, sources, targets, atoms, said)
+        return listed(self.matrix, self.naming, asked)
+
+    def resting_on(self, names: AbstractSet[str]) -> int:
+        """Return the rules that hold one of some names, as a set."""
+        return merge(
+            1 << number
+            for number, rule in self.matrix.rules[self._index].items()
+            if rests_on(rule.origin, names)
+        )
 
     def services(self, port: Port, protocol: int = TCP) -> int:
         """Return the atoms of a port as a set."""
@@ -93,13 +131,13 @@ class Access:
         rows = [row for row in self.matrix.rows if row.members & sources]
         found = [
             self._match(number, rule, rows, sources, targets, atoms)
-            for number, rule in self.matrix.rules[0].items()
+            for number, rule in self.matrix.rules[self._index].items()
             if isinstance(rule.origin, SshRule) is (port == SSH)
         ]
         matches = _once(each for each in found if not each.missing)
         nearest = _once(each for each in found if len(each.missing) == 1)
         return Why(
-            bool(opened) and self._all_reach(sources, targets, atoms),
+            bool(opened) and not self.missing(sources, targets, atoms),
             tuple(opened),
             matches,
             () if matches else nearest,
@@ -107,18 +145,30 @@ class Access:
             () if opened else tuple(self.entries(-1, targets, port, protocol)),
         )
 
-    def _all_reach(self, sources: int, targets: int, atoms: int) -> bool:
-        reached = 0
+    def missing(
+        self, sources: int, targets: int, atoms: int, without: int = 0
+    ) -> dict[int, int]:
+        """Return which targets are not reached, and by which of the sources.
+
+        Any of the atoms will do; `without` leaves rules out. Nothing is missing from
+        a node to itself.
+        """
+        found: dict[int, int] = defaultdict(int)
+        rest = sources
         for row in self.matrix.rows:
             members = row.members & sources
-            if not members:
-                continue
-            opened = self.matrix.reach(row, 0)
-            closed = targets & ~merge(d for have, d in opened if have & atoms)
-            if closed and paths_of(members, closed):
-                return False
-            reached |= members
-        return reached == sources
+            if members:
+                opened = self._reach(row, without)
+                found[targets & ~merge(d for a, d in opened if a & atoms)] |= members
+                rest &= ~members
+        found[targets] |= rest
+        return {lack: who for lack, who in found.items() if paths_of(who, lack)}
+
+    def _reach(self, row: Row, without: int) -> Reach:
+        if row.rules[self._index] & without:
+            rules = tuple(numbers & ~without for numbers in row.rules)
+            row = replace(row, rules=rules)
+        return self.matrix.reach(row, self._index)
 
     def _match(
         self,
@@ -133,11 +183,10 @@ class Access:
 
         `rows` are those of the sources.
         """
-        world, origin = self.matrix.worlds[0], rule.origin
-        mine = [row for row in rows if row.rules[0] >> number & 1]
+        origin, index = rule.origin, self._index
+        mine = [row for row in rows if row.rules[index] >> number & 1]
         from_here = merge(row.members for row in mine) & sources
-        users = {row.owners[0] for row in mine}
-        own = merge(world.owners.get(user or "", 0) for user in users)
+        own = merge(self.matrix.own(row, index) for row in mine)
         to_there = (own if rule.own else rule.targets) & targets
         met = (
             ("source", from_here),
@@ -163,7 +212,7 @@ class Access:
         )
 
     def _selected(self, selector: Selector, as_source: bool) -> int:
-        universe, world = self.matrix.universe, self.matrix.worlds[0]
+        universe, world = self.matrix.universe, self.world
         if selector.autogroup == "danger-all" or selector.kind == "any":
             return -1
         if selector.autogroup == "internet":
@@ -174,11 +223,11 @@ class Access:
         if not as_source:
             addresses = IntervalSet.union(world.resolver.targets(selector))
         cells = universe.network(addresses) & world.routed
-        return universe.addressed(0, addresses) | cells
+        return universe.addressed(self._index, addresses) | cells
 
     def names(self) -> list[str]:
         """Return the names that `find` knows, but for addresses."""
-        world = self.matrix.worlds[0]
+        world = self.world
         nodes = [machine.name for machine in world.machines.values()]
         users = [f"{name}@" if "@" not in name else name for name in world.owners]
         return [*nodes, *users, *world.tags, *world.policy.groups, *world.policy.hosts]
@@ -188,31 +237,35 @@ class Access:
 
         Raises LookupError when nothing in the tailnet answers to it.
         """
-        universe, world = self.matrix.universe, self.matrix.worlds[0]
-        name = text.removeprefix("node:")
-        for place, machine in world.machines.items():
-            if machine.name == name:
-                return 1 << place
-        if text in world.owners:
-            return world.owners[text]
-        if text == "internet" and text not in world.policy.hosts:
+        found = self.node(text.removeprefix("node:"))
+        found = found or self.world.owners.get(text, 0)
+        if text == "internet" and text not in self.world.policy.hosts:
             text = "autogroup:internet"
-        selector = selectors.parse(text)
-        found = 0
-        if selector.kind == "any":
-            return world.present | world.routed
-        if selector.autogroup == "internet":
-            found = universe.internet if world.exits else 0
-        elif selector.kind in ("address", "host"):
-            found = self._addressed(selector)
-        else:
-            found = universe.selected(world, selector)
+        found = found or self.selected(selectors.parse(text))
         if not found:
             raise LookupError(text)
         return found
 
+    def node(self, name: str) -> int:
+        """Return the bit of a node, 0 when there is none of that name."""
+        for place, machine in self.world.machines.items():
+            if machine.name == name:
+                return 1 << place
+        return 0
+
+    def selected(self, selector: Selector) -> int:
+        """Return the bits of all that a selector means here, 0 for nothing."""
+        universe, world = self.matrix.universe, self.world
+        if selector.kind == "any":
+            return world.present | world.routed
+        if selector.autogroup == "internet":
+            return universe.internet if world.exits else 0
+        if selector.kind in ("address", "host"):
+            return self._addressed(selector)
+        return universe.selected(world, selector)
+
     def _addressed(self, selector: Selector) -> int:
-        universe, world = self.matrix.universe, self.matrix.worlds[0]
+        universe, world = self.matrix.universe, self.world
         addresses = world.policy.hosts.get(selector.text, IntervalSet())
         if selector.kind == "address":
             addresses = prefix(selector.text)
@@ -221,7 +274,17 @@ class Access:
             cell = IntervalSet([universe.cells[place - universe.size]])
             if addresses and world.routed >> place & 1 and addresses <= cell:
                 cells |= 1 << place
-        return universe.addressed(0, addresses) | cells
+        return universe.addressed(self._index, addresses) | cells
+
+
+def rests_on(rule: Origin, names: AbstractSet[str]) -> bool:
+    """Tell whether a rule holds one of some names, as a selector or a condition."""
+    if rule is None:
+        return False
+    found = {selector.text for selector in (*rule.sources, *targets_of(rule))}
+    if isinstance(rule, Rule):
+        found.update(rule.unsure)
+    return not names.isdisjoint(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +341,7 @@ class AccessDiff:
     are shares of the old side: 0.25 is a quarter of what was allowed. `hidden` counts
     the entries, those of fewest paths, that a limit kept out of `gained` and `lost`;
     they are in all the counts. `watched` counts the paths gained and lost from and to
-    one node.
+    one node. `access` is the new side, open to more questions.
     """
 
     before: int
@@ -291,7 +354,8 @@ class AccessDiff:
     share_lost: float
     hidden: int
     unsure: Mapping[str, str]
-    watched: tuple[int, int] = (0, 0)
+    watched: tuple[int, int]
+    access: Access
 
     def __bool__(self) -> bool:
         return bool(self.gained or self.lost)
@@ -346,6 +410,7 @@ def diff(
         gained.total() / (allowed or 1),
         lost.total() / (allowed or 1),
         len(more[limit:] if limit else ()) + len(less[limit:] if limit else ()),
-        unsure(matrix),
+        unsure(matrix.worlds),
         (gained.touching, lost.touching),
+        Access.of(matrix, last),
     )

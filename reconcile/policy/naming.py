@@ -1,6 +1,6 @@
 """Naming sets of nodes and networks with the words that people use."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.selectors import Selector
@@ -16,11 +16,12 @@ class Naming:
     """Names sets of bits by exact match, else by a cover of named subsets.
 
     A name never claims more than the set holds: every name given is of a subset.
+    Names are taken from all worlds of the matrix, or from those that are given.
     """
 
-    def __init__(self, matrix: Matrix) -> None:
+    def __init__(self, matrix: Matrix, worlds: Sequence[World] = ()) -> None:
         self._universe = matrix.universe
-        self._worlds = matrix.worlds
+        self._worlds = worlds or matrix.worlds
         self._named = self._names()
         self._exact: dict[int, str] = {}
         for name, members in self._named:

@@ -188,6 +188,11 @@ def place_json(position: Position | None) -> dict[str, Any] | None:
     return {"file": position.file, "line": position.line, "column": position.column}
 
 
+def place_from_json(entry: dict[str, Any] | None) -> Position | None:
+    """Return the place that `place_json` wrote."""
+    return Position(entry["file"], entry["line"], entry["column"]) if entry else None
+
+
 def from_json(entry: dict[str, Any] | None) -> Effect | None:
     """Return the effect that `as_json` wrote."""
     if entry is None:
@@ -213,10 +218,6 @@ def _load_runner(entry: dict[str, Any] | None) -> Runner | None:
 
 
 def _load_flow(entry: dict[str, Any]) -> Flow:
-    place = entry["source"]
-    position = (
-        Position(place["file"], place["line"], place["column"]) if place else None
-    )
     return Flow(
         tuple(entry["sources"]),
         tuple(entry["targets"]),
@@ -227,5 +228,5 @@ def _load_flow(entry: dict[str, Any]) -> Flow:
         entry["cause"],
         tuple(entry["because"]),
         tuple(entry["rules"]),
-        position,
+        place_from_json(entry["source"]),
     )

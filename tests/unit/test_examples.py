@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from reconcile import snapshot
 from reconcile.desired import read, schema
+from tests.support import live, node, user
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/tailnet.yaml"))
@@ -35,8 +37,30 @@ def test_the_company_has_two_servers_that_differ():
     assert lab.nodes["db-1"].pending == "ok"
     assert lab.nodes["db-1"].settings.tags == {"tag:db", "tag:prod"}
     assert lab.policy.position.file.endswith("policy-lab.hujson")
+    assert (len(prod.asserts), len(lab.asserts)) == (3, 0)
     read_files = {Path(path).name for path, _ in prod.files}
     assert {"people.yaml", "platform.yaml", "data.yaml"} <= read_files
+
+
+@pytest.mark.parametrize("missing", ["", "edge-2"])
+def test_the_assertions_of_the_company_hold_while_its_nodes_are_there(command, missing):
+    users = (user(1, "alice"), user(2, "robert"), user(3, "eve"), user(4, "ci-bot"))
+    tens = {"available": ["10.0.0.0/8"], "preauth_key": "7", "tags": ["tag:router"]}
+    edges = [node(1, "edge-1", **tens), node(2, "edge-2", **tens)]
+    data = {"preauth_key": "9", "tags": ["tag:db"]}
+    nodes = [*edges, node(3, "db-1", **data), node(4, "phone", user="alice")]
+    nodes.append(node(5, "tablet", user="eve"))
+    left = [each for each in nodes if each.name != missing]
+    policy = (ROOT / "examples" / "company" / "policy.hujson").read_text()
+    Path("now.json").write_text(snapshot.dumps(live(users, left, policy)))
+    file = str(ROOT / "examples" / "company" / "tailnet.yaml")
+    code, out, _ = command(
+        "test", "-f", file, "--server", "prod", "--snapshot", "now.json"
+    )
+    assert (code, "3 of 3 assertions hold" in out) == (
+        (7, False) if missing else (0, True)
+    )
+    assert ("1 of 2: node:edge-1" in out) is bool(missing)
 
 
 @pytest.mark.parametrize("file", sorted(ROOT.glob("examples/**/*.yaml")), ids=str)

@@ -194,6 +194,20 @@ def test_limit() -> None:
     assert (len(found.gained), found.hidden, found.paths_gained) == (1, 2, 6)
 
 
+def test_the_new_side_of_a_difference_answers_as_if_it_were_alone() -> None:
+    nodes = [*NODES[:4], *NODES[5:]]  # one is removed, and the rule moves
+    new = policy(acl("cy@", "tag:db:22", proto="tcp"))
+    beside = diff((policy(DB), tailnet()), (new, tailnet(*nodes))).access
+    alone = Access(new, tailnet(*nodes))
+    assert lines(beside.entries()) == lines(alone.entries())
+    assert lines(beside.who("db-2", 22)) == lines(alone.who("db-2", 22))
+    for found in (beside, alone):
+        assert found.why("cy@", "tag:db", 22).allowed
+        assert not found.why("ann@", "tag:db", 5432).allowed
+        with pytest.raises(LookupError):
+            found.find("db-1")
+
+
 def test_why() -> None:
     found = Access(policy(DB, acl("cy@", "tag:db:22")), tailnet())
     yes = found.why("laptop", "db-1", 5432)
