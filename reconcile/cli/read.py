@@ -20,6 +20,7 @@ from reconcile.errors import Diagnostic, Exit, InputError, UsageError
 if TYPE_CHECKING:
     from reconcile.desired.state import Desired
     from reconcile.plan import Plan
+    from reconcile.session import Options
 
 
 @click.command("import")
@@ -67,7 +68,7 @@ def import_(
 
 
 @click.command()
-@options.files
+@options.offline
 @click.option(
     "--format",
     "format_",
@@ -83,10 +84,12 @@ def validate(format_: str, **flags: Any) -> int:
     findings: tuple[Diagnostic, ...]
     try:
         chosen = options.collect(**flags)
-        # Without a server to talk to there is none to choose: all are checked.
-        states = load(replace(chosen, server=chosen.server or "all"), offline=True)
-        findings = tuple(dict.fromkeys(w for state in states for w in state.warnings))
-        findings = tuple(dict.fromkeys((*findings, *_of_policies(states))))
+        if chosen.snapshot is None:
+            # Without a server to talk to there is none to choose: all are checked.
+            chosen = replace(chosen, server=chosen.server or "all")
+        states = load(chosen, offline=True)
+        warnings = [w for state in states for w in state.warnings]
+        findings = tuple(dict.fromkeys((*warnings, *_of_policies(states, chosen))))
         failed = any(finding.severity == "error" for finding in findings)
         code = Exit.ERROR if failed else Exit.OK
     except InputError as error:
@@ -102,14 +105,24 @@ def validate(format_: str, **flags: Any) -> int:
     return code
 
 
-def _of_policies(states: Sequence["Desired"]) -> Iterator[Diagnostic]:
-    """Yield what servers would say of the policies; which release is not known here."""
-    from reconcile import scene
+def _of_policies(
+    states: Sequence["Desired"], chosen: "Options"
+) -> Iterator[Diagnostic]:
+    """Yield what is to be said of the policies.
+
+    A snapshot tells users, nodes and release; without one none of them is known.
+    """
+    from reconcile import lint, scene
+    from reconcile.inquiry import ask
 
     for state in states:
-        if state.policy is not None:
-            hosted = state.server is not None and state.server.type == "tailscale"
-            yield from scene.portable(scene.wanted(state.policy), hosted)
+        if state.policy is None:
+            continue
+        if chosen.snapshot is not None:
+            yield from lint.of_scene(ask(chosen).scene, state)
+            continue
+        hosted = state.server is not None and state.server.type == "tailscale"
+        yield from lint.of_words(scene.wanted(state.policy), hosted, lint.worn(state))
 
 
 @click.command()

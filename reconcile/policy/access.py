@@ -6,7 +6,7 @@ behind exit nodes. Capabilities of `app` grants open no port and are not part of
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from reconcile.policy import selectors
@@ -229,7 +229,7 @@ class AccessDiff:
     service, so that before + gained - lost = after. `share_gained` and `share_lost`
     are shares of the old side: 0.25 is a quarter of what was allowed. `hidden` counts
     the entries, those of fewest paths, that a limit kept out of `gained` and `lost`;
-    they are in all the counts.
+    they are in all the counts. `matrix` holds both sides, the old one first.
     """
 
     before: int
@@ -242,6 +242,7 @@ class AccessDiff:
     share_lost: float
     hidden: int
     unsure: Mapping[str, str]
+    matrix: Matrix = field(repr=False, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.gained or self.lost)
@@ -289,4 +290,5 @@ def diff(
         lost.total() / (allowed or 1),
         len(more[limit:] if limit else ()) + len(less[limit:] if limit else ()),
         unsure(matrix),
+        matrix,
     )
