@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconcile.desired.state import Desired
 from reconcile.diff.changes import Action, Change
-from reconcile.errors import InputError, Position, ReconcileError
+from reconcile.errors import Diagnostic, InputError, Position, ReconcileError
 from reconcile.model import Live, Node, User
 from reconcile.order import approved
 from reconcile.policy.fields import get
@@ -57,7 +57,8 @@ class Effect:
     `failure` says why nothing could be evaluated; then all else is empty and means
     nothing. `hidden` counts flows that are left out of the two lists, but not of the
     counts. `remarks` are sentences about the whole; `unsure` maps what cannot be
-    known, and was taken as large as it could be, to the reason.
+    known, and was taken as large as it could be, to the reason. `lint` are the
+    findings that the changes bring; a plan tells them with its other diagnostics.
     """
 
     nodes: int = 0
@@ -71,6 +72,7 @@ class Effect:
     unsure: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     failure: str = ""
+    lint: tuple[Diagnostic, ...] = field(default=(), compare=False)
 
 
 # -- the state after the changes -------------------------------------------------------
@@ -175,8 +177,21 @@ def of_changes(
     except ReconcileError as error:
         return Effect(failure=f"after the plan: {_first(error)}")
     policy = next((c for c in changes if c.kind == "policy"), None)
-    found = between(before, after, limit)
-    return replace(found, remarks=(*_about(policy), *_besides(policy, found)))
+    found = _diff(before, after, limit)
+    told = _told(found, before, after)
+    return replace(
+        told,
+        remarks=(*_about(policy), *_besides(policy, told)),
+        lint=_brought(found, before, after, desired),
+    )
+
+
+def _brought(
+    found: "AccessDiff", before: "Scene", after: "Scene", desired: Desired
+) -> tuple[Diagnostic, ...]:
+    from reconcile.lint import brought
+
+    return tuple(brought(found.matrix, before, after, desired))
 
 
 def _besides(policy: Change | None, found: Effect) -> list[str]:
@@ -237,10 +252,18 @@ def scene_after(
 
 def between(before: "Scene", after: "Scene", limit: int | None = 100) -> Effect:
     """Return what is gained and lost from one policy and tailnet to another."""
+    return _told(_diff(before, after, limit), before, after)
+
+
+def _diff(before: "Scene", after: "Scene", limit: int | None) -> "AccessDiff":
     from reconcile.policy.access import diff
+
+    return diff((before.policy, before.tailnet), (after.policy, after.tailnet), limit)
+
+
+def _told(found: "AccessDiff", before: "Scene", after: "Scene") -> Effect:
     from reconcile.scene import said
 
-    found = diff((before.policy, before.tailnet), (after.policy, after.tailnet), limit)
     old = said(before.policy)
     remarks = [remark for remark in said(after.policy) if remark not in old]
     if _unknown(before.policy) != _unknown(after.policy):

@@ -237,7 +237,7 @@ class Run:
                 return replace(plan, access=Effect(failure=str(error)))
             found = {f: getattr(rest, f) for f in ("users", "nodes", "policy")}
             live = replace(live, **{f: v for f, v in found.items() if v is not None})
-        return replace(plan, access=of_changes(self.desired, live, plan.changes))
+        return _with_lint(plan, of_changes(self.desired, live, plan.changes))
 
     def _checked(self, plan: Plan) -> Plan:
         policy = next((c for c in plan.changes if c.kind == "policy"), None)
@@ -263,6 +263,14 @@ class Run:
             )
             return replace(plan, diagnostics=(*plan.diagnostics, refused))
         return plan
+
+
+def _with_lint(plan: Plan, effect: Effect | None) -> Plan:
+    """Add what the changes do to access; the findings they bring go to the others."""
+    if effect is None or not effect.lint:
+        return replace(plan, access=effect)
+    findings = (*plan.diagnostics, *effect.lint)
+    return replace(plan, access=replace(effect, lint=()), diagnostics=findings)
 
 
 def _server_of(live: Live) -> ServerRef:
