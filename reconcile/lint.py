@@ -8,12 +8,14 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from reconcile.desired.findings import Findings
 from reconcile.desired.state import Desired
 from reconcile.errors import Diagnostic
 from reconcile.policy.document import Policy, Problem
 from reconcile.policy.fields import Path
 from reconcile.policy.lint import meanings, of_tailnet, of_text
 from reconcile.policy.lint.findings import MEANING, STRANGER
+from reconcile.policy.lint.overlap import Origin
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.pairing import canonical
 from reconcile.policy.reading import read
@@ -89,14 +91,35 @@ def brought(
 ) -> list[Diagnostic]:
     """Return what lint finds after a change and not before it.
 
-    `matrix` holds both sides, as the first and the last of its worlds.
+    Of rules that the change leaves as they are it is not asked whether others hold
+    them. `matrix` holds both sides, as the first and the last of its worlds.
     """
-    tags = worn(desired)
-    new = list(of_tailnet(matrix, len(matrix.worlds) - 1, tags))
+    tags, last = worn(desired), len(matrix.worlds) - 1
+    known = None if before.policy is after.policy else _rules(before)
+
+    def is_new(rule: Origin) -> bool:
+        if known is None or rule is None:
+            return False
+        return _text(after, rule.path) not in known
+
+    new = list(of_tailnet(matrix, last, tags, is_new))
     if not new:
         return []
-    old = {_identity(before, problem) for problem in of_tailnet(matrix, 0, tags)}
+    old = {_identity(before, p) for p in of_tailnet(matrix, 0, tags, lambda _: False)}
     return _placed(after, [p for p in new if _identity(after, p) not in old], desired)
+
+
+def _rules(scene: Scene) -> set[str]:
+    rules = (*(scene.policy.rules or ()), *scene.policy.ssh)
+    return {_text(scene, rule.path) for rule in rules}
+
+
+def _text(scene: Scene, path: Path) -> str:
+    """Return one text for a part of a policy, however its rules are ordered."""
+    value: object = scene.words.value
+    for step in path:
+        value = value[step]  # type: ignore[index]
+    return canonical(value)
 
 
 def _placed(
@@ -104,11 +127,13 @@ def _placed(
 ) -> list[Diagnostic]:
     """Give problems their places; leave out what the files' own checks say there."""
     told = {d.position for d in desired.warnings if d.code == _UNDECLARED}
-    return [
+    found = Findings()
+    found.extend(
         finding
         for finding in findings(scene.words, problems)
         if finding.code != STRANGER or finding.position not in told
-    ]
+    )
+    return list(found.sorted())
 
 
 def _identity(scene: Scene, problem: Problem) -> tuple[str, str, str]:
@@ -116,7 +141,4 @@ def _identity(scene: Scene, problem: Problem) -> tuple[str, str, str]:
     message = re.sub(r"\[\d+\]| \(and in .*\)|\d+ of \d+", "", problem.message)
     if problem.key or problem.code == MEANING:  # the message names the thing
         return problem.code, message, ""
-    value: object = scene.words.value
-    for step in problem.path:
-        value = value[step]  # type: ignore[index]
-    return problem.code, message, canonical(value)
+    return problem.code, message, _text(scene, problem.path)

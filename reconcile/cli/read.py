@@ -78,6 +78,7 @@ def import_(
 )
 def validate(format_: str, **flags: Any) -> int:
     """Check the files: schema, references, policy. No network, no credential."""
+    from reconcile.desired.findings import Findings
     from reconcile.report.diagnostics import render
     from reconcile.session import load
 
@@ -88,8 +89,10 @@ def validate(format_: str, **flags: Any) -> int:
             # Without a server to talk to there is none to choose: all are checked.
             chosen = replace(chosen, server=chosen.server or "all")
         states = load(chosen, offline=True)
-        warnings = [w for state in states for w in state.warnings]
-        findings = tuple(dict.fromkeys((*warnings, *_of_policies(states, chosen))))
+        found = Findings()
+        found.extend(w for state in states for w in state.warnings)
+        found.extend(_of_policies(states, chosen))
+        findings = found.sorted()
         failed = any(finding.severity == "error" for finding in findings)
         code = Exit.ERROR if failed else Exit.OK
     except InputError as error:

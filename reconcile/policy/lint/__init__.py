@@ -25,8 +25,9 @@ from reconcile.policy.lint.inclusion import (
 from reconcile.policy.lint.logins import login_findings
 from reconcile.policy.lint.meaning import meanings
 from reconcile.policy.lint.names import twice, unused
-from reconcile.policy.lint.overlap import Overlap
+from reconcile.policy.lint.overlap import Among, Origin, Overlap
 from reconcile.policy.matrix import Matrix
+from reconcile.policy.references import references
 
 MOST = 0.5  # of all pairs of nodes: a rule for more of them, on all ports, is broad
 SMALL = 5  # a tailnet of fewer nodes has no "most of it"
@@ -37,7 +38,7 @@ def of_text(policy: Policy, tags: Collection[str] = ()) -> Iterator[Problem]:
 
     `tags` are those that nodes are to have. The policy must be without errors.
     """
-    yield from unused(policy, tags)
+    yield from unused(references(policy.value), tags)
     yield from twice(policy)
     yield from text_findings(policy)
     opened = False
@@ -48,22 +49,30 @@ def of_text(policy: Policy, tags: Collection[str] = ()) -> Iterator[Problem]:
         opened = opened or is_open(rule)
 
 
+def _any(rule: Origin) -> bool:
+    return rule is not None
+
+
 def of_tailnet(
-    matrix: Matrix, index: int = 0, tags: Collection[str] = ()
+    matrix: Matrix, index: int = 0, tags: Collection[str] = (), among: Among = _any
 ) -> Iterator[Problem]:
-    """Yield what one world of a matrix shows, `index` in its `worlds`."""
+    """Yield what one world of a matrix shows, `index` in its `worlds`.
+
+    Which rules are superfluous takes the most time to tell: it is asked only of those
+    that `among` takes.
+    """
     world = matrix.worlds[index]
     if not world.machines:  # everything would match nothing
         yield from of_text(world.policy, tags)
         yield from meanings(world.policy)
         return
     ground, overlap = Ground(matrix, index, tags), Overlap(matrix, index)
-    yield from unused(world.policy, {*tags, *world.tags})
+    yield from unused(ground.names, {*tags, *world.tags})
     yield from twice(world.policy, ground.same)
     told: set[str] = set()
     yield from _dead(ground, overlap, told)
     yield from ground.findings(told)
-    yield from _overlapping(matrix, index, overlap)
+    yield from _overlapping(matrix, index, overlap, among)
     yield from login_findings(matrix, index, overlap)
     yield from ground.widened()
     yield from meanings(world.policy)
@@ -106,10 +115,12 @@ def _apart(rule: Rule | SshRule) -> str:
     return "its sources and destinations are of different address families"
 
 
-def _overlapping(matrix: Matrix, index: int, overlap: Overlap) -> Iterator[Problem]:
+def _overlapping(
+    matrix: Matrix, index: int, overlap: Overlap, among: Among
+) -> Iterator[Problem]:
     """Yield the rules that add nothing, and those that open too much."""
     world = matrix.worlds[index]
-    gone = overlap.superfluous()
+    gone = overlap.superfluous(among)
     added: dict[int, int] = {}
     for number, holders in sorted(gone.items()):
         rule, by = overlap.rules[number], [overlap.rules[h] for h in holders]

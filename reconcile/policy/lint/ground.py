@@ -16,7 +16,7 @@ from reconcile.policy.lint.findings import (
     listed,
 )
 from reconcile.policy.matrix import Matrix
-from reconcile.policy.references import Mention, references
+from reconcile.policy.references import Mention, References, references
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, prefix, texts
 from reconcile.policy.universe import bits, merge
@@ -38,12 +38,20 @@ class Ground:
         self.world = matrix.worlds[index]
         self._universe = matrix.universe
         self._index = index
+        self._same: dict[str, str] = {}
         self._directory = Directory(self.world.tailnet.users, self.world.policy.groups)
 
     def same(self, token: str) -> str:
         """Return the name of the user that a token means, else the token."""
-        names = self._directory.names(token) if "@" in token else ()
-        return next(iter(names)) if len(names) == 1 else token
+        if token not in self._same:
+            names = self._directory.names(token) if "@" in token else ()
+            self._same[token] = next(iter(names)) if len(names) == 1 else token
+        return self._same[token]
+
+    @cached_property
+    def names(self) -> References:
+        """The names that the policy declares and mentions."""
+        return references(self.world.policy.value)
 
     def absent(self, selector: Selector) -> str:
         """Say why a selector means nothing here; "" when it means something.
@@ -97,7 +105,7 @@ class Ground:
     def findings(self, told: Collection[str]) -> Iterator[Problem]:
         """Yield the names that mean nothing here, but for those told already."""
         seen = {*told, *self.expected}
-        for mention in references(self.world.policy.value).mentions:
+        for mention in self.names.mentions:
             if mention.name in seen or not self._counts(mention):
                 continue
             seen.add(mention.name)
@@ -124,15 +132,17 @@ class Ground:
                     why="the rule does nothing for it until a node gets the tag",
                     help="tag a node, or take the tag out of the rule",
                 )
-            elif why and (mention.kind in ("address", "host") or "exit" in why):
-                side = "" if _is_source(mention.path) else " cannot be reached"
-                yield finding(
-                    UNREACHED,
-                    f"{mention.name}{side or ' has no node behind it'}",
-                    mention.path,
-                    why=why,
-                    help="approve the route (or the exit node), or correct the address",
+            elif why and mention.kind in ("address", "host"):
+                side = (
+                    "has no node" if _is_source(mention.path) else "cannot be reached"
                 )
+                help = "approve a route that has it, or correct the address"
+                message = f"{mention.name} {side}"
+                yield finding(UNREACHED, message, mention.path, why=why, help=help)
+            elif why and selector.autogroup == "internet":
+                message = f"{mention.name} cannot be reached"
+                help = "approve an exit node, or take it out of the rule"
+                yield finding(UNREACHED, message, mention.path, why=why, help=help)
 
     def _stranger(self, mention: Mention) -> Problem:
         from difflib import get_close_matches
@@ -152,7 +162,9 @@ class Ground:
     def widened(self) -> Iterator[Problem]:
         """Yield the addresses that bring in more than themselves on this release."""
         release, seen = self.world.policy.release, set()
-        for mention in references(self.world.policy.value).mentions:
+        if not (release.literals_widen or release.aliases_widen):
+            return
+        for mention in self.names.mentions:
             selector = Selector(mention.kind, mention.name)
             if mention.kind not in ("address", "host") or mention.name in seen:
                 continue

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from reconcile.policy.document import Policy, Problem
 from reconcile.policy.fields import Path, entries, find, rules, section_name, strings
 from reconcile.policy.lint.findings import TWICE, UNUSED, finding
-from reconcile.policy.references import references
+from reconcile.policy.references import References
 
 _SECTIONS = {"group": "groups", "host": "hosts", "tag": "tagOwners"}
 _LISTS = (
@@ -18,12 +18,11 @@ _LISTS = (
 )
 
 
-def unused(policy: Policy, worn: Collection[str]) -> Iterator[Problem]:
+def unused(names: References, worn: Collection[str]) -> Iterator[Problem]:
     """Yield the groups, hosts and tags that nothing uses.
 
     `worn` are the tags that nodes have or are to have.
     """
-    names = references(policy.value)
     for kind in ("group", "host", "tag"):
         for name, path in names.unused(kind).items():
             if name not in worn:
@@ -65,13 +64,16 @@ def _repeated(
     same: Callable[[str], str],
 ) -> Iterator[Problem]:
     """Yield what a list repeats, by itself or through a group that it names too."""
+    texts = list(strings(path, members))
+    if len(texts) < 2:
+        return
     seen: dict[str, tuple[Path, str]] = {}
     held = {
         same(member): (at, text.strip())
-        for at, text in strings(path, members)
+        for at, text in texts
         for member in groups.get(text.strip(), ())
     }
-    for at, text in strings(path, members):
+    for at, text in texts:
         token = text.strip()
         who = same(token)
         if who in seen:

@@ -7,7 +7,7 @@ at one by one, for the rules that hold them.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -18,6 +18,7 @@ from reconcile.policy.reading.ssh import localpart_domain
 from reconcile.policy.universe import World, bits, merge
 
 Origin = Rule | SshRule | None
+Among = Callable[[Origin], bool]
 
 
 @dataclass(slots=True)
@@ -115,15 +116,18 @@ class Overlap:
 
     # What is open without a rule.
 
-    def superfluous(self) -> dict[int, list[int]]:
+    def superfluous(self, among: Among) -> dict[int, list[int]]:
         """Return the rules that can all go without loss, each with those that hold it.
 
-        The smallest go first: of a narrow and a wide rule the wide one stays.
+        The smallest go first: of a narrow and a wide rule the wide one stays. Only
+        rules that `among` takes are looked at.
         """
+        asked = {n for n in self.where if self._kinds[n] and among(self.rules[n])}
         failed: set[int] = set()
         for crowd in self.crowds:
-            failed |= self._needed(crowd, failed)
-        chosen = [n for n in self.where if n not in failed and self._kinds[n]]
+            if not crowd.opened.keys().isdisjoint(asked):
+                failed |= self._needed(crowd, failed)
+        chosen = [number for number in self.where if number in asked - failed]
         chosen.sort(key=lambda n: (self._weight(n), -n))
         gone: dict[int, list[int]] = {}
         touched: set[int] = set()  # crowds that a rule has left
