@@ -5,6 +5,7 @@ a policy in a tailnet, and of what a change brings.
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -95,12 +96,12 @@ def brought(
     them. `matrix` holds both sides, as the first and the last of its worlds.
     """
     tags, last = worn(desired), len(matrix.worlds) - 1
-    known = None if before.policy is after.policy else _rules(before)
+    more = Counter[str]()
+    if before.policy is not after.policy:
+        more = _rules(after) - _rules(before)
 
     def is_new(rule: Origin) -> bool:
-        if known is None or rule is None:
-            return False
-        return _text(after, rule.path) not in known
+        return bool(more and rule and more[_text(after, rule.path)])
 
     new = list(of_tailnet(matrix, last, tags, is_new))
     if not new:
@@ -109,9 +110,9 @@ def brought(
     return _placed(after, [p for p in new if _identity(after, p) not in old], desired)
 
 
-def _rules(scene: Scene) -> set[str]:
+def _rules(scene: Scene) -> Counter[str]:
     rules = (*(scene.policy.rules or ()), *scene.policy.ssh)
-    return {_text(scene, rule.path) for rule in rules}
+    return Counter(_text(scene, rule.path) for rule in rules)
 
 
 def _text(scene: Scene, path: Path) -> str:
