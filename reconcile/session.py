@@ -245,6 +245,11 @@ class Run:
         if moved:
             effect = of_sides(both, plan.changes, runner=self._runner(both))
             plan = replace(plan, access=effect)
+        if moved and both.before and both.after:
+            from reconcile.lint import brought
+
+            new = brought(both.before, both.after, self.desired)
+            plan = replace(plan, diagnostics=(*plan.diagnostics, *new))
         if both.after is None:
             found = checks.unchecked(asserts, both.failure)
         else:

@@ -85,7 +85,7 @@ _FROM = [
         "--from",
         "snapshot",
         metavar="SNAPSHOT",
-        help="Use a saved snapshot instead of the server.",
+        help="Take the live state from a saved snapshot instead of the server.",
     ),
 ]
 _PARALLEL = [

@@ -81,21 +81,26 @@ def validate(format_: str, **flags: Any) -> int:
 
     With --from SNAPSHOT the policy's tests and the assertions are run too.
     """
+    from reconcile.desired.findings import Findings
     from reconcile.report.diagnostics import render
     from reconcile.session import load
 
     findings: tuple[Diagnostic, ...]
     try:
         chosen = options.collect(**flags)
-        # Without a server to talk to there is none to choose: all are checked.
-        states = load(replace(chosen, server=chosen.server or "all"), offline=True)
-        findings = tuple(dict.fromkeys(w for state in states for w in state.warnings))
-        findings = tuple(dict.fromkeys((*findings, *_of_policies(states))))
-        if exit_of(findings) == Exit.OK:
+        if chosen.snapshot is None:
+            # Without a server to talk to there is none to choose: all are checked.
+            chosen = replace(chosen, server=chosen.server or "all")
+        states = load(chosen, offline=True)
+        found = Findings()
+        found.extend(w for state in states for w in state.warnings)
+        found.extend(_of_policies(states, chosen))
+        if exit_of(found.sorted()) == Exit.OK:
             tested, remark = _tested(chosen, states)
-            findings = tuple(dict.fromkeys((*findings, *tested)))
+            found.extend(tested)
             if format_ == "text" and remark:
                 note(remark)
+        findings = found.sorted()
         code = exit_of(findings)
     except InputError as error:
         findings, code = error.diagnostics, error.exit_code
@@ -110,14 +115,24 @@ def validate(format_: str, **flags: Any) -> int:
     return code
 
 
-def _of_policies(states: Sequence["Desired"]) -> Iterator[Diagnostic]:
-    """Yield what servers would say of the policies; which release is not known here."""
-    from reconcile import scene
+def _of_policies(
+    states: Sequence["Desired"], chosen: "Options"
+) -> Iterator[Diagnostic]:
+    """Yield what is to be said of the policies.
+
+    A snapshot tells users, nodes and release; without one none of them is known.
+    """
+    from reconcile import lint, scene
+    from reconcile.inquiry import ask
 
     for state in states:
-        if state.policy is not None:
-            hosted = state.server is not None and state.server.type == "tailscale"
-            yield from scene.portable(scene.wanted(state.policy), hosted)
+        if state.policy is None:
+            continue
+        if chosen.snapshot is not None:
+            yield from lint.of_scene(ask(chosen).scene, state)
+            continue
+        hosted = state.server is not None and state.server.type == "tailscale"
+        yield from lint.of_words(scene.wanted(state.policy), hosted, state)
 
 
 def _tested(

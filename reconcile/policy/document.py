@@ -17,7 +17,8 @@ class Problem:
     """A finding in a policy value, before it has a line.
 
     `message` holds the server's own words where it has some for this. `key` tells
-    that the finding is about the name at the path and not the value.
+    that the finding is about the name at the path and not the value. `related` are
+    paths that explain it, each with a few words.
     """
 
     code: str
@@ -27,6 +28,7 @@ class Problem:
     severity: Severity = "error"
     why: str = ""
     help: str = ""
+    related: tuple[tuple[Path, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
