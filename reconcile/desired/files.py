@@ -127,11 +127,12 @@ class Files:
         if isinstance(item, dict):
             place = file.source.locate(("include", index, "path"))
             pattern, owns = item["path"], item.get("owns")
-        found = self._matching(str(pattern), place)
+        found = self.matching(str(pattern), place)
         for path in found:
             self._add(path, place, owns, above)
 
-    def _matching(self, pattern: str, place: Position) -> list[str]:
+    def matching(self, pattern: str, place: Position) -> list[str]:
+        """Return the files that a path or a glob names, from the folder of its file."""
         folder = folder_of(place)
         if not has_magic(pattern):
             return [str(folder / pattern)]
