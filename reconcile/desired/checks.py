@@ -63,11 +63,17 @@ class _TagCheck:
             if isinstance(places, Places):
                 self._report(places)
 
+    @property
+    def _home(self) -> str:
+        """The file in which tags have their owners."""
+        first = next(iter(self.names.tags.values()), None)
+        return (self.policy.locate(first) if first else self.policy.position).file
+
     def _report(self, places: Places) -> None:
         for index, tag in enumerate(places.value("tags")):
             if tag in self.names.tags:
                 continue
-            home = self.policy.position.file
+            home = self._home
             near = nearest(tag, self.names.tags)
             related: tuple[Related, ...] = ()
             if near:

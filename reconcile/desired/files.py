@@ -147,7 +147,20 @@ class Files:
                 label="nothing there",
                 help="remove the line, or add the files that it should find",
             )
-        return found
+        return [path for path in found if self._nameable(path, place)]
+
+    def _nameable(self, path: str, place: Position) -> bool:
+        """Tell whether plans and reports, which are UTF-8, can name a file."""
+        shown = path.encode(errors="backslashreplace").decode()
+        if shown == path:
+            return True
+        self.findings.error(
+            "RC0001",
+            f"cannot read {shown}: its name is not UTF-8",
+            place,
+            help="rename the file",
+        )
+        return False
 
     def _cycle(self, path: str, cause: Position | None, first: Position | None) -> None:
         related = (Related(first, "included here first"),) if first else ()

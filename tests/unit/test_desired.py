@@ -245,7 +245,7 @@ def test_an_overlay_replaces_a_policy_of_another_form():
         "overlays: {b: {policy: {acls: [], hosts: {h: 10.0.0.1}}}}\n",
     )
     a, b = read(["tailnet.yaml"], server="all", environ={})
-    assert (a.policy.inline, b.policy.inline) == (False, True)
+    assert (a.policy.rendered, b.policy.rendered) == (False, True)
     assert str(b.policy.locate(("hosts", "h"))) == "tailnet.yaml:4:46"
 
 
@@ -330,7 +330,7 @@ def test_a_policy_file_is_kept_byte_for_byte(text):
     put("policy.hujson", text)
     desired = state("policy: {file: policy.hujson}")
     assert desired.policy.text == text
-    assert desired.policy.inline is False
+    assert desired.policy.rendered is False
     assert desired.files[1] == ("policy.hujson", sha256(text.encode()).hexdigest())
     assert str(desired.policy.locate(("acls",), key=True)).startswith("policy.hujson:")
 
@@ -343,7 +343,7 @@ def test_variables_never_reach_into_a_policy_file():
 
 def test_an_inline_policy_is_rendered_and_located_in_the_yaml():
     policy = state("policy:\n  acls: []\n  hosts: {h: 10.0.0.1}\n").policy
-    assert policy.inline is True
+    assert policy.rendered is True
     assert policy.value == {"acls": [], "hosts": {"h": "10.0.0.1"}}
     assert policy.text.startswith("// Written by reconcile from tailnet.yaml")
     assert str(policy.locate(("hosts", "h"))) == "tailnet.yaml:4:14"

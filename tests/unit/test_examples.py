@@ -24,7 +24,7 @@ def test_an_example_reads_without_a_finding(folder):
         assert state.users
         assert state.nodes
         assert state.policy
-        assert not state.policy.inline
+        assert not state.policy.rendered
 
 
 def test_the_company_has_two_servers_that_differ():
