@@ -341,3 +341,51 @@ def test_a_plan_shows_the_place_in_the_fragment(put):
     assert str(change.position) == "tailnet.yaml:2:18"
     (item,) = change.policy.items
     assert (item.subject, str(item.position)) == ("acls[1]", "policy/team-b.hujson:5:5")
+
+
+# -- what a server refuses -------------------------------------------------------------
+
+BROKEN = TEAM.replace('"accept", "src": ["group:data"]', '"deny", "src": ["bob@"]')
+
+
+@pytest.fixture
+def world(folder, monkeypatch):
+    monkeypatch.setenv("HEADSCALE_URL", "simulator:world.json")
+
+    def write(release, text="{}"):
+        document = {
+            "emulate": release,
+            "users": [{"id": 1, "name": "alice"}, {"id": 2, "name": "bob"}],
+            "policy": {"text": text, "updated": "2030-01-01T00:00:00Z"},
+        }
+        (folder / "world.json").write_text(json.dumps(document))
+
+    return write
+
+
+def test_a_server_that_checks_points_into_the_fragment(put, world, command):
+    world("0.29")
+    put(base=BASE, team_b=BROKEN)
+    code, _, err = command("plan")
+    assert code == 1
+    assert "error[RC0307]: the server refuses this policy" in err
+    assert "--> policy/team-b.hujson:5:16" in err
+
+
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [(FILES, "policy/team-b.hujson:5:16"), ("", "tailnet.yaml:2:28")],
+)
+def test_a_server_that_refuses_the_write_points_there_too(
+    put, world, command, files, place
+):
+    world("0.28")
+    inline = (
+        'version: 1\npolicy: { acls: [{ action: deny, src: [bob@], dst: ["*:1"] }] }'
+    )
+    put(files or inline, base=BASE, team_b=BROKEN)
+    code, out, _ = command("apply", "--auto-approve", "--progress", "none")
+    assert code == 5
+    (line,) = [line for line in out.splitlines() if "failed: policy" in line]
+    assert f"failed: policy: write: {place}: " in line
+    assert 'within "/acls/' in line
