@@ -386,6 +386,24 @@ def test_an_unknown_tag_points_at_its_near_miss():
     )
 
 
+def test_a_rename_lists_every_place_in_which_the_policy_has_the_old_name():
+    desired = state(
+        "users: {robert: {was: bob}}\n"
+        "policy:\n"
+        "  groups: { group:a: [bob@, nobody@] }\n"
+        "  acls:\n"
+        "    - { action: accept, src: [bob@, nobody@], dst: ['bob@:22'] }\n"
+    )
+    old = [f for f in desired.warnings if "`bob@`" in f.message]
+    assert [str(f.position) for f in old] == [
+        "tailnet.yaml:4:23",
+        "tailnet.yaml:6:31",
+        "tailnet.yaml:6:53",
+    ]
+    assert {(f.code, f.help) for f in old} == {("RC0101", "write robert@")}
+    assert len(desired.warnings) == 4  # a name that was never there is told once
+
+
 def test_findings_are_told_once_for_all_servers():
     put(
         "tailnet.yaml",
