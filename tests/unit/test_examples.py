@@ -24,7 +24,6 @@ def test_an_example_reads_without_a_finding(folder):
         assert state.users
         assert state.nodes
         assert state.policy
-        assert not state.policy.rendered
 
 
 def test_the_company_has_two_servers_that_differ():
@@ -34,9 +33,19 @@ def test_the_company_has_two_servers_that_differ():
     assert prod.nodes["edge-2"].settings == prod.nodes["edge-1"].settings
     assert lab.nodes["db-1"].pending == "ok"
     assert lab.nodes["db-1"].settings.tags == {"tag:db", "tag:prod"}
-    assert lab.policy.position.file.endswith("policy-lab.hujson")
+    assert lab.policy.position.file.endswith("policy/lab.hujson")
+    assert (prod.policy.rendered, lab.policy.rendered) == (True, False)
     read_files = {Path(path).name for path, _ in prod.files}
     assert {"people.yaml", "platform.yaml", "data.yaml"} <= read_files
+    assert {"base.hujson", "team-data.hujson", "team-platform.hujson"} <= read_files
+
+
+def test_every_file_that_the_company_gives_away_exists():
+    folder = ROOT / "examples" / "company"
+    lines = (folder / "CODEOWNERS").read_text().splitlines()
+    owned = [line.split()[0] for line in lines if not line.startswith("#")]
+    assert len(owned) == 6
+    assert all(any(folder.glob(pattern)) for pattern in owned)
 
 
 @pytest.mark.parametrize("file", sorted(ROOT.glob("examples/**/*.yaml")), ids=str)
