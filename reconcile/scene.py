@@ -13,6 +13,7 @@ from reconcile.policy.fields import Path, get
 from reconcile.policy.reading import diagnostics, read
 from reconcile.policy.releases import RELEASES, Release, release
 from reconcile.policy.tailnet import Tailnet
+from reconcile.policy.words import counted
 
 ON_SERVER = "(policy on the server)"
 
@@ -27,11 +28,28 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A policy without errors, the tailnet that it is applied to, and its places."""
+    """A policy without errors, the tailnet that it is applied to, and its places.
+
+    `expired` are the ids of nodes that are logged out. They are counted as if they
+    were logged in: they have all their access again when somebody logs in there.
+    """
 
     policy: Policy
     tailnet: Tailnet
     words: Words
+    expired: frozenset[str] = frozenset()
+
+    @property
+    def unsure(self) -> dict[str, str]:
+        """What could not be known and was taken as large as it could be."""
+        names = [
+            f"node:{machine.name}"
+            for machine in self.tailnet.machines
+            if machine.node.id in self.expired
+        ]
+        if not names:
+            return {}
+        return {f"expired key of {counted(names)}": "counted as if logged in again"}
 
     def place(self, path: Path) -> Position | None:
         """Return where a part of the policy stands, None where nobody can tell."""

@@ -31,6 +31,7 @@ from reconcile.errors import (
 )
 from reconcile.model import Live, Operation
 from reconcile.plan import Plan, build
+from reconcile.runner import own_node
 from reconcile.server import connect
 from reconcile.server.credential import Secret, from_command, from_env, from_file
 from reconcile.server.headscale import Headscale
@@ -227,7 +228,7 @@ class Run:
 
     def _with_access(self, plan: Plan, live: Live) -> Plan:
         """Add what the changes do to access; what it needs besides is read for it."""
-        if not moves_access(plan.changes):
+        if not moves_access(plan.changes, live.taken_at):
             return plan
         kinds = {"user": live.users, "node": live.nodes, "policy": live.policy}
         missing = frozenset(kind for kind, known in kinds.items() if known is None)
@@ -238,7 +239,13 @@ class Run:
                 return replace(plan, access=Effect(failure=str(error)))
             found = {f: getattr(rest, f) for f in ("users", "nodes", "policy")}
             live = replace(live, **{f: v for f, v in found.items() if v is not None})
-        return replace(plan, access=of_changes(self.desired, live, plan.changes))
+        runner = own_node(live.nodes or ()) if self._is_remote else None
+        effect = of_changes(self.desired, live, plan.changes, runner=runner)
+        return replace(plan, access=effect)
+
+    @property
+    def _is_remote(self) -> bool:
+        return self.server is not None and not self.ref.url.startswith(SIMULATOR)
 
     def _checked(self, plan: Plan) -> Plan:
         policy = next((c for c in plan.changes if c.kind == "policy"), None)
