@@ -149,7 +149,8 @@ def _still_true(
     A user whom the policy names and the files do not is fine when the server has the
     user and keeps it: an identity provider's users stand in no file.
     """
-    gone = {c.server_id for c in changes if c.kind == "user" and not c.after}
+    ends = (Action.DELETE, Action.RENAME)
+    gone = {c.server_id for c in changes if c.kind == "user" and c.action in ends}
     there = {f"user:{user.name}" for user in live.users or () if user.id not in gone}
     for warning in warnings:
         if warning.code != "RC0101" or warning.address not in there:

@@ -23,13 +23,14 @@ from reconcile.diff.changes import Change
 from reconcile.effect import Sides, moves_access, of_sides, sides
 from reconcile.errors import (
     Diagnostic,
+    Position,
     ReconcileError,
     Rejected,
     ServerError,
     StalePlan,
     UsageError,
 )
-from reconcile.model import Live, Node
+from reconcile.model import Live, Node, Operation
 from reconcile.plan import Plan, build
 from reconcile.runner import own_node
 from reconcile.server import connect
@@ -317,13 +318,40 @@ class Run:
             refused = Diagnostic(
                 "RC0307",
                 "the server refuses this policy",
-                policy.position,
+                self._refused(str(error)) or policy.position,
                 why=str(error),
                 help="correct the policy; nothing was stored",
                 address="policy",
             )
             return replace(plan, diagnostics=(*plan.diagnostics, refused))
         return plan
+
+    def write(self, operation: Operation) -> None:
+        """Make one change; a refusal of the policy tells the place in its file.
+
+        Raises the ServerError that says why it was not made, and UsageError when
+        there is only a snapshot.
+        """
+        if self.server is None:
+            raise UsageError("apply needs a server, not a snapshot")
+        try:
+            self.server.write(operation)
+        except Rejected as error:
+            policy = self.desired.policy
+            if policy and operation.value == policy.text:
+                place = self._refused(str(error))
+                error.args = (f"{place}: {error}",) if place else error.args
+            raise
+
+    def _refused(self, message: str) -> Position | None:
+        """Return what a refusal of the wanted policy is about, in the user's file."""
+        from reconcile import hujson
+        from reconcile.policy.refusal import path_of
+
+        if self.desired.policy is None:
+            return None
+        path = path_of(message, hujson.parse(self.desired.policy.text))
+        return None if path is None else self.desired.policy.locate(path)
 
 
 def _server_of(live: Live) -> ServerRef:

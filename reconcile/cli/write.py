@@ -143,11 +143,9 @@ def _carryout(
         if any(outcome.interrupted for outcome in outcomes):
             outcomes.append(untouched(plan_, "the run was interrupted"))
             continue
-        if run_.server is None:
-            raise UsageError("apply needs a server, not a snapshot")
         outcome = Apply(
             plan_,
-            run_.server,
+            run_,
             lambda run_=run_: run_.plan(check=False),  # type: ignore[misc]
             clock=now,
             parallelism=parallelism,

@@ -198,6 +198,17 @@ def _not_one_of(found: Violation, source: Source) -> Diagnostic:
     )
 
 
+def _not_together(found: Violation, source: Source) -> Diagnostic:
+    """Explain `not` around `required`."""
+    first, second = found.wanted["required"]
+    return Diagnostic(
+        "RC0008",
+        f"{dotted(found.path)} cannot have both `{first}` and `{second}`",
+        source.locate((*found.path, second), key=True),
+        help="remove one of the two",
+    )
+
+
 def _other(found: Violation, source: Source) -> Diagnostic:
     message = f"{dotted(found.path)} must keep to {found.keyword} {found.wanted}"
     return Diagnostic("RC0008", message, source.locate(found.path))
@@ -209,6 +220,7 @@ _BY_KEYWORD = {
     "const": _not_allowed,
     "pattern": _pattern,
     "required": _missing,
+    "not": _not_together,
     "minProperties": _too_few,
     "minItems": _too_few,
     "minLength": _too_few,

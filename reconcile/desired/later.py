@@ -10,8 +10,6 @@ _LATER = {
     "guards": "guards",
     "protect": "protected objects",
     "manage.keys": "pre-auth keys",
-    "policy.files": "a policy in several files",
-    "policy.merge": "a policy in several files",
     "policy.deliver": "the delivery of a policy to a server that reads it from a file",
     "nodes.*.replace": "moving an entry to a node that was installed again",
     "server.credentials.oauth": "OAuth clients",

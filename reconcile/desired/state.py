@@ -132,13 +132,14 @@ class Removed:
 class WantedPolicy:
     """The policy: the exact text to send, its parsed value, and where it comes from.
 
-    `inline` is True when the text was rendered from YAML; then only the meaning
-    counts. `locate(path, key=False)` gives the place in the user's own file.
+    `rendered` is True when the text was written from the value, which YAML or several
+    files gave; then only the meaning counts. `locate(path, key=False)` gives the
+    place in the user's own file.
     """
 
     text: str
     value: Mapping[str, object]
-    inline: bool
+    rendered: bool
     position: Position
     locate: Callable[..., Position]
 

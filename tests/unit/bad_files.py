@@ -134,10 +134,10 @@ FORM = {
         "later",
     ),
     "later field": (
-        VERSION + "policy: {|files: [a.hujson]}\n",
+        VERSION + "policy: {|deliver: {file: a.hujson}}\n",
         "RC0006",
-        "policy.files is not in this version yet",
-        "a policy in several files",
+        "policy.deliver is not in this version yet",
+        "the delivery of a policy",
     ),
     "later near miss": (VERSION + "|gaurds: {}\n", "RC0005", "`gaurds`", "`guards`?"),
     "tailscale": (

@@ -26,7 +26,6 @@ def test_an_example_reads_without_a_finding(folder):
         assert state.users
         assert state.nodes
         assert state.policy
-        assert not state.policy.inline
 
 
 def test_the_company_has_two_servers_that_differ():
@@ -36,10 +35,20 @@ def test_the_company_has_two_servers_that_differ():
     assert prod.nodes["edge-2"].settings == prod.nodes["edge-1"].settings
     assert lab.nodes["db-1"].pending == "ok"
     assert lab.nodes["db-1"].settings.tags == {"tag:db", "tag:prod"}
-    assert lab.policy.position.file.endswith("policy-lab.hujson")
+    assert lab.policy.position.file.endswith("policy/lab.hujson")
+    assert (prod.policy.rendered, lab.policy.rendered) == (True, False)
     assert (len(prod.asserts), len(lab.asserts)) == (3, 0)
     read_files = {Path(path).name for path, _ in prod.files}
     assert {"people.yaml", "platform.yaml", "data.yaml"} <= read_files
+    assert {"base.hujson", "team-data.hujson", "team-platform.hujson"} <= read_files
+
+
+def test_every_file_that_the_company_gives_away_exists():
+    folder = ROOT / "examples" / "company"
+    lines = (folder / "CODEOWNERS").read_text().splitlines()
+    owned = [line.split()[0] for line in lines if not line.startswith("#")]
+    assert len(owned) == 6
+    assert all(any(folder.glob(pattern)) for pattern in owned)
 
 
 @pytest.mark.parametrize("missing", ["", "edge-2"])
@@ -51,8 +60,7 @@ def test_the_assertions_of_the_company_hold_while_its_nodes_are_there(command, m
     nodes = [*edges, node(3, "db-1", **data), node(4, "phone", user="alice")]
     nodes.append(node(5, "tablet", user="eve"))
     left = [each for each in nodes if each.name != missing]
-    policy = (ROOT / "examples" / "company" / "policy.hujson").read_text()
-    Path("now.json").write_text(snapshot.dumps(live(users, left, policy)))
+    Path("now.json").write_text(snapshot.dumps(live(users, left)))
     file = str(ROOT / "examples" / "company" / "tailnet.yaml")
     code, out, _ = command(
         "test", "-f", file, "--server", "prod", "--snapshot", "now.json"

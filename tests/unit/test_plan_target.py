@@ -42,3 +42,14 @@ def test_a_user_whom_only_the_server_knows_is_no_surprise_in_the_policy(wanted):
     left = [d.message for d in build(state, here, name="hs").diagnostics]
     # ben is about to be removed, and eve is not there at all.
     assert [m for m in named if m in left] == [named[1], named[2]]
+
+
+def test_the_old_name_of_a_user_is_warned_of_until_the_policy_is_without_it(wanted):
+    state = wanted("""
+        users: { robert: { was: bob } }
+        policy: { groups: { "group:a": [bob@] }, hosts: {}, acls: [] }
+    """)
+    before, after = live(users=[user(1, "bob")]), live(users=[user(1, "robert")])
+    for here in (before, after):
+        codes = [d.code for d in build(state, here, name="hs").diagnostics]
+        assert codes == ["RC0101"]
