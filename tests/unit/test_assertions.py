@@ -175,6 +175,21 @@ def test_text_names_the_claim_once_and_why_it_is_wanted(check):
     ]
 
 
+def test_names_of_devices_cannot_steer_what_is_printed(check, command, tmp_path):
+    name = "db\x1b[2J\nerror[RC0000]: <b>&"
+    nodes = (*NODES[:2], node(3, name, tags=["tag:db"]), NODES[3])
+    entry = 'no: { from: "bob@", to: 100.64.0.3 }'
+    _, out = check(entry, nodes=nodes, form="text")
+    command("test", "--snapshot", "now.json", "--junit", "out.xml")
+    xml = (tmp_path / "out.xml").read_text()
+    _, plan, err = command("plan", "--from", "now.json")
+    for text in (out, xml, plan, err):
+        assert "\x1b" not in text
+        assert "RC0000" in text
+        assert "\nerror[RC0000]" not in text.replace(" ", "")
+    assert "<b>" not in xml
+
+
 def test_many_paths_are_counted(check):
     rules = ", ".join(
         f'{{"action": "accept", "src": ["100.64.0.{n}"], "dst": ["*:{n}"]}}'
