@@ -27,6 +27,8 @@ _FRESH = timedelta(seconds=30)
 # A signal that another thread took does not end a wait: look up now and then (seconds).
 _WAKE = 0.5
 
+_MOVED = "it was changed by somebody else after the plan"
+
 
 class Writable(Protocol):
     """The part of a server that an apply needs."""
@@ -58,7 +60,8 @@ class Apply:
         self._clock, self._parallelism = clock, parallelism
         self._fail_fast, self._progress = fail_fast, progress
         self._read_at = plan.taken_at
-        self._moved: dict[str, str] = {}
+        self._moved: set[str] = set()
+        self._converged: set[str] = set()
         self._total = 0
         self._results: dict[int, Result] = {}
         self._running: dict[Future[Result], Step] = {}
@@ -130,8 +133,12 @@ class Apply:
             return Result(step, "skipped", f"waits for {waits[0]}")
         if address in self._undone:
             return Result(step, "skipped", f"an earlier step of {address} failed")
-        if address in self._moved and address not in self._started:
-            return Result(step, "failed", self._moved[address], "make a new plan")
+        if address in self._started:
+            return None
+        if address in self._converged:
+            return Result(step, "converged")
+        if address in self._moved:
+            return Result(step, "failed", _MOVED, "make a new plan")
         return None
 
     def _one(self, step: Step) -> Result:
@@ -153,7 +160,7 @@ class Apply:
 
     def _note(self, result: Result) -> None:
         self._results[id(result.step)] = result
-        if result.status != "done":
+        if not result.holds:
             self._undone.add(result.step.operation.address)
             if result.status == "failed" and self._fail_fast:
                 self._stop = self._stop or "an earlier step failed (--fail-fast)"
@@ -168,18 +175,19 @@ class Apply:
         if self._clock() - self._read_at <= _FRESH:
             return
         try:
-            fresh = {c.address: c for c in self._replan().changes}
+            plan = self._replan()
         except ReconcileError as error:
             self._stop = f"the server could not be read again: {error}"
             return
         self._read_at = self._clock()
+        fresh = {change.address: change for change in plan.changes}
+        ours = "policy" in self._started
         for change in self._plan.changes:
-            if _moved(
-                change, fresh.get(change.address), ours="policy" in self._started
-            ):
-                self._moved[change.address] = (
-                    "it was changed by somebody else after the plan"
-                )
+            now = fresh.get(change.address)
+            if now is None and _fulfilled(change, plan):
+                self._converged.add(change.address)
+            elif now is None or _moved(change, now, ours=ours):
+                self._moved.add(change.address)
 
     def _settle(self) -> None:
         """Look what became of lost writes, so that what waits for them can go on."""
@@ -195,7 +203,7 @@ class Apply:
         self._undone = {
             result.step.operation.address
             for result in self._results.values()
-            if result.status != "done"
+            if not result.holds
         }
 
     def _read_back(self, *, interrupted: bool) -> Outcome:
@@ -209,7 +217,7 @@ class Apply:
             return Outcome(results, unread="it was interrupted", interrupted=True)
         fresh = {c.address: c for c in plan.changes}
         results = tuple(_settled(result, plan) for result in results)
-        failed = {r.step.operation.address for r in results if r.status != "done"}
+        failed = {r.step.operation.address for r in results if not r.holds}
         left = tuple(
             fresh[change.address]
             for change in self._plan.changes
@@ -243,13 +251,22 @@ def _unclear(error: ReconcileError, operation: Operation) -> bool:
     return isinstance(error, ServerError) and (error.status >= 500 or not error.status)
 
 
-def _moved(change: Change, now: Change | None, *, ours: bool) -> bool:
+def _fulfilled(change: Change, fresh: Plan) -> bool:
+    """Tell whether a change is not due any more because its object is as wanted.
+
+    An object that vanished, or that a plan cannot speak of, is not.
+    """
+    gone = any(pending.address == change.address for pending in fresh.pending)
+    return not gone and not fresh.errors
+
+
+def _moved(change: Change, now: Change, *, ours: bool) -> bool:
     """Tell whether somebody else changed what a change is about.
 
     A user that this run renamed shows on its nodes, so owners are not compared; and
     `ours`, a policy that this run wrote, may have approved more routes by itself.
     """
-    if now is None or (now.server_id, now.action) != (change.server_id, change.action):
+    if (now.server_id, now.action) != (change.server_id, change.action):
         return True
     names = set(change.after or change.before) - {"user"}
     if names & _ROUTES:

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from reconcile.policy.access import Access
     from reconcile.policy.assertions import Reason
     from reconcile.policy.claims import Assert
-    from reconcile.policy.document import Policy
-    from reconcile.policy.entries import Origin
+    from reconcile.policy.document import Origin, Policy
     from reconcile.policy.verdicts import Verdict
     from reconcile.scene import Scene
 
@@ -83,7 +82,7 @@ class Checks:
 
 def run(scene: "Scene", asserts: Sequence["Assert"], *, tests: bool = True) -> Checks:
     """Run the tests of a scene's policy, and hold the assertions against it."""
-    unsure: dict[str, str] = {}
+    unsure = dict(scene.unsure) if tests or asserts else {}
     remarks: list[str] = []
     found: list[Check] = []
     if tests and any(get(scene.policy.value, name) for name in _SECTIONS):

@@ -11,14 +11,15 @@ from reconcile.order import Step
 if TYPE_CHECKING:
     from reconcile.checks import Checks
 
-Status = Literal["done", "failed", "skipped"]
+Status = Literal["done", "converged", "failed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """What became of one step: its status, why, and how long it took in seconds.
 
-    `lost` is True when no answer came, so that the write may have happened.
+    `converged` is what became as wanted in the meantime without us: nothing was
+    written. `lost` is True when no answer came, so that the write may have happened.
     """
 
     step: Step
@@ -27,6 +28,11 @@ class Result:
     hint: str = ""
     seconds: float = 0.0
     lost: bool = False
+
+    @property
+    def holds(self) -> bool:
+        """Whether the object is as wanted, so that what waits for it can go on."""
+        return self.status in ("done", "converged")
 
 
 Progress = Callable[[Result, int, int], None]

@@ -5,7 +5,7 @@ nothing else, so what was reviewed is what is done.
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -129,14 +129,31 @@ def build(
         pending=found.pending,
         unlisted=found.unlisted,
         notes=found.notes,
-        diagnostics=desired.warnings
-        + tuple(
-            problem
-            for problem in found.problems
-            if not problem.address or chosen.has(problem.address)
+        diagnostics=(
+            *_still_true(desired.warnings, live, changes),
+            *(
+                problem
+                for problem in found.problems
+                if not problem.address or chosen.has(problem.address)
+            ),
         ),
         limited=limited,
     )
+
+
+def _still_true(
+    warnings: Iterable[Diagnostic], live: Live, changes: Iterable[Change]
+) -> Iterator[Diagnostic]:
+    """Yield the warnings about the files that the server does not disprove.
+
+    A user whom the policy names and the files do not is fine when the server has the
+    user and keeps it: an identity provider's users stand in no file.
+    """
+    gone = {c.server_id for c in changes if c.kind == "user" and not c.after}
+    there = {f"user:{user.name}" for user in live.users or () if user.id not in gone}
+    for warning in warnings:
+        if warning.code != "RC0101" or warning.address not in there:
+            yield warning
 
 
 def _policy_mode(live: Live) -> str:

@@ -13,6 +13,7 @@ from reconcile.policy.fields import Path, get
 from reconcile.policy.reading import diagnostics, read
 from reconcile.policy.releases import RELEASES, Release, release
 from reconcile.policy.tailnet import Tailnet
+from reconcile.policy.words import counted
 
 if TYPE_CHECKING:
     from reconcile.policy.access import Access
@@ -32,12 +33,15 @@ class Words:
 class Scene:
     """A policy without errors, the tailnet that it is applied to, and its places.
 
+    `expired` are the ids of nodes that are logged out. They are counted as if they
+    were logged in: they have all their access again when somebody logs in there.
     `computed` is its access when somebody has computed it already.
     """
 
     policy: Policy
     tailnet: Tailnet
     words: Words
+    expired: frozenset[str] = frozenset()
     computed: "Access | None" = None
 
     @property
@@ -48,6 +52,18 @@ class Scene:
 
             self.computed = Access(self.policy, self.tailnet)
         return self.computed
+
+    @property
+    def unsure(self) -> dict[str, str]:
+        """What could not be known and was taken as large as it could be."""
+        names = [
+            f"node:{machine.name}"
+            for machine in self.tailnet.machines
+            if machine.node.id in self.expired
+        ]
+        if not names:
+            return {}
+        return {f"expired key of {counted(names)}": "counted as if logged in again"}
 
     def place(self, path: Path) -> Position | None:
         """Return where a part of the policy stands, None where nobody can tell."""

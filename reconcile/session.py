@@ -29,8 +29,9 @@ from reconcile.errors import (
     StalePlan,
     UsageError,
 )
-from reconcile.model import Live
+from reconcile.model import Live, Node
 from reconcile.plan import Plan, build
+from reconcile.runner import own_node
 from reconcile.server import connect
 from reconcile.server.credential import Secret, from_command, from_env, from_file
 from reconcile.server.headscale import Headscale
@@ -234,14 +235,17 @@ class Run:
         They hold, or not, in the state that was read last with the plan's changes
         made. Each that does not is an error of the plan.
         """
-        asserts, moved = self.desired.asserts, moves_access(plan.changes)
+        asserts = self.desired.asserts
+        moved = moves_access(plan.changes, self._last.taken_at)
         if not asserts and not moved:
             return plan
         from reconcile import checks
 
         both = self._sides(plan.changes)
         if moved:
-            plan = replace(plan, access=of_sides(both, plan.changes))
+            plan = replace(
+                plan, access=of_sides(both, plan.changes, runner=self._runner)
+            )
         if both.after is None:
             found = checks.unchecked(asserts, both.failure)
         else:
@@ -280,8 +284,16 @@ class Run:
             except ServerError as error:
                 return Sides(failure=str(error))
             found = {f: getattr(rest, f) for f in ("users", "nodes", "policy")}
-            live = replace(live, **{f: v for f, v in found.items() if v is not None})
-        return sides(self.desired, live, changes)
+            known = {f: v for f, v in found.items() if v is not None}
+            self._last = replace(self._last, **known)
+        return sides(self.desired, self._last, changes)
+
+    @property
+    def _runner(self) -> Node | None:
+        """The node that this program runs on, where that can be told."""
+        if self.server is None or self.ref.url.startswith(SIMULATOR):
+            return None
+        return own_node(self._last.nodes or ())
 
     def _checked(self, plan: Plan) -> Plan:
         policy = next((c for c in plan.changes if c.kind == "policy"), None)

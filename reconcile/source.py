@@ -210,18 +210,22 @@ def _compose(lines: Lines) -> yaml.Node | None:
 
 
 def _where(node: yaml.Node, lines: Lines) -> Position:
-    start, end = cast(int, node.start_mark), cast(int, node.end_mark)
-    return lines.position(start, end)
+    start, length = cast(int, node.start_mark), cast(int, node.end_mark)
+    return lines.position(start, start + length)
 
 
 def _forget_marks(root: yaml.Node | None) -> None:
-    """Keep of each node's two marks the offset alone: they are a third of the tree."""
+    """Replace each node's marks, a third of the tree, by its offset and its length.
+
+    Python keeps one object for each small number, so that a length takes no memory.
+    """
     left = [root] if root else []
     while left:
         node = left.pop()
         if type(node.start_mark) is int:
             continue  # an alias: the node was here before
-        node.start_mark, node.end_mark = node.start_mark.index, node.end_mark.index
+        start, end = node.start_mark.index, node.end_mark.index
+        node.start_mark, node.end_mark = start, end - start
         if type(node) is yaml.SequenceNode:
             left += node.value
         elif type(node) is yaml.MappingNode:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from reconcile.cli import options
-from reconcile.cli.access import shared
+from reconcile.cli.access import answering
 from reconcile.cli.terminal import note, out, paint
 from reconcile.errors import Exit
 
@@ -18,7 +18,7 @@ from reconcile.errors import Exit
     metavar="FILE",
     help="Write the results as JUnit XML too.",
 )
-@shared
+@answering(names=("--from", "--snapshot"))
 def test(junit: Path | None, format_: str, live: bool, **flags: Any) -> int:
     """Run the policy's tests and sshTests, and the assertions of the files.
 

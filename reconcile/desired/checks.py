@@ -156,6 +156,7 @@ def _unknown_user(
         why="a rule for a user who does not exist matches nobody, without an error",
         help=help or "add the user, or remove the name from the policy",
         related=related,
+        address=f"user:{token.removesuffix('@')}",
     )
 
 

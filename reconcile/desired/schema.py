@@ -154,8 +154,8 @@ class _Validation:
     ) -> Iterator[ValidationError]:
         kind = type(value)
         known = None
-        if kind is not dict:
-            known = id(schema), kind, str(value) if kind is list else value
+        if kind is not dict or not value:
+            known = id(schema), kind, str(value) if kind in (list, dict) else value
             if known in self._valid:
                 return
         validator = self._validators.get(id(schema))

@@ -142,8 +142,8 @@ def _settle(
 
 def _over(upper: NodeSettings, lower: NodeSettings) -> NodeSettings:
     """Return `upper` with what it leaves open taken from `lower`."""
-    if lower is _NOTHING:
-        return upper
+    if lower is _NOTHING or upper == _NOTHING:
+        return upper if lower is _NOTHING else lower
     chosen = {
         name: getattr(lower, name)
         for name in _SETTINGS

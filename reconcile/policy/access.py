@@ -2,7 +2,7 @@
 
 A path is one source, one destination and one service, as far as rules tell them apart.
 Sources are nodes and the networks behind subnet routers; destinations also the internet
-behind exit nodes. Capabilities of `app` grants open no port and are not part of it.
+behind exit nodes. Services are ports, logins over SSH and capabilities (`app`).
 """
 
 from collections import defaultdict
@@ -12,19 +12,27 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from reconcile.policy import selectors
-from reconcile.policy.document import Policy, Rule, SshRule
+from reconcile.policy.atoms import service
+from reconcile.policy.causes import Change
+from reconcile.policy.document import Origin, Policy, SshRule, targets_of
 from reconcile.policy.entries import (
-    Change,
     Entry,
-    Group,
     Groups,
-    Origin,
     entry,
-    targets_of,
+    listed,
+    paths_of,
     total,
     unsure,
 )
-from reconcile.policy.matrix import Compiled, Matrix, Reach, Row, common, minus
+from reconcile.policy.matrix import (
+    BY_ADDRESS,
+    Compiled,
+    Matrix,
+    Reach,
+    Row,
+    common,
+    minus,
+)
 from reconcile.policy.naming import Naming
 from reconcile.policy.releases import TCP
 from reconcile.policy.selectors import Selector
@@ -33,6 +41,8 @@ from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.universe import World, merge
 
 LIMIT = 100  # entries of a list that are named, the largest first
+SSH = "ssh"
+Port = int | str  # a port's number, SSH for logging in, or the name of a capability
 
 
 class Access:
@@ -71,26 +81,77 @@ class Access:
         return total(self.matrix, self._index)
 
     def entries(
-        self, sources: int = -1, targets: int = -1, atoms: int = -1
+        self,
+        sources: int = -1,
+        targets: int = -1,
+        port: Port | None = None,
+        protocol: int = TCP,
     ) -> list[Entry]:
-        """Return who reaches what, largest first, limited to sets of bits."""
-        return [self.entry(group) for group in self.groups(sources, targets, atoms)]
+        """Return who reaches what, rule by rule.
 
-    def entry(self, group: Group) -> Entry:
-        """Put what a group reaches into words."""
-        return entry(self.matrix, self.naming, group, self._index)
+        It can be limited to sets of bits (see `find`) and to one port.
+        """
+        atoms = -1 if port is None else self.services(port, protocol)
+        said = (service(protocol, port),) if isinstance(port, int) else ()
+        limits = sources, targets, atoms
+        return listed(self.matrix, self._index, self.naming, *limits, said)
 
-    def groups(
-        self, sources: int = -1, targets: int = -1, atoms: int = -1, without: int = 0
-    ) -> list[Group]:
-        """Return what `entries` puts into words; `without` leaves rules out."""
-        groups = Groups()
+    def services(self, port: Port, protocol: int = TCP) -> int:
+        """Return the atoms of a port as a set."""
+        if isinstance(port, int):
+            return self.matrix.atoms.at(protocol, port)
+        atoms = self.matrix.atoms
+        return atoms.logins if port == SSH else atoms.named(port)
+
+    def who(self, target: str, port: Port, protocol: int = TCP) -> list[Entry]:
+        """Return who reaches a port of a node, address or selector."""
+        return self.entries(targets=self.find(target), port=port, protocol=protocol)
+
+    def why(self, source: str, target: str, port: Port, protocol: int = TCP) -> "Why":
+        """Explain why a source may reach a port of a target, or why it may not.
+
+        Both are names as `find` takes them; it raises LookupError for unknown ones.
+        For logging in over SSH `rules` are the SSH rules alone; `opened` and `allowed`
+        heed that port 22 must be open as well.
+        """
+        sources, targets = self.find(source), self.find(target)
+        atoms = self.services(port, protocol)
+        opened = self.entries(sources, targets, port, protocol)
+        rows = [row for row in self.matrix.rows if row.members & sources]
+        found = [
+            self._match(number, rule, rows, sources, targets, atoms)
+            for number, rule in self.matrix.rules[self._index].items()
+            if isinstance(rule.origin, SshRule) is (port == SSH)
+        ]
+        matches = _once(each for each in found if not each.missing)
+        nearest = _once(each for each in found if len(each.missing) == 1)
+        return Why(
+            bool(opened) and not self.missing(sources, targets, atoms),
+            tuple(opened),
+            matches,
+            () if matches else nearest,
+            () if opened else tuple(self.entries(sources, targets)),
+            () if opened else tuple(self.entries(-1, targets, port, protocol)),
+        )
+
+    def missing(
+        self, sources: int, targets: int, atoms: int, without: int = 0
+    ) -> dict[int, int]:
+        """Return which targets are not reached, and by which of the sources.
+
+        Any of the atoms will do; `without` leaves rules out. Nothing is missing from
+        a node to itself.
+        """
+        found: dict[int, int] = defaultdict(int)
+        rest = sources
         for row in self.matrix.rows:
             members = row.members & sources
             if members:
-                for opened, reached in self._reach(row, without):
-                    groups.add(row, members, opened & atoms, reached & targets)
-        return groups.ordered()
+                opened = self._reach(row, without)
+                found[targets & ~merge(d for a, d in opened if a & atoms)] |= members
+                rest &= ~members
+        found[targets] |= rest
+        return {lack: who for lack, who in found.items() if paths_of(who, lack)}
 
     def _reach(self, row: Row, without: int) -> Reach:
         if row.rules[self._index] & without:
@@ -102,71 +163,29 @@ class Access:
         """Return the rules that hold one of some names, as a set."""
         return merge(
             1 << number
-            for number, rule in enumerate(self.matrix.rules[self._index])
-            if rule.origin and not names.isdisjoint(_names_in(rule.origin))
+            for number, rule in self.matrix.rules[self._index].items()
+            if rests_on(rule.origin, names)
         )
 
-    def services(self, port: int | None, protocol: int = TCP) -> int:
-        """Return the atoms of a port, None for logging in over SSH, as a set."""
-        if port is None:
-            return merge(1 << number for number in self.matrix.atoms.ssh.values())
-        return self.matrix.atoms.at(protocol, port)
-
-    def who(self, target: str, port: int | None, protocol: int = TCP) -> list[Entry]:
-        """Return who reaches a port of a node, address or selector; None is SSH."""
-        atoms = self.services(port, protocol)
-        return self.entries(targets=self.find(target), atoms=atoms)
-
-    def why(
-        self, source: str, target: str, port: int | None, protocol: int = TCP
-    ) -> "Why":
-        """Explain why a source may reach a port of a target, or why it may not.
-
-        Both are names as `find` takes them; it raises LookupError for unknown ones.
-        Without a port it explains who may log in over SSH, by the SSH rules alone:
-        `allowed` heeds that port 22 must be open as well.
-        """
-        sources, targets = self.find(source), self.find(target)
-        atoms = self.services(port, protocol)
-        allowed = bool(atoms) and not self.missing(sources, targets, atoms)
-        found = [
-            self._match(number, rule, sources, targets, atoms)
-            for number, rule in enumerate(self.matrix.rules[self._index])
-            if isinstance(rule.origin, SshRule) is (port is None)
-        ]
-        matches = _once(each for each in found if not each.missing)
-        nearest = _once(each for each in found if len(each.missing) == 1)
-        return Why(allowed, matches, () if matches else nearest)
-
-    def missing(
-        self, sources: int, targets: int, atoms: int, without: int = 0
-    ) -> dict[int, int]:
-        """Return which targets are not reached, and by which of the sources.
-
-        Any of the atoms will do; `without` leaves rules out.
-        """
-        found: dict[int, int] = defaultdict(int)
-        rest = sources
-        for row in self.matrix.rows:
-            members = row.members & sources
-            if members:
-                opened = self._reach(row, without)
-                found[targets & ~merge(d for a, d in opened if a & atoms)] |= members
-                rest &= ~members
-        found[targets] |= rest
-        return {lack: who for lack, who in found.items() if lack and who}
-
     def _match(
-        self, number: int, rule: Compiled, sources: int, targets: int, atoms: int
+        self,
+        number: int,
+        rule: Compiled,
+        rows: Iterable[Row],
+        sources: int,
+        targets: int,
+        atoms: int,
     ) -> "Match":
-        """Hold a rule against the three things that a path needs."""
+        """Hold a rule against the three things that a path needs.
+
+        `rows` are those of the sources.
+        """
         world, origin = self.world, rule.origin
-        rows = [row for row in self.matrix.rows if row.rules[self._index] >> number & 1]
-        from_here = merge(row.members for row in rows) & sources
-        to_there = rule.targets & targets
-        if rule.own:
-            owners = {row.owners[self._index] for row in rows if row.members & sources}
-            to_there = merge(world.owners.get(o or "", 0) for o in owners) & targets
+        mine = [row for row in rows if row.rules[self._index] >> number & 1]
+        from_here = merge(row.members for row in mine) & sources
+        users = {row.owners[self._index] for row in mine}
+        own = merge(world.owners.get(user or "", 0) for user in users)
+        to_there = (own if rule.own else rule.targets) & targets
         met = (
             ("source", from_here),
             ("target", to_there),
@@ -174,39 +193,50 @@ class Access:
         )
         return Match(
             origin,
-            self._fitting(origin.sources if origin else (), sources, True),
-            self._fitting(targets_of(origin) if origin else (), targets, False),
+            self._fitting(origin.sources if origin else (), from_here, True, own),
+            self._fitting(targets_of(origin) if origin else (), to_there, False, own),
             tuple(name for name, fits in met if not fits),
         )
 
     def _fitting(
-        self, chosen: Iterable[Selector], wanted: int, as_source: bool
+        self, chosen: Iterable[Selector], wanted: int, as_source: bool, own: int
     ) -> tuple[str, ...]:
         """Return the selectors of a rule that mean some of the wanted bits."""
-        found = []
-        for selector in chosen:
-            place = self._selected(selector, as_source)
-            if place & wanted:
-                found.append(selector.text)
-        return tuple(found)
+        return tuple(
+            selector.text
+            for selector in chosen
+            if wanted
+            & (own if _is_self(selector) else self._selected(selector, as_source))
+        )
 
     def _selected(self, selector: Selector, as_source: bool) -> int:
         universe, world = self.matrix.universe, self.world
-        if selector.autogroup in ("self", "danger-all") or selector.kind == "any":
+        if selector.autogroup == "danger-all" or selector.kind == "any":
             return -1
         if selector.autogroup == "internet":
             return universe.internet
+        if selector.kind not in BY_ADDRESS:
+            return universe.selected(world, selector)
         addresses = world.resolver.sources(selector)
         if not as_source:
             addresses = IntervalSet.union(world.resolver.targets(selector))
         cells = universe.network(addresses) & world.routed
         return universe.addressed(self._index, addresses) | cells
 
+    def names(self) -> list[str]:
+        """Return the names that `find` knows, but for addresses."""
+        world = self.world
+        nodes = [machine.name for machine in world.machines.values()]
+        users = [f"{name}@" if "@" not in name else name for name in world.owners]
+        return [*nodes, *users, *world.tags, *world.policy.groups, *world.policy.hosts]
+
     def find(self, text: str) -> int:
         """Return the bits of a node's name, a selector or an address.
 
         Raises LookupError when nothing in the tailnet answers to it.
         """
+        if text == "internet" and text not in self.world.policy.hosts:
+            text = "autogroup:internet"
         found = self.node(text.removeprefix("node:"))
         found = found or self.world.owners.get(text, 0)
         found = found or self.selected(selectors.parse(text))
@@ -245,12 +275,6 @@ class Access:
         return universe.addressed(self._index, addresses) | cells
 
 
-def _names_in(rule: Rule | SshRule) -> set[str]:
-    """Return the selectors of a rule as text, and its conditions."""
-    found = {selector.text for selector in (*rule.sources, *targets_of(rule))}
-    return found if isinstance(rule, SshRule) else found.union(rule.unsure)
-
-
 @dataclass(frozen=True, slots=True)
 class Match:
     """A rule held against a question: what fits on each side, and what is missing.
@@ -269,18 +293,40 @@ class Match:
 class Why:
     """The answer to "why": `allowed` is for every source and every target asked for.
 
-    `rules` allow at least a part of it; for a clear no, `nearest` are the rules that
-    lack only one of source, target and port.
+    `opened` is what of it is allowed, `rules` the rules that allow it. For a clear no,
+    `nearest` are the rules that lack only one of source, target and port, `instead` is
+    what the source reaches of the target, and `others` who reaches the port of it.
     """
 
     allowed: bool
+    opened: tuple[Entry, ...]
     rules: tuple[Match, ...]
     nearest: tuple[Match, ...]
+    instead: tuple[Entry, ...]
+    others: tuple[Entry, ...]
+
+
+def rests_on(rule: Origin, names: AbstractSet[str]) -> bool:
+    """Tell whether a rule holds one of some names, as a selector or as a condition."""
+    if rule is None:
+        return False
+    found = {selector.text for selector in (*rule.sources, *targets_of(rule))}
+    conditions = () if isinstance(rule, SshRule) else rule.unsure
+    return not names.isdisjoint(found.union(conditions))
+
+
+def _is_self(selector: Selector) -> bool:
+    return selector.autogroup == "self"
 
 
 def _once(matches: Iterable[Match]) -> tuple[Match, ...]:
-    """Keep one match of each rule: the compiler makes one for each family."""
-    return tuple({str(match.rule): match for match in matches}.values())
+    """Keep the best match of each rule: the compiler makes several of most."""
+    found: dict[str, Match] = {}
+    for match in matches:
+        known = found.setdefault(str(match.rule), match)
+        if known.missing != ("port",) and match.missing == ("port",):
+            found[str(match.rule)] = match
+    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +337,8 @@ class AccessDiff:
     service, so that before + gained - lost = after. `share_gained` and `share_lost`
     are shares of the old side: 0.25 is a quarter of what was allowed. `hidden` counts
     the entries, those of fewest paths, that a limit kept out of `gained` and `lost`;
-    they are in all the counts. `access` is the new side, open to more questions.
+    they are in all the counts. `watched` counts the paths gained and lost from and to
+    one node. `access` is the new side, open to more questions.
     """
 
     before: int
@@ -305,6 +352,7 @@ class AccessDiff:
     hidden: int
     unsure: Mapping[str, str]
     access: Access
+    watched: tuple[int, int] = (0, 0)
 
     def __bool__(self) -> bool:
         return bool(self.gained or self.lost)
@@ -314,12 +362,13 @@ def diff(
     before: tuple[Policy, Tailnet],
     after: tuple[Policy, Tailnet],
     limit: int | None = LIMIT,
+    watched: str = "",
 ) -> AccessDiff:
     """Compare two policies in two tailnets; a node is the same if its id is.
 
     The change of nodes is looked at first and the change of policy after it, so that
     each path gained or lost has one of the two as its cause. Only `limit` entries of
-    each list are given names, None for all.
+    each list are given names, None for all. `watched` is the id of a node.
     """
     worlds = [World.of(*before), World.of(before[0], after[1]), World.of(*after)]
     if before[1] is after[1] or before[0] is after[0]:
@@ -328,17 +377,24 @@ def diff(
     naming = Naming(matrix)
     last = len(worlds) - 1
     between = 0 if before[1] is after[1] else 1
-    gained, lost = Groups(), Groups()
+    change, bit = Change(matrix), matrix.universe.position.get(watched, -1)
+    gained, lost = (Groups(1 << bit if bit >= 0 else 0) for _ in range(2))
     for row in matrix.rows:
         old, middle, new = (matrix.reach(row, index) for index in (0, between, last))
         if old is new or old == new:
             continue
         opened, closed = minus(new, old), minus(old, new)
-        gained.extend(row, common(opened, middle), "nodes")
-        gained.extend(row, minus(opened, middle), "policy")
-        lost.extend(row, minus(closed, middle), "nodes")
-        lost.extend(row, common(closed, middle), "policy")
-    change = Change(matrix)
+        for groups, by_nodes, by_rules, index in (
+            (gained, common(opened, middle), minus(opened, middle), last),
+            (lost, minus(closed, middle), common(closed, middle), 0),
+        ):
+            for happening, members, reach in change.by_nodes(row.members, by_nodes):
+                whole = (
+                    index == 0 and happening is not None and happening.takes(members)
+                )
+                groups.add(row, members, reach, "nodes", happening, whole)
+            for rule, reach in change.by_rules(row, index, by_rules):
+                groups.add(row, row.members, reach, "policy", rule)
     allowed = total(matrix, 0)
     more, less = gained.ordered(), lost.ordered()
     return AccessDiff(
@@ -353,4 +409,5 @@ def diff(
         len(more[limit:] if limit else ()) + len(less[limit:] if limit else ()),
         unsure(matrix.worlds),
         Access.of(matrix, last),
+        (gained.touching, lost.touching),
     )

@@ -10,9 +10,10 @@ from functools import cached_property
 
 from reconcile.model import EXIT_ROUTES
 from reconcile.policy import selectors
-from reconcile.policy.access import Access
-from reconcile.policy.claims import Claim, Paths, Port, Routers
-from reconcile.policy.entries import Group, Origin, paths_of
+from reconcile.policy.access import Access, rests_on
+from reconcile.policy.claims import SSH, Claim, Paths, Port, Routers
+from reconcile.policy.document import Origin
+from reconcile.policy.entries import paths_of
 from reconcile.policy.identity import Directory
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, prefix
@@ -60,15 +61,11 @@ class Assertions:
             return Answer((Reason(str(error.args[0])),))
         sides = ((claim.source, sources), (claim.target, targets))
         empty = tuple(f"{name} selects nothing today" for name, b in sides if not b)
-        atoms = -1
-        if claim.port:
-            atoms = self._access.services(claim.port.number, claim.port.protocol)
         if not claim.allow:
-            reasons = self._paths(claim, sources, targets, atoms)
-            return Answer(tuple(reasons), empty)
+            return Answer(tuple(self._paths(claim, sources, targets)), empty)
         if empty:
             return Answer(tuple(map(Reason, empty)))
-        return Answer(tuple(self._gaps(claim, sources, targets, atoms)))
+        return Answer(tuple(self._gaps(claim, sources, targets)))
 
     # What names mean.
 
@@ -117,34 +114,27 @@ class Assertions:
 
     # No path.
 
-    def _paths(
-        self, claim: Paths, sources: int, targets: int, atoms: int
-    ) -> Iterator[Reason]:
-        groups = self._access.groups(sources, targets, atoms)
-        for group in groups[:_SHOWN]:
-            yield self._path(group, claim.port)
-        if len(groups) > _SHOWN:
-            yield Reason(f"and {len(groups) - _SHOWN} more of the kind")
-        if not groups:
-            return
+    def _paths(self, claim: Paths, sources: int, targets: int) -> Iterator[Reason]:
+        port = _asked(claim.port) if claim.port else ()
+        entries = self._access.entries(sources, targets, *port)
+        for entry in entries[:_SHOWN]:
+            sides = f"{counted(entry.sources)} -> {counted(entry.targets)}"
+            yield Reason(f"{sides}: {counted(entry.services)}", entry.rules)
+        if len(entries) > _SHOWN:
+            yield Reason(f"and {len(entries) - _SHOWN} more of the kind")
+        unsure = self._access.unsure
         named = self._doubts({claim.source, claim.target})
-        sure = self._access.groups(sources, targets, atoms, self._doubtful)
-        if named or not sure:
-            unknown = named or self._doubts(self._access.unsure)
+        sure = any(
+            not rests_on(rule, unsure.keys()) for e in entries for rule in e.rules
+        )
+        if entries and (named or not sure):
+            unknown = named or self._doubts(unsure)
             yield Reason(f"it may be less: not known, and taken as large: {unknown}")
-
-    def _path(self, group: Group, port: Port | None) -> Reason:
-        entry = self._access.entry(group)
-        sides = f"{counted(entry.sources)} -> {counted(entry.targets)}"
-        # A rule may open more than the one port that was asked for.
-        asked = str(port) if port and port.number else counted(entry.services)
-        return Reason(f"{sides}: {asked}", entry.rules)
 
     # Every path.
 
-    def _gaps(
-        self, claim: Paths, sources: int, targets: int, atoms: int
-    ) -> Iterator[Reason]:
+    def _gaps(self, claim: Paths, sources: int, targets: int) -> Iterator[Reason]:
+        atoms = self._access.services(*_asked(claim.port)) if claim.port else -1
         found = self._missing(sources, targets, atoms)
         for lack, who in found[:_SHOWN]:
             sides = f"{self._named(who)} -> {self._named(lack)}"
@@ -158,12 +148,8 @@ class Assertions:
     def _missing(
         self, sources: int, targets: int, atoms: int, without: int = 0
     ) -> list[tuple[int, int]]:
-        """Return targets with the sources that lack them, those of most paths first.
-
-        Nothing is missing from a node to itself.
-        """
-        missing = self._access.missing(sources, targets, atoms, without)
-        found = [(lack, who) for lack, who in missing.items() if paths_of(who, lack)]
+        """Return targets with the sources that lack them, those of most paths first."""
+        found = self._access.missing(sources, targets, atoms, without).items()
         return sorted(found, key=lambda pair: (-paths_of(*pair), pair))
 
     def _named(self, places: int) -> str:
@@ -184,6 +170,11 @@ class Assertions:
         yield Reason(f"{len(routing)} of {claim.count}: {counted(routing) or 'none'}")
         if idle:
             yield Reason(f"advertised, but not approved: {counted(idle)}")
+
+
+def _asked(port: Port) -> tuple[int | str, int]:
+    """Return a port as the access is asked for it."""
+    return SSH if port.number is None else port.number, port.protocol
 
 
 def _covers(routes: frozenset[str], network: str) -> bool:

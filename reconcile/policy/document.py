@@ -84,6 +84,16 @@ class SshRule:
         return f"ssh[{self.index}]"
 
 
+Origin = Rule | SshRule | None  # what allows a path; None for "no policy at all"
+
+
+def targets_of(rule: Rule | SshRule) -> list[Selector]:
+    """Return the selectors of a rule's destinations."""
+    if isinstance(rule, SshRule):
+        return list(rule.targets)
+    return [target.selector for target in rule.targets]
+
+
 @dataclass(frozen=True, slots=True)
 class Attribution:
     """One entry of `nodeAttrs`: attributes for all nodes that a target selects."""

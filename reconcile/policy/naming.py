@@ -6,6 +6,7 @@ from reconcile.policy.matrix import Matrix
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, texts
 from reconcile.policy.universe import Universe, World, bits, merge
+from reconcile.policy.words import EVERYTHING
 
 INTERNET = "the internet"
 _WORDS = ("group", "tag", "autogroup")
@@ -26,6 +27,10 @@ class Naming:
         for name, members in self._named:
             self._exact.setdefault(members, name)
         self._covers: dict[int, list[str]] = {}
+        self._all = {
+            world.present | world.routed | (self._universe.internet * bool(world.exits))
+            for world in self._worlds
+        }
         self._owned = dict(self._worlds[-1].owners)
         machines = self._worlds[-1].machines.items()
         self._owner_of = {place: machine.owner for place, machine in machines}
@@ -48,6 +53,8 @@ class Naming:
                 found = self._universe.selected(world, hint)
                 if hint.kind in _WORDS and found == members:
                     return [hint.text]
+        if members in self._all:
+            return [EVERYTHING]
         nodes = members & ((1 << self._universe.size) - 1)
         covers = self._cover(nodes) if nodes else []
         return covers + self.networks(members & ~nodes)
@@ -87,12 +94,24 @@ class Naming:
         raise KeyError(place)
 
     def networks(self, members: int) -> list[str]:
-        """Return the addresses of cells, and the internet, as text."""
+        """Return the addresses of cells, and the internet, as text.
+
+        What a host of the policy stands for goes by its name: `vault (10.1.0.10)`.
+        """
         cells = [
             self._universe.cells[place - self._universe.size]
             for place in bits(members & ~self._universe.internet)
         ]
-        found = texts(IntervalSet(cells))
+        addresses = IntervalSet(cells)
+        found = texts(addresses)
+        if len(found) == 1:
+            names = [
+                f"{name} ({found[0]})"
+                for world in self._worlds
+                for name, meant in world.policy.hosts.items()
+                if meant == addresses
+            ]
+            found = names[-1:] or found
         return [*found, INTERNET] if members & self._universe.internet else found
 
 

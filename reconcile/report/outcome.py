@@ -21,11 +21,14 @@ _VERBS = {
     "node.remove": "remove",
 }
 
+_CONVERGED = "already as wanted"
+
 
 def progress_line(result: Result, number: int, total: int) -> str:
     """Return one line for a step that has just ended."""
     operation = result.step.operation
-    end = f"{result.seconds:.1f} s" if result.status == "done" else result.status
+    seconds = f"{result.seconds:.1f} s"
+    end = {"done": seconds, "converged": _CONVERGED}.get(result.status, result.status)
     return safe(
         f"[{number}/{total}] {operation.address}: {_VERBS[operation.verb]} ({end})"
     )
@@ -38,7 +41,7 @@ def render_text(outcomes: Sequence[Outcome], paint: Paint = plain) -> str:
         return ""
     lines = [_closing(results)]
     for result in results:
-        if result.status != "done":
+        if not result.holds:
             lines += _trouble(result)
     for outcome in outcomes:
         lines += _not_applied(outcome)
@@ -52,10 +55,12 @@ def render_text(outcomes: Sequence[Outcome], paint: Paint = plain) -> str:
 def _closing(results: Sequence[Result]) -> str:
     counts = {
         status: sum(result.status == status for result in results)
-        for status in ("done", "failed", "skipped")
+        for status in ("done", "converged", "failed", "skipped")
     }
     text = f"Applied {counts['done']} of {len(results)}."
-    if counts["done"] == len(results):
+    if counts["converged"]:
+        text += f" {counts['converged']} {_CONVERGED}."
+    if not counts["failed"] + counts["skipped"]:
         return text
     return (
         f"{text} {counts['failed']} failed, {counts['skipped']} skipped. "

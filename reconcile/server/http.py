@@ -143,15 +143,16 @@ class Http:
         if body is not None:
             content = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
             sent["Content-Type"] = "application/json"
+        request = self._client.build_request(
+            method,
+            path,
+            content=content.encode() if content is not None else None,
+            headers=sent,
+            timeout=timeout or self.timeout,
+            extensions={"retry": retry},
+        )
         try:
-            return self._client.request(
-                method,
-                path,
-                content=content.encode() if content is not None else None,
-                headers=sent,
-                timeout=timeout or self.timeout,
-                extensions={"retry": retry},
-            )
+            return self._whole(request)
         except httpx.DecodingError:
             raise NotAControlServer(
                 f"{method} {path} at {self.url} answered something that cannot be "
@@ -160,6 +161,20 @@ class Http:
             ) from None
         except (httpx.RequestError, httpx.InvalidURL) as error:
             raise self._unreachable(error, f"{method} {path}") from None
+
+    def _whole(self, request: httpx.Request) -> httpx.Response:
+        """Return a complete answer; a GET that broke off half-way is asked once more.
+
+        The retrying transport ends where the body begins, so it cannot see this.
+        """
+        response = self._client.send(request, stream=True)
+        try:
+            response.read()
+        except (httpx.NetworkError, httpx.RemoteProtocolError):
+            if request.method != "GET":
+                raise
+            response = self._client.send(request)
+        return response
 
     def decode(self, response: httpx.Response) -> Any:
         """Return the JSON of a good answer. Raises ServerError for any other."""

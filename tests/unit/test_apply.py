@@ -10,7 +10,7 @@ import pytest
 from reconcile import apply as module
 from reconcile.apply import Apply, untouched
 from reconcile.errors import AuthError, Exit, NotFound, Rejected, Unreachable
-from reconcile.model import PolicyText, User
+from reconcile.model import EXIT_ROUTES, PolicyText, User
 from reconcile.outcome import Outcome
 from reconcile.plan import build
 from reconcile.report.outcome import render_text
@@ -363,6 +363,38 @@ def test_what_somebody_else_changed_in_between_is_not_overwritten(wanted):
     assert told(outcome)["node.routes node:tv"] == "done"
     assert "changed by somebody else" in render_text([outcome])
     assert next(n for n in model.state.nodes if n.id == "1").tags == {"tag:lab"}
+
+
+def test_what_somebody_else_did_already_is_not_done_twice(wanted):
+    model, clock = everything(), Clock()
+
+    def meanwhile():
+        clock.now += timedelta(seconds=31)
+        model.change("node", "1", "tags", frozenset({"tag:web"}))
+        model.change("node", "1", "routes", EXIT_ROUTES)
+
+    model.after["policy"] = meanwhile
+    outcome = run(wanted(ALL), model, clock)
+    assert told(outcome)["node.tags node:nas"] == "converged"
+    assert "node.tags node:nas" not in model.written
+    assert outcome.exit_code == Exit.OK
+    total = len(outcome.results)
+    done = f"Applied {total - 2} of {total}. 2 already as wanted."
+    assert done in render_text([outcome])
+
+
+def test_an_object_that_vanished_in_between_is_not_called_done(wanted):
+    model, clock = everything(), Clock()
+
+    def meanwhile():
+        clock.now += timedelta(seconds=31)
+        left = tuple(n for n in model.state.nodes if n.id != "1")
+        model.state = replace(model.state, nodes=left)
+
+    model.after["policy"] = meanwhile
+    outcome = run(wanted(ALL), model, clock)
+    assert told(outcome)["node.tags node:nas"] == "failed"
+    assert outcome.exit_code == Exit.PARTIAL
 
 
 def test_within_thirty_seconds_nothing_is_read_twice(wanted):

@@ -3,8 +3,9 @@
 import httpx
 import pytest
 
-from reconcile.errors import Refused
-from reconcile.server.http import ReadOnlyTransport, error_message
+from reconcile.errors import Refused, Unreachable
+from reconcile.server.credential import Secret
+from reconcile.server.http import Http, ReadOnlyTransport, error_message
 
 
 class Recorder(httpx.BaseTransport):
@@ -14,6 +15,42 @@ class Recorder(httpx.BaseTransport):
     def handle_request(self, request):
         self.seen.append(f"{request.method} {request.url.raw_path.decode()}")
         return httpx.Response(200, json={})
+
+
+class Breaking(Recorder):
+    """Breaks off in the middle of the first answers."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.left = times
+
+    def handle_request(self, request):
+        answer = super().handle_request(request)
+        if not self.left:
+            return answer
+        self.left -= 1
+        return httpx.Response(200, stream=Half())
+
+
+class Half(httpx.SyncByteStream):
+    def __iter__(self):
+        yield b"{"
+        raise httpx.RemoteProtocolError("peer closed connection")
+
+
+@pytest.mark.parametrize(
+    ("method", "times", "sent", "fails"),
+    [("GET", 1, 2, False), ("GET", 2, 2, True), ("POST", 1, 1, True)],
+)
+def test_only_a_get_that_broke_off_is_asked_again(method, times, sent, fails):
+    inner = Breaking(times)
+    http = Http("http://hs", Secret("k"), writable=True, transport=inner)
+    if fails:
+        with pytest.raises(Unreachable, match="broke off before the answer"):
+            http.send(method, "/api/v1/node", body={} if method == "POST" else None)
+    else:
+        assert http.get("/api/v1/node") == {}
+    assert len(inner.seen) == sent
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "X"])
