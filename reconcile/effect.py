@@ -308,12 +308,12 @@ def between(
     from reconcile.policy.access import diff
     from reconcile.scene import said
 
-    sides = [
+    pair = [
         (one.policy, _without(one, one.expired - other.expired, other))
         for one, other in ((before, after), (after, before))
     ]
-    found = diff(sides[0], sides[1], limit, runner.id if runner else "")
-    if sides[1][1] is after.tailnet:
+    found = diff(pair[0], pair[1], limit, runner.id if runner else "")
+    if pair[1][1] is after.tailnet:
         after.computed = found.access
     old = said(before.policy)
     remarks = [remark for remark in said(after.policy) if remark not in old]

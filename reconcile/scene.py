@@ -45,15 +45,6 @@ class Scene:
     computed: "Access | None" = None
 
     @property
-    def access(self) -> "Access":
-        """Who reaches what here; computed at most once."""
-        if self.computed is None:
-            from reconcile.policy.access import Access
-
-            self.computed = Access(self.policy, self.tailnet)
-        return self.computed
-
-    @property
     def unsure(self) -> dict[str, str]:
         """What could not be known and was taken as large as it could be."""
         names = [
@@ -64,6 +55,15 @@ class Scene:
         if not names:
             return {}
         return {f"expired key of {counted(names)}": "counted as if logged in again"}
+
+    @property
+    def access(self) -> "Access":
+        """Who reaches what here; computed at most once."""
+        if self.computed is None:
+            from reconcile.policy.access import Access
+
+            self.computed = Access(self.policy, self.tailnet)
+        return self.computed
 
     def place(self, path: Path) -> Position | None:
         """Return where a part of the policy stands, None where nobody can tell."""

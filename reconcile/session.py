@@ -243,9 +243,8 @@ class Run:
 
         both = self._sides(plan.changes)
         if moved:
-            plan = replace(
-                plan, access=of_sides(both, plan.changes, runner=self._runner)
-            )
+            effect = of_sides(both, plan.changes, runner=self._runner(both))
+            plan = replace(plan, access=effect)
         if both.after is None:
             found = checks.unchecked(asserts, both.failure)
         else:
@@ -284,16 +283,15 @@ class Run:
             except ServerError as error:
                 return Sides(failure=str(error))
             found = {f: getattr(rest, f) for f in ("users", "nodes", "policy")}
-            known = {f: v for f, v in found.items() if v is not None}
-            self._last = replace(self._last, **known)
-        return sides(self.desired, self._last, changes)
+            live = replace(live, **{f: v for f, v in found.items() if v is not None})
+        return sides(self.desired, live, changes)
 
-    @property
-    def _runner(self) -> Node | None:
-        """The node that this program runs on, where that can be told."""
-        if self.server is None or self.ref.url.startswith(SIMULATOR):
+    def _runner(self, both: Sides) -> Node | None:
+        """Return the node that this program runs on, when that can be known."""
+        far = self.server is not None and not self.ref.url.startswith(SIMULATOR)
+        if not far or both.before is None:
             return None
-        return own_node(self._last.nodes or ())
+        return own_node(machine.node for machine in both.before.tailnet.machines)
 
     def _checked(self, plan: Plan) -> Plan:
         policy = next((c for c in plan.changes if c.kind == "policy"), None)

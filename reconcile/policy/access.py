@@ -14,8 +14,9 @@ from functools import cached_property
 from reconcile.policy import selectors
 from reconcile.policy.atoms import service
 from reconcile.policy.causes import Change
-from reconcile.policy.document import Origin, Policy, SshRule, targets_of
+from reconcile.policy.document import Origin, Policy, Rule, SshRule, targets_of
 from reconcile.policy.entries import (
+    Asked,
     Entry,
     Groups,
     entry,
@@ -91,10 +92,20 @@ class Access:
 
         It can be limited to sets of bits (see `find`) and to one port.
         """
-        atoms = -1 if port is None else self.services(port, protocol)
-        said = (service(protocol, port),) if isinstance(port, int) else ()
-        limits = sources, targets, atoms
-        return listed(self.matrix, self._index, self.naming, *limits, said)
+        atoms, said = -1, tuple[str, ...]()
+        if port is not None:
+            atoms = self.services(port, protocol)
+            said = (service(protocol, port),) if isinstance(port, int) else ()
+        asked = Asked(self._index, sources, targets, atoms, said)
+        return listed(self.matrix, self.naming, asked)
+
+    def resting_on(self, names: AbstractSet[str]) -> int:
+        """Return the rules that hold one of some names, as a set."""
+        return merge(
+            1 << number
+            for number, rule in self.matrix.rules[self._index].items()
+            if rests_on(rule.origin, names)
+        )
 
     def services(self, port: Port, protocol: int = TCP) -> int:
         """Return the atoms of a port as a set."""
@@ -159,14 +170,6 @@ class Access:
             row = replace(row, rules=rules)
         return self.matrix.reach(row, self._index)
 
-    def resting_on(self, names: AbstractSet[str]) -> int:
-        """Return the rules that hold one of some names, as a set."""
-        return merge(
-            1 << number
-            for number, rule in self.matrix.rules[self._index].items()
-            if rests_on(rule.origin, names)
-        )
-
     def _match(
         self,
         number: int,
@@ -180,11 +183,10 @@ class Access:
 
         `rows` are those of the sources.
         """
-        world, origin = self.world, rule.origin
-        mine = [row for row in rows if row.rules[self._index] >> number & 1]
+        origin, index = rule.origin, self._index
+        mine = [row for row in rows if row.rules[index] >> number & 1]
         from_here = merge(row.members for row in mine) & sources
-        users = {row.owners[self._index] for row in mine}
-        own = merge(world.owners.get(user or "", 0) for user in users)
+        own = merge(self.matrix.own(row, index) for row in mine)
         to_there = (own if rule.own else rule.targets) & targets
         met = (
             ("source", from_here),
@@ -235,10 +237,10 @@ class Access:
 
         Raises LookupError when nothing in the tailnet answers to it.
         """
-        if text == "internet" and text not in self.world.policy.hosts:
-            text = "autogroup:internet"
         found = self.node(text.removeprefix("node:"))
         found = found or self.world.owners.get(text, 0)
+        if text == "internet" and text not in self.world.policy.hosts:
+            text = "autogroup:internet"
         found = found or self.selected(selectors.parse(text))
         if not found:
             raise LookupError(text)
@@ -273,6 +275,16 @@ class Access:
             if addresses and world.routed >> place & 1 and addresses <= cell:
                 cells |= 1 << place
         return universe.addressed(self._index, addresses) | cells
+
+
+def rests_on(rule: Origin, names: AbstractSet[str]) -> bool:
+    """Tell whether a rule holds one of some names, as a selector or a condition."""
+    if rule is None:
+        return False
+    found = {selector.text for selector in (*rule.sources, *targets_of(rule))}
+    if isinstance(rule, Rule):
+        found.update(rule.unsure)
+    return not names.isdisjoint(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,8 +363,8 @@ class AccessDiff:
     share_lost: float
     hidden: int
     unsure: Mapping[str, str]
+    watched: tuple[int, int]
     access: Access
-    watched: tuple[int, int] = (0, 0)
 
     def __bool__(self) -> bool:
         return bool(self.gained or self.lost)
@@ -408,6 +420,6 @@ def diff(
         lost.total() / (allowed or 1),
         len(more[limit:] if limit else ()) + len(less[limit:] if limit else ()),
         unsure(matrix.worlds),
-        Access.of(matrix, last),
         (gained.touching, lost.touching),
+        Access.of(matrix, last),
     )

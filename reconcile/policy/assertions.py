@@ -11,9 +11,9 @@ from functools import cached_property
 from reconcile.model import EXIT_ROUTES
 from reconcile.policy import selectors
 from reconcile.policy.access import Access, rests_on
-from reconcile.policy.claims import SSH, Claim, Paths, Port, Routers
+from reconcile.policy.claims import Claim, Paths, Routers
 from reconcile.policy.document import Origin
-from reconcile.policy.entries import paths_of
+from reconcile.policy.entries import Entry, paths_of
 from reconcile.policy.identity import Directory
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, prefix
@@ -107,6 +107,10 @@ class Assertions:
         """The rules that hold something that cannot be known, as a set."""
         return self._access.resting_on(self._access.unsure.keys())
 
+    def _is_sure(self, entry: Entry) -> bool:
+        unknown = self._access.unsure.keys()
+        return any(not rests_on(rule, unknown) for rule in entry.rules)
+
     def _doubts(self, names: Iterable[str]) -> str:
         unsure = self._access.unsure
         told = [f"{name} ({unsure[name]})" for name in sorted(names) if name in unsure]
@@ -115,26 +119,26 @@ class Assertions:
     # No path.
 
     def _paths(self, claim: Paths, sources: int, targets: int) -> Iterator[Reason]:
-        port = _asked(claim.port) if claim.port else ()
-        entries = self._access.entries(sources, targets, *port)
+        asked = (claim.port.number, claim.port.protocol) if claim.port else ()
+        entries = self._access.entries(sources, targets, *asked)
         for entry in entries[:_SHOWN]:
             sides = f"{counted(entry.sources)} -> {counted(entry.targets)}"
             yield Reason(f"{sides}: {counted(entry.services)}", entry.rules)
         if len(entries) > _SHOWN:
             yield Reason(f"and {len(entries) - _SHOWN} more of the kind")
-        unsure = self._access.unsure
+        if not entries:
+            return
         named = self._doubts({claim.source, claim.target})
-        sure = any(
-            not rests_on(rule, unsure.keys()) for e in entries for rule in e.rules
-        )
-        if entries and (named or not sure):
-            unknown = named or self._doubts(unsure)
+        if named or not any(map(self._is_sure, entries)):
+            unknown = named or self._doubts(self._access.unsure)
             yield Reason(f"it may be less: not known, and taken as large: {unknown}")
 
     # Every path.
 
     def _gaps(self, claim: Paths, sources: int, targets: int) -> Iterator[Reason]:
-        atoms = self._access.services(*_asked(claim.port)) if claim.port else -1
+        atoms = -1
+        if claim.port:
+            atoms = self._access.services(claim.port.number, claim.port.protocol)
         found = self._missing(sources, targets, atoms)
         for lack, who in found[:_SHOWN]:
             sides = f"{self._named(who)} -> {self._named(lack)}"
@@ -149,8 +153,8 @@ class Assertions:
         self, sources: int, targets: int, atoms: int, without: int = 0
     ) -> list[tuple[int, int]]:
         """Return targets with the sources that lack them, those of most paths first."""
-        found = self._access.missing(sources, targets, atoms, without).items()
-        return sorted(found, key=lambda pair: (-paths_of(*pair), pair))
+        missing = self._access.missing(sources, targets, atoms, without)
+        return sorted(missing.items(), key=lambda pair: (-paths_of(*pair), pair))
 
     def _named(self, places: int) -> str:
         return counted(self._access.naming.names(places))

@@ -15,13 +15,13 @@ SSH = "ssh"
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """One port of one protocol; `number` is None for logging in over SSH."""
+    """One port of one protocol; `number` is SSH for logging in."""
 
-    number: int | None
+    number: int | str
     protocol: int = TCP
 
     def __str__(self) -> str:
-        if self.number is None:
+        if self.number == SSH:
             return SSH
         return f"{_NAMES[self.protocol]} {self.number}"
 
@@ -32,7 +32,7 @@ def port(text: str) -> Port:
     Raises ValueError when it is none.
     """
     if text == SSH:
-        return Port(None)
+        return Port(SSH)
     number, slash, protocol = text.partition("/")
     valid = number.isascii() and number.isdigit() and 0 < int(number) <= 65535
     if not valid or (slash and protocol not in _PROTOCOLS):

@@ -57,41 +57,44 @@ class _Opened:
     rules: dict[str, Origin] = field(default_factory=dict)
 
 
-def listed(
-    matrix: Matrix,
-    index: int,
-    naming: Naming,
-    sources: int,
-    targets: int,
-    atoms: int,
-    said: tuple[str, ...] = (),
-) -> list[Entry]:
-    """Return what each rule opens, in their order, limited to sets of bits.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question about the world of an index, limited to sets of bits.
 
     `said` are the words for the services, for who asked about some in particular.
+    """
+
+    index: int
+    sources: int = -1
+    targets: int = -1
+    atoms: int = -1
+    said: tuple[str, ...] = ()
+
+
+def listed(matrix: Matrix, naming: Naming, asked: Asked) -> list[Entry]:
+    """Return what each rule opens, in their order.
+
     Two entries may share paths, as two rules may; rules that open something else to
     the same sources on the same destinations share an entry.
     """
     by_rule: dict[tuple[str, int, int, bool], _Opened] = {}
     for row in matrix.rows:
-        members = row.members & sources
-        for rule, reach in matrix.opened(row, index) if members else ():
+        members = row.members & asked.sources
+        for rule, reach in matrix.opened(row, asked.index) if members else ():
             for opened, reached in reach:
-                _collect(
-                    by_rule,
-                    rule.origin,
-                    _Opened(
-                        members,
-                        reached & targets,
-                        paths_of(members, reached & targets),
-                        rule.own and targets == -1,
-                        opened & atoms,
-                    ),
+                there = reached & asked.targets
+                part = _Opened(
+                    members,
+                    there,
+                    paths_of(members, there),
+                    rule.own and asked.targets == -1,
+                    opened & asked.atoms,
                 )
+                _collect(by_rule, rule.origin, part)
     found: dict[tuple[int, int, bool], _Opened] = {}
     order = {
         str(rule.origin): i
-        for i, rule in reversed([*enumerate(matrix.rules[index].values())])
+        for i, rule in reversed([*enumerate(matrix.rules[asked.index].values())])
     }
     pairs = [(key[0], each) for key, each in by_rule.items() if each.pairs]
     for origin, each in sorted(pairs, key=lambda pair: order[pair[0]]):
@@ -99,7 +102,7 @@ def listed(
         same = found.setdefault(key, each)
         same.atoms |= each.atoms
         same.rules[origin] = each.rules[origin]
-    return [_listed(matrix, naming, each, said) for each in found.values()]
+    return [_listed(matrix, naming, each, asked.said) for each in found.values()]
 
 
 def _collect(
