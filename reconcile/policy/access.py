@@ -318,15 +318,6 @@ class Why:
     others: tuple[Entry, ...]
 
 
-def rests_on(rule: Origin, names: AbstractSet[str]) -> bool:
-    """Tell whether a rule holds one of some names, as a selector or as a condition."""
-    if rule is None:
-        return False
-    found = {selector.text for selector in (*rule.sources, *targets_of(rule))}
-    conditions = () if isinstance(rule, SshRule) else rule.unsure
-    return not names.isdisjoint(found.union(conditions))
-
-
 def _is_self(selector: Selector) -> bool:
     return selector.autogroup == "self"
 

@@ -176,11 +176,6 @@ class Assertions:
             yield Reason(f"advertised, but not approved: {counted(idle)}")
 
 
-def _asked(port: Port) -> tuple[int | str, int]:
-    """Return a port as the access is asked for it."""
-    return SSH if port.number is None else port.number, port.protocol
-
-
 def _covers(routes: frozenset[str], network: str) -> bool:
     """Tell whether routes cover a network; exit routes lead to the internet only."""
     if network in EXIT_ROUTES or not routes:

@@ -1,6 +1,7 @@
 """`assert:`: each form, when it holds, and what is said when it does not."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -188,6 +189,14 @@ def test_names_of_devices_cannot_steer_what_is_printed(check, command, tmp_path)
         assert "RC0000" in text
         assert "\nerror[RC0000]" not in text.replace(" ", "")
     assert "<b>" not in xml
+
+
+def test_nodes_whose_key_expired_count_and_that_is_said(check):
+    gone = node(1, "laptop", user="alice", expiry=datetime(2029, 1, 1, tzinfo=UTC))
+    entry = 'allow: { from: "alice@", to: "tag:db", port: 22 }'
+    code, out = check(entry, nodes=(gone, *NODES[1:]), form="text")
+    assert code == 0
+    assert "? expired key of node:laptop: counted as if logged in again" in out
 
 
 def test_many_paths_are_counted(check):
