@@ -82,7 +82,7 @@ class Checks:
 
 def run(scene: "Scene", asserts: Sequence["Assert"], *, tests: bool = True) -> Checks:
     """Run the tests of a scene's policy, and hold the assertions against it."""
-    unsure: dict[str, str] = {}
+    unsure = dict(scene.unsure) if tests or asserts else {}
     remarks: list[str] = []
     found: list[Check] = []
     if tests and any(get(scene.policy.value, name) for name in _SECTIONS):
@@ -205,12 +205,14 @@ def _test_finding(check: Check, failure: Failure) -> Diagnostic:
 
 def _assert_finding(check: Check) -> Diagnostic:
     rules = dict.fromkeys(place for f in check.failures for place in f.rules)
+    # Devices choose their names: each reason stays on its own line.
+    reasons = [failure.reason.replace("\n", " ") for failure in check.failures]
     return Diagnostic(
         "RC0611",
         f"{check} does not hold: {check.says}",
         check.position,
         label=check.because,
-        why="\n".join(failure.reason for failure in check.failures),
+        why="\n".join(reasons),
         help="correct the policy, the users or the nodes, or the assertion",
         related=tuple(Related(place, "this rule allows it") for place in rules),
     )

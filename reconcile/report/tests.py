@@ -26,8 +26,7 @@ def counts(checks: Checks) -> str:
         parts.append(f"{passed} of {plural(len(checks.tests), 'test')} passed")
     if checks.asserts:
         hold = sum(check.passed for check in checks.asserts)
-        noun = plural(len(checks.asserts), "assertion")
-        parts.append(f"{hold} of {noun} hold")
+        parts.append(f"{hold} of {len(checks.asserts)} assertions hold")
     nothing = "the policy has neither tests nor sshTests, the files no assert"
     return ", ".join(parts) or nothing
 

@@ -1,6 +1,7 @@
 """`assert:`: each form, when it holds, and what is said when it does not."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -173,6 +174,29 @@ def test_text_names_the_claim_once_and_why_it_is_wanted(check):
         "      alice -> tag:db: ssh as root, by ssh[0] policy.hujson:9",
         "  ? assert[1]  tailnet.yaml:6  no path group:out -> tag:db: group:out selects nothing today",
     ]
+
+
+def test_names_of_devices_cannot_steer_what_is_printed(check, command, tmp_path):
+    name = "db\x1b[2J\nerror[RC0000]: <b>&"
+    nodes = (*NODES[:2], node(3, name, tags=["tag:db"]), NODES[3])
+    entry = 'no: { from: "bob@", to: 100.64.0.3 }'
+    _, out = check(entry, nodes=nodes, form="text")
+    command("test", "--snapshot", "now.json", "--junit", "out.xml")
+    xml = (tmp_path / "out.xml").read_text()
+    _, plan, err = command("plan", "--from", "now.json")
+    for text in (out, xml, plan, err):
+        assert "\x1b" not in text
+        assert "RC0000" in text
+        assert "\nerror[RC0000]" not in text.replace(" ", "")
+    assert "<b>" not in xml
+
+
+def test_nodes_whose_key_expired_count_and_that_is_said(check):
+    gone = node(1, "laptop", user="alice", expiry=datetime(2029, 1, 1, tzinfo=UTC))
+    entry = 'allow: { from: "alice@", to: "tag:db", port: 22 }'
+    code, out = check(entry, nodes=(gone, *NODES[1:]), form="text")
+    assert code == 0
+    assert "? expired key of node:laptop: counted as if logged in again" in out
 
 
 def test_many_paths_are_counted(check):
