@@ -16,6 +16,7 @@ from reconcile.policy.document import Policy, Problem
 from reconcile.policy.fields import Path
 from reconcile.policy.lint import meanings, of_tailnet, of_text
 from reconcile.policy.lint.findings import MEANING, STRANGER
+from reconcile.policy.lint.inclusion import every_rule
 from reconcile.policy.lint.overlap import Origin
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.pairing import canonical
@@ -101,7 +102,9 @@ def brought(
         more = _rules(after) - _rules(before)
 
     def is_new(rule: Origin) -> bool:
-        return bool(more and rule and more[_text(after, rule.path)])
+        if not more or rule is None:
+            return False
+        return more[_text(after, rule.path)] > 0
 
     new = list(of_tailnet(matrix, last, tags, is_new))
     if not new:
@@ -111,8 +114,7 @@ def brought(
 
 
 def _rules(scene: Scene) -> Counter[str]:
-    rules = (*(scene.policy.rules or ()), *scene.policy.ssh)
-    return Counter(_text(scene, rule.path) for rule in rules)
+    return Counter(_text(scene, rule.path) for rule in every_rule(scene.policy))
 
 
 def _text(scene: Scene, path: Path) -> str:
