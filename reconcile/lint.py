@@ -101,7 +101,9 @@ def brought(before: Scene, after: Scene, desired: Desired) -> list[Diagnostic]:
         more = _rules(after) - _rules(before)
 
     def is_new(rule: Origin) -> bool:
-        return bool(more and rule and more[_text(after, rule.path)])
+        if not more or rule is None:
+            return False
+        return more[_text(after, rule.path)] > 0
 
     new = list(of_tailnet(matrix, last, tags, is_new))
     if not new:

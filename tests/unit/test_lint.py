@@ -29,8 +29,6 @@ NODES = [
     ),
     node(6, "tablet", user="ben"),
 ]
-NAMES = """"groups": {"group:ops": ["ann@", "ben@"]},
-  "tagOwners": {"tag:web": [], "tag:db": [], "tag:router": [], "tag:new": []},"""
 
 
 def acl(src, *dst, **more):
@@ -39,6 +37,10 @@ def acl(src, *dst, **more):
 
 def login(action, src, dst, *users):
     return {"action": action, "src": [src], "dst": [dst], "users": list(users)}
+
+
+def owners(*tags):
+    return {tag: [] for tag in tags}
 
 
 def policy(*acls, **sections):
@@ -82,18 +84,14 @@ IN_THE_TAILNET = {
         policy(
             acl("group:ops", "tag:new:22"),
             WEB,
-            tagOwners={
-                key: [] for key in ["tag:new", "tag:web", "tag:db", "tag:router"]
-            },
+            tagOwners=owners("tag:new", "tag:web", "tag:db", "tag:router"),
         ),
         [("RC0501", "acls[0] matches nothing")],
     ),
     "a tag without nodes beside others": (
         policy(
             acl("group:ops", "tag:new:22", "tag:web:22"),
-            tagOwners={
-                key: [] for key in ["tag:new", "tag:web", "tag:db", "tag:router"]
-            },
+            tagOwners=owners("tag:new", "tag:web", "tag:db", "tag:router"),
         ),
         [("RC0507", "no node wears tag:new")],
     ),
@@ -190,9 +188,7 @@ IN_THE_TAILNET = {
     "a tag that no node and no rule has": (
         policy(
             WEB,
-            tagOwners={
-                key: [] for key in ["tag:web", "tag:db", "tag:router", "tag:idle"]
-            },
+            tagOwners=owners("tag:web", "tag:db", "tag:router", "tag:idle"),
         ),
         [("RC0505", "nothing uses tag:idle")],
     ),
@@ -302,7 +298,7 @@ def test_a_broad_rule_says_what_it_opens():
 
 
 def test_tags_that_the_files_give_are_not_missing():
-    tags = {key: [] for key in ["tag:web", "tag:db", "tag:router", "tag:new"]}
+    tags = owners("tag:web", "tag:db", "tag:router", "tag:new")
     value = policy(acl("group:ops", "tag:new:22"), WEB, tagOwners=tags)
     assert found(value, expected=["tag:new"]) == []
 
@@ -426,7 +422,7 @@ RELEASES = {
     "localpart": (policy(SSH_OPEN, ssh=[LOCALPART]), ["0.26", "0.27", "0.28"], "is a login name"),
     "nonroot": (policy(SSH_OPEN, ssh=[SSH, login("accept", "group:ops", "tag:web", "autogroup:nonroot")]), ["0.26"], "is a login name"),
     "self": (policy(acl("tag:web,ann@", "autogroup:self:22", proto="tcp")), ["0.27", "0.28"], "gets nothing by autogroup:self"),
-    "no acls": ({"tagOwners": {key: [] for key in ["tag:web", "tag:db", "tag:router"]}}, ["0.26"], "allows nothing"),
+    "no acls": ({"tagOwners": owners("tag:web", "tag:db", "tag:router")}, ["0.26"], "allows nothing"),
     "widened": (policy(acl("group:ops", "100.64.0.9:22", proto="tcp")), ["0.26", "0.27", "0.28"], "means fd7a::9 as well"),
     "plain": (policy(PLAIN), [], ""),
 }  # fmt: skip
