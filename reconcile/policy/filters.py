@@ -150,6 +150,9 @@ class Filters:
 
     def _granted(self, machine: Machine, rule: Rule) -> Iterator[CapabilityRule]:
         targets = [target.selector for target in rule.targets]
+        if not self.policy.release.hosted:
+            # Headscale skips a whole destination for one member whom it cannot find.
+            targets = [t for t in targets if not self.resolver.strangers(t)]
         values = rule.capabilities
         yield from self._capability(machine, rule, rule.sources, targets, values)
         for name, companion in _COMPANIONS.items():
@@ -176,7 +179,7 @@ class Filters:
         entries = [
             addresses
             for target in targets
-            for entry in self.resolver.targets(target)
+            for entry in self.resolver.granted(target)
             for addresses in _narrowed(machine, entry)
         ]
         if entries:
@@ -204,7 +207,5 @@ class Filters:
 
 def _narrowed(machine: Machine, entry: IntervalSet) -> list[IntervalSet]:
     """Narrow a capability's destination to the node; subnets it routes stay."""
-    own = entry & machine.addresses
-    if own:
-        return [IntervalSet([interval]) for interval in own]
-    return [entry] if machine.routes_to(entry) else []
+    own = [IntervalSet([interval]) for interval in entry & machine.addresses]
+    return [*own, entry] if machine.routes_to(entry) else own

@@ -65,6 +65,10 @@ class Release:
     ssh_to_any: bool = False  # `*` as SSH destination
     ssh_tag_to_member: bool = False  # tags as source of a member destination
     ssh_to_other_user: bool = False  # a user destination that is not the source
+    declarations_checked: bool = True  # tags begin with tag:, groups are lists
+    action_needed: bool = False  # else an ACL entry without one accepts
+    checks_users: bool = True  # a user token that fits two users is refused
+    ssh_to_host: bool = False  # any name as SSH destination, declared or not
     strict: bool = True  # in details as the hosted service: blanks, tag names, SSH
     ssh_checks: bool = True  # `check` asks; else it is a plain accept
     localpart: bool = True  # `localpart:*@domain` maps users; else it is a login name
@@ -91,6 +95,9 @@ _V028 = Release(
     strict=False,
     ssh_checks=False,
     localpart=False,
+    checks_users=False,
+    action_needed=True,
+    ssh_to_host=True,
 )
 _V027 = replace(
     _V028,
@@ -109,6 +116,8 @@ _V026 = replace(
     proto_checked=False,
     number_with_ports=True,
     networks_widen=True,
+    declarations_checked=False,
+    ssh_to_host=False,
     nonroot=False,
     empty_is_open=False,
 )
@@ -117,6 +126,8 @@ _TAILSCALE = Release(
     sections=frozenset(SECTIONS),
     hosted=True,
     autogroups=_MAIN.autogroups | ROLES,
+    checks_users=False,
+    action_needed=True,
     ssh_to_other_user=True,
 )
 

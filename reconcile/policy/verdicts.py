@@ -94,6 +94,7 @@ class Verdicts:
         selector = self._known(test.source, "source")
         if selector.autogroup in ("self", "internet"):
             raise Unusable(f'source "{selector}" is not a source')
+        self._need_known_users(selector, "source")
         machines = self._resolver.machines(selector)
         found = [IntervalSet([i]) for m in machines for i in m.addresses]
         if not found:
@@ -115,6 +116,14 @@ class Verdicts:
             raise Unusable(f'{what} "{text}" is missing or means nothing')
         return selector
 
+    def _need_known_users(self, selector: Selector, what: str) -> None:
+        """A test with a user whom the server cannot find fails on Headscale."""
+        strangers = self._resolver.strangers(selector)
+        if strangers and not self._policy.release.hosted:
+            raise Unusable(
+                f'{what} "{selector}": user not found: token "{strangers[0]}"'
+            )
+
     def _is_autogroup(self, selector: Selector) -> bool:
         return selector.autogroup in self._policy.release.autogroups | ROLES
 
@@ -135,8 +144,29 @@ class Verdicts:
         target, port = self._target(text)
         rules = self._global_rules()
         return all(
-            any(_opens(rule, source, target, numbers, port) for rule in rules)
+            any(self._opens(rule, source, target, numbers, port) for rule in rules)
             for source in sources
+        )
+
+    def _opens(
+        self,
+        rule: PortRule,
+        source: IntervalSet,
+        target: IntervalSet,
+        numbers: frozenset[int],
+        port: int,
+    ) -> bool:
+        # To Headscale's tests a rule without `proto` opens every protocol.
+        release = self._policy.release
+        unnamed = None if release.hosted else release.protocols
+        return rule.sources.overlaps(source) and any(
+            opening.addresses.overlaps(target)
+            and any(
+                (service.protocols == unnamed or service.protocols & numbers)
+                and port in service.ports
+                for service in opening.services
+            )
+            for opening in rule.openings
         )
 
     def _global_rules(self) -> list[PortRule]:
@@ -152,6 +182,8 @@ class Verdicts:
         if name.startswith("[") and name.endswith("]"):
             name = name[1:-1]
         selector = self._known(name, "destination")
+        if selector.kind == "any" and not self._policy.release.hosted:
+            return self._resolver.sources(selector), port
         if selector.kind == "any" or selector.autogroup in ("self", "internet"):
             raise Unusable(f'"{name}" is not one host')
         if selector.kind in ("address", "host"):
@@ -159,6 +191,7 @@ class Verdicts:
             if "/" in name or found.size() != 1:
                 raise Unusable(f'"{name}" is a network, not one host')
             return found, port
+        self._need_known_users(selector, "destination")
         found = addresses_of(self._resolver.machines(selector))
         if not found:
             raise Unusable(f'destination "{name}" resolved to no IP addresses')
@@ -178,12 +211,13 @@ class Verdicts:
             yield Failure(test.path, "accept, check and deny are all empty")
         for name, logins in test.expected.items():
             for path, login in logins:
-                if not login:
+                if not login and self._policy.release.hosted:
                     yield Failure(path, "the login name is empty")
                     continue
                 yield from self._login(test, name, path, login, addresses, machines)
 
     def _ssh_sources(self, selector: Selector) -> list[str]:
+        self._need_known_users(selector, "source")
         found = [
             text
             for machine in self._resolver.machines(selector)
@@ -202,6 +236,7 @@ class Verdicts:
         found: dict[int, Machine] = {}
         for text in test.targets:
             selector = self._known(text, "destination")
+            self._need_known_users(selector, "destination")
             machines = list(self._ssh_nodes(selector, source))
             if not machines:
                 raise Unusable(f'destination "{text}" selects no node')
@@ -215,7 +250,7 @@ class Verdicts:
             return self._resolver.machines(source) if source.kind == "user" else ()
         if self._policy.release.hosted and is_ipv6(selector):
             return ()  # recorded; the IPv4 form passes there, and Headscale takes both
-        if selector.kind in ("address", "host"):
+        if selector.kind in ("address", "host", "any"):
             return self._filters.tailnet.touched(self._resolver.sources(selector))
         return self._resolver.machines(selector)
 
@@ -248,23 +283,6 @@ class Verdicts:
 def is_ipv6(selector: Selector) -> bool:
     """Tell whether a selector is a literal IPv6 address."""
     return selector.kind == "address" and ":" in selector.text
-
-
-def _opens(
-    rule: PortRule,
-    source: IntervalSet,
-    target: IntervalSet,
-    numbers: frozenset[int],
-    port: int,
-) -> bool:
-    return rule.sources.overlaps(source) and any(
-        opening.addresses.overlaps(target)
-        and any(
-            service.protocols & numbers and port in service.ports
-            for service in opening.services
-        )
-        for opening in rule.openings
-    )
 
 
 def _compare(

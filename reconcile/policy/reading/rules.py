@@ -11,6 +11,7 @@ from reconcile.policy.fields import RULES, Path, find
 from reconcile.policy.pairing import split_ports
 from reconcile.policy.reading.context import (
     GRANT,
+    NAME,
     PLACE,
     SERVICE,
     SHAPE,
@@ -77,7 +78,9 @@ def protocols(text: str | None, release: Release) -> frozenset[int]:
 
     Raises ValueError with the reason when the text is no protocol.
     """
-    name = (text or "").strip()
+    name = text or ""
+    if release.hosted:
+        name = name.strip()
     if release.proto_checked:
         name = name.lower()  # 0.26 looks only while compiling, and at the exact text
     if not name:
@@ -99,7 +102,8 @@ def _acl(context: Context, index: int, path: Path, rule: dict[str, Any]) -> Rule
     before = context.count()
     context.known_fields(path, rule, _fields(context, "acls"))
     action = context.text(path, rule, "action")
-    if action != "accept":
+    needed = context.release.action_needed or find(rule, "action") is not None
+    if action != "accept" and needed:
         message = f"acls[{index}]: action={quoted(action or '')} is not supported"
         help = 'the only action is "accept": what no rule accepts is denied'
         context.problem(SHAPE, message, _at(path, rule, "action"), help=help)
@@ -131,7 +135,8 @@ def _acl(context: Context, index: int, path: Path, rule: dict[str, Any]) -> Rule
 def _acl_target(
     context: Context, where: str, path: Path, text: str, numbers: frozenset[int]
 ) -> Target | None:
-    name, port_text = split_ports(text.strip())
+    trimmed = text.strip() if context.release.hosted else text
+    name, port_text = split_ports(trimmed)
 
     def said(reason: object) -> str:
         return f"{where}: dst={quoted(text)}: {reason}"
@@ -144,8 +149,11 @@ def _acl_target(
         context.problem(SERVICE, said(reason), path, help=help)
         return None
     selector = _destination(context, path, name, said)
+    if selector and selector.kind != "user" and name != name.strip():
+        context.problem(NAME, said(f"{quoted(name)}: invalid alias format"), path)
+        return None
     if selector and selector.text != name:
-        # Only the whole text is trimmed: `ann@ :22` names a user with a blank, nobody.
+        # What stands before the port is not trimmed: `ann@ :22` names nobody.
         selector = replace(selector, text=name)
     return Target(selector, (Service(numbers, opened),)) if selector else None
 
@@ -153,7 +161,7 @@ def _acl_target(
 def _ports(text: str, release: Release) -> IntervalSet:
     if text == "0" and not release.proto_checked:
         return IntervalSet([(0, 0)])
-    return sets.ports(text)
+    return sets.ports(text, lenient=not release.hosted)
 
 
 def _unbracketed(name: str, release: Release) -> str:
@@ -255,10 +263,13 @@ def _services(
 ) -> tuple[Service, ...]:
     found = []
     for at, text in context.texts(path, rule, "ip"):
-        proto, colon, ports = text.strip().rpartition(":")
+        trimmed = text.strip() if context.release.hosted else text
+        proto, colon, ports = trimmed.rpartition(":")
         try:
+            if colon and proto != proto.lower() and not context.release.hosted:
+                raise ValueError(f"invalid protocol number: {quoted(proto)}")
             numbers = protocols(proto if colon else None, context.release)
-            service = Service(numbers, sets.ports(ports))
+            service = Service(numbers, _ports(ports, context.release))
         except ValueError as reason:
             help = "write 443, 80-443, tcp:443, icmp:* or *"
             message = f"{where}: ip={quoted(text)}: {reason}"
@@ -279,7 +290,7 @@ def _capabilities(
         return {}
     for name, values in found[1].items():
         here = (*path, found[0], name)
-        reason = _capability_refusal(name)
+        reason = _capability_refusal(name, context.release)
         if reason:
             context.problem(GRANT, f"{where}: {quoted(name)}: {reason}", here, key=True)
         if values is not None and not isinstance(values, list):
@@ -287,11 +298,13 @@ def _capabilities(
     return found[1]
 
 
-def _capability_refusal(name: str) -> str:
+def _capability_refusal(name: str, release: Release) -> str:
     domain, slash, rest = name.partition("/")
-    if "://" in name or not slash or not rest or not _DOMAIN.fullmatch(domain):
+    formed = not release.hosted or (slash and rest and _DOMAIN.fullmatch(domain))
+    if "://" in name or not formed:
         return "capability name must have the form {domain}/{path}"
-    if domain.lower() == "tailscale.com" and name not in _OPEN_CAPABILITIES:
+    told = name.lower() if release.hosted else name
+    if told.startswith("tailscale.com/") and name not in _OPEN_CAPABILITIES:
         return "capability name must not be in the tailscale.com domain"
     return ""
 

@@ -6,7 +6,7 @@ from typing import Any
 from reconcile.policy.document import SshRule
 from reconcile.policy.fields import RULES, Path, find
 from reconcile.policy.reading.context import PLACE, SSH, UNSUPPORTED, Context, quoted
-from reconcile.policy.selectors import Selector
+from reconcile.policy.selectors import Selector, parse
 
 LONGEST = 168 * 3600.0
 DEFAULT = 12 * 3600.0
@@ -125,10 +125,13 @@ def _targets(
         def said(reason: str, text: str = text) -> str:
             return f"{where}: dst={quoted(text)}: {reason}"
 
+        if context.release.ssh_to_host and ":" not in text and _is_name(text):
+            found.append(Selector("host", text))
+            continue
         selector = context.selector(at, text, said)
         if selector is None:
             continue
-        if _is_old_target(context, selector):
+        if selector.kind == "any" and context.release.ssh_to_any:
             found.append(selector)
         elif selector.kind not in _TARGETS or selector.autogroup in (
             "internet",
@@ -143,17 +146,16 @@ def _targets(
     return found
 
 
-def _is_old_target(context: Context, selector: Selector) -> bool:
-    if selector.kind == "any":
-        return context.release.ssh_to_any
-    return selector.kind == "host" and not context.release.strict
+def _is_name(text: str) -> bool:
+    """Tell whether a text is what some releases take as a host, declared or not."""
+    return parse(text).kind in ("host", "unknown") and text == text.strip()
 
 
 def _users(context: Context, where: str, path: Path, rule: dict[str, Any]) -> list[str]:
     texts = context.texts(path, rule, "users")
     if context.release.strict:
         texts = [(at, text.strip()) for at, text in texts]
-    if not texts:
+    if not texts and context.release.strict:
         message = f"{where}: users must be specified"
         help = 'write "users": ["autogroup:nonroot"] for every login but root'
         context.problem(SSH, message, path, help=help)
@@ -171,7 +173,8 @@ def _users(context: Context, where: str, path: Path, rule: dict[str, Any]) -> li
 
 def localpart_domain(user: str) -> str:
     """Return the domain of `localpart:*@domain`, "" for every other login."""
-    return user[len("localpart:*@") :] if user.startswith("localpart:*@") else ""
+    domain = user.removeprefix("localpart:*@")
+    return "" if domain == user or "@" in domain else domain
 
 
 def _period(
