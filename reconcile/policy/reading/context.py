@@ -93,7 +93,7 @@ class Context:
         seen: dict[str, str] = {}
         for key in rule:
             first = seen.setdefault(key.lower(), key)
-            if first != key and not self.release.ignores_unknown:
+            if first != key:
                 message = f"duplicate object member name {quoted(key)}"
                 why = f"{quoted(first)} is the same field"
                 self.problem(SHAPE, message, (*path, key), key=True, why=why)

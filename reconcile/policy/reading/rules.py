@@ -194,7 +194,8 @@ def _check_ports(
     if any(service.ports != ALL_PORTS for service in services):
         context.problem(
             SERVICE,
-            f'{where}: proto={quoted(proto)}: only "*" is allowed as port',
+            f"{where}: protocol does not support specific ports: "
+            f'{quoted(proto)}, only "*" is allowed',
             path,
             help="write * for the ports, or tcp, udp or sctp for the protocol",
         )

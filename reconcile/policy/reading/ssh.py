@@ -50,7 +50,8 @@ def _rule(
     users = _users(context, where, path, rule)
     environment = []
     for at, text in context.texts(path, rule, "acceptEnv"):
-        environment.append(text)
+        if context.release.strict:  # older ones refuse the field, or pass it over
+            environment.append(text)
         if not text and context.release.strict:
             context.problem(SSH, f"{where}: acceptEnv values cannot be empty", at)
     period = _period(context, where, path, rule, action)
@@ -187,7 +188,7 @@ def _period(
     here = (*path, at[0]) if at else path
     release = context.release
     if action != "check" and release.strict and not release.hosted:
-        message = f"{where}: checkPeriod is only valid with the action check"
+        message = f'{where}: checkPeriod is only valid with action "check"'
         context.problem(SSH, message, here, help="remove it, or write check")
     if text == "always" and release.strict:
         return 0.0
