@@ -10,7 +10,7 @@ from typing import Any
 
 from reconcile.policy.document import Policy, Rule, Service, Target
 from reconcile.policy.releases import PINGABLE
-from reconcile.policy.resolve import Resolver
+from reconcile.policy.resolve import INTERNET, Resolver
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import ALL_PORTS, EVERYTHING, IntervalSet
 from reconcile.policy.tailnet import Machine, Tailnet, addresses_of
@@ -130,8 +130,15 @@ class Filters:
             addresses
             for addresses in self.resolver.targets(target.selector)
             if machine.routes_to(addresses)
-            or (not rule.via and machine.addresses.overlaps(addresses))
+            or (not rule.via and self._arrives(machine, addresses))
         ]
+
+    def _arrives(self, machine: Machine, addresses: IntervalSet) -> bool:
+        """Tell whether an entry is for a node itself, or for the internet behind it."""
+        behind = self.policy.release.literal_exits and bool(machine.exits)
+        return machine.addresses.overlaps(addresses) or (
+            behind and addresses <= INTERNET
+        )
 
     def _own(
         self, machine: Machine, rule: Rule, sources: IntervalSet

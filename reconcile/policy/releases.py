@@ -54,6 +54,8 @@ class Release:
     proto_checked: bool = True  # names in any case; no port 0, no ports with icmp
     nameless: frozenset[str] = frozenset()  # protocols known by number only
     number_with_ports: bool = True  # `proto: "6"` next to ports
+    numbers_named: bool = True  # a number with a name may begin with 0: `06` is tcp
+    literal_exits: bool = True  # an address in the internet means exit nodes as well
     brackets: bool = True  # `[fd7a::1]:22`
     literals_widen: bool = False  # an address brings in its node's other family
     networks_widen: bool = False  # so does a prefix that is written out
@@ -86,6 +88,8 @@ _V028 = Release(
     icmp=frozenset({ICMP, ICMPV6}),
     nameless=frozenset({"ipv6-icmp", "fc"}),
     number_with_ports=False,
+    numbers_named=False,
+    literal_exits=False,
     brackets=False,
     literals_widen=True,
     aliases_widen=True,
@@ -125,6 +129,8 @@ _TAILSCALE = Release(
     "tailscale",
     sections=frozenset(SECTIONS),
     hosted=True,
+    numbers_named=False,
+    literal_exits=False,
     autogroups=_MAIN.autogroups | ROLES,
     checks_users=False,
     action_needed=True,

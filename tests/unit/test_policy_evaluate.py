@@ -125,7 +125,9 @@ def test_routers() -> None:
     assert open_on(acl(["*"], ["10.0.0.0/8:22"]), "router") == [("10.0.0.0/8",)]
     assert where(acl(["*"], ["10.9.0.0/16:22"])) == set()
     assert where(acl(["*"], ["10.9.0.0/16:22"], "0.28")) == {"lazy", "exit"}
-    assert where(acl(["*"], ["8.8.8.8:53"])) == set()
+    assert where(acl(["*"], ["8.8.8.8:53"])) == {"exit"}
+    assert where(acl(["*"], ["8.8.8.8:53"], "tailscale")) == set()
+    assert where(acl(["*"], ["128.0.0.0/1:53"])) == set()
 
 
 def test_internet() -> None:

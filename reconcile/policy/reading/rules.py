@@ -90,6 +90,8 @@ def protocols(text: str | None, release: Release) -> frozenset[int]:
     if name in PROTOCOLS and name not in release.nameless:
         return frozenset({PROTOCOLS[name]})
     plain = name[0] != "0" or not release.proto_checked
+    if release.numbers_named and name.isdigit() and int(name) in PROTOCOLS.values():
+        plain = True
     if name.isascii() and name.isdigit() and plain and int(name) <= 255:
         return frozenset({int(name)})
     raise ValueError(f"proto={quoted(text)}: unknown protocol")
@@ -267,7 +269,8 @@ def _services(
         trimmed = text.strip() if context.release.hosted else text
         proto, colon, ports = trimmed.rpartition(":")
         try:
-            if colon and proto != proto.lower() and not context.release.hosted:
+            odd = proto != proto.lower() or proto.startswith("0")
+            if colon and odd and not context.release.hosted:
                 raise ValueError(f"invalid protocol number: {quoted(proto)}")
             numbers = protocols(proto if colon else None, context.release)
             service = Service(numbers, _ports(ports, context.release))

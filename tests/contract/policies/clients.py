@@ -132,16 +132,20 @@ class Namespace:
         return {
             "filter": [rule(each) for each in page.get("PacketFilterRules") or ()],
             "ssh": logins(page.get("SSHPolicy")),
-            "peers": sorted(
-                peer["Name"].partition(".")[0] for peer in page.get("Peers") or ()
-            ),
+            "peers": sorted(_short(peer["Name"]) for peer in page.get("Peers") or ()),
+            "routes": {
+                _short(peer["Name"]): sorted(
+                    set(peer.get("AllowedIPs") or ()) - set(peer["Addresses"])
+                )
+                for peer in page.get("Peers") or ()
+            },
             "attributes": sorted(page["SelfNode"].get("CapMap") or ()),
         }
 
     def _opened(self, evaluator: Evaluator) -> list[Probe]:
         tried = probes(evaluator)
         results = asyncio.run(self._tried(tried))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             wrong = [p for p in tried if results[p] != opens(evaluator, p)]
             if not wrong:
@@ -163,6 +167,10 @@ class Namespace:
             return False
 
 
+def _short(name: str) -> str:
+    return name.partition(".")[0]
+
+
 def _pairs() -> list[Probe]:
     found: list[Probe] = []
     for source, (number, target) in itertools.product(NODES, enumerate(NODES, 1)):
@@ -177,7 +185,7 @@ def probes(evaluator: Evaluator) -> list[Probe]:
     """Return what is tried under a policy: every pair, and the network's printer.
 
     The printer only from where its route is shown: any other client would dial the
-    address past the tailnet.
+    address past the tailnet, and an exit node takes every such address for its own.
     """
     machines = {machine.name: machine for machine in evaluator.tailnet.machines}
     router = machines["router"]
@@ -185,7 +193,9 @@ def probes(evaluator: Evaluator) -> list[Probe]:
         (name, PRINTER, port)
         for name, machine in machines.items()
         for port in PORTS
-        if machine is not router and PRINTER_ROUTE in evaluator.routes(machine, router)
+        if machine is not router
+        and not machine.exits
+        and PRINTER_ROUTE in evaluator.routes(machine, router)
     ]
 
 

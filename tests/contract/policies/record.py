@@ -20,7 +20,7 @@ from tests.contract.policies.server import serving
 from tests.contract.policies.tailnet import NODES
 
 RECORDED = Path(__file__).parent / "recorded"
-CLIENTS = 15  # policies that are recorded with their clients
+CLIENTS = 16  # policies that are recorded with their clients
 
 
 def answers(release: str, folder: Path) -> Iterator[dict[str, Any]]:
