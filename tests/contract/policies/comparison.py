@@ -178,20 +178,24 @@ def client_differences(evaluator: Evaluator, clients: Mapping[str, Any]) -> list
     """Return where what clients were told differs from the evaluator.
 
     A policy without SSH rules is sent without a word on SSH, and a connected client
-    keeps the rules that it had: then there is nothing to compare.
+    keeps the rules that it had: then there is nothing to compare. Peers are not
+    compared where a grant has `via`: Headscale decides it by the rules of each viewer,
+    and so one of two nodes may see the other alone.
     """
     found = []
     with_ssh = bool(evaluator.policy.ssh)
+    with_peers = not any(rule.via for rule in evaluator.policy.rules or ())
     for machine in evaluator.tailnet.machines:
         told = clients[machine.name]
         ours = _delivered(machine, map(boxes, evaluator.filter(machine)))
         theirs = _delivered(machine, map(recorded_boxes, told["filter"]))
         found += [f"filter of {machine.name}: {x}" for x in unequal(ours, theirs)]
         granted = policy_cases.ours_granted(evaluator, machine)
+        peers = sorted(peer.name for peer in evaluator.peers(machine))
         for what, one, other in (
             ("capabilities", granted, policy_cases.recorded_granted(told["filter"])),
             ("ssh", logins(evaluator, machine), told["ssh"] if with_ssh else []),
-            ("peers", sorted(p.name for p in evaluator.peers(machine)), told["peers"]),
+            ("peers", peers, told["peers"] if with_peers else peers),
             (
                 "attributes",
                 sorted(evaluator.attributes(machine)),
