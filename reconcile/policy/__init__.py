@@ -20,7 +20,8 @@ What a server makes of it; these load the evaluator, so import them from their m
 - `tailnet.Tailnet(users, nodes)` is what a policy is applied to. For Headscale before
   0.29 pass `advertised=release(name).advertised_routes`.
 - `evaluate.Evaluator(policy, tailnet)`: packet filters, capabilities, SSH rules, the
-  policy's own tests with reasons, attributes, peers and the routes they show.
+  policy's own tests with reasons, attributes, peers and the routes they show, and
+  `refusals`: what the server refuses only because of the users that it has.
 - `access.Access(policy, tailnet)`: who reaches what (`entries`), `who`, `why`.
 - `assertions.Assertions(access)`: whether a claim about access (`claims`) holds.
 - `access.diff((policy, tailnet), (policy, tailnet))`: what a change opens and closes,

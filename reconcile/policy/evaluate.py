@@ -2,8 +2,9 @@
 
 from functools import cached_property
 
-from reconcile.policy.document import Policy
+from reconcile.policy.document import Policy, Problem
 from reconcile.policy.filters import CapabilityRule, Filters, PortRule
+from reconcile.policy.refusals import refusals
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, prefix
 from reconcile.policy.ssh import LoginRule, SshRules
@@ -40,6 +41,11 @@ class Evaluator:
             for name in rule.unsure:
                 found[name] = "device postures are not known here: taken as fulfilled"
         return found
+
+    @property
+    def refusals(self) -> tuple[Problem, ...]:
+        """What the server refuses because of its users; failing tests come on top."""
+        return tuple(refusals(self.policy, self.tailnet, self._filters.resolver))
 
     def filter(self, machine: Machine) -> tuple[PortRule, ...]:
         """Return the packet filter of a node: who may reach what on or behind it."""

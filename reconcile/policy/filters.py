@@ -10,7 +10,7 @@ from typing import Any
 
 from reconcile.policy.document import Policy, Rule, Service, Target
 from reconcile.policy.releases import PINGABLE
-from reconcile.policy.resolve import Resolver
+from reconcile.policy.resolve import INTERNET, Resolver
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import ALL_PORTS, EVERYTHING, IntervalSet
 from reconcile.policy.tailnet import Machine, Tailnet, addresses_of
@@ -111,8 +111,15 @@ class Filters:
             addresses
             for addresses in self.resolver.targets(target.selector)
             if machine.routes_to(addresses)
-            or (not rule.via and machine.addresses.overlaps(addresses))
+            or (not rule.via and self._arrives(machine, addresses))
         ]
+
+    def _arrives(self, machine: Machine, addresses: IntervalSet) -> bool:
+        """Tell whether an entry is for a node itself, or for the internet behind it."""
+        behind = self.policy.release.literal_exits and bool(machine.exits)
+        return machine.addresses.overlaps(addresses) or (
+            behind and addresses <= INTERNET
+        )
 
     def _own(
         self, machine: Machine, rule: Rule, sources: IntervalSet
@@ -131,6 +138,9 @@ class Filters:
 
     def _granted(self, machine: Machine, rule: Rule) -> Iterator[CapabilityRule]:
         targets = [target.selector for target in rule.targets]
+        if not self.policy.release.hosted:
+            # Headscale skips a whole destination for one member whom it cannot find.
+            targets = [t for t in targets if not self.resolver.strangers(t)]
         values = rule.capabilities
         yield from self._capability(machine, rule, rule.sources, targets, values)
         for name, companion in _COMPANIONS.items():
@@ -157,7 +167,7 @@ class Filters:
         entries = [
             addresses
             for target in targets
-            for entry in self.resolver.targets(target)
+            for entry in self.resolver.granted(target)
             for addresses in _narrowed(machine, entry)
         ]
         if entries:
@@ -185,7 +195,5 @@ class Filters:
 
 def _narrowed(machine: Machine, entry: IntervalSet) -> list[IntervalSet]:
     """Narrow a capability's destination to the node; subnets it routes stay."""
-    own = entry & machine.addresses
-    if own:
-        return [IntervalSet([interval]) for interval in own]
-    return [entry] if machine.routes_to(entry) else []
+    own = [IntervalSet([interval]) for interval in entry & machine.addresses]
+    return [*own, entry] if machine.routes_to(entry) else own

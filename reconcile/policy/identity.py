@@ -11,7 +11,7 @@ from reconcile.policy.sets import prefix
 
 
 class Ambiguous(LookupError):
-    """A user token that fits two users; servers refuse it: `multiple users found`."""
+    """A user token that fits two users: it means neither of them."""
 
 
 @dataclass(frozen=True)
@@ -44,27 +44,30 @@ class Directory:
         The token is an email, or a name with `@` behind it. Raises Ambiguous when two
         users fit: one by name and one by email, or several with one email.
         """
-        wanted = token.removesuffix("@")
-        found = [
-            user for user in self.users if wanted and wanted in (user.name, user.email)
-        ]
+        found = self._fitting(token)
         if len(found) > 1:
             raise Ambiguous(f"multiple users found for {token}")
         return found[0] if found else None
 
+    def _fitting(self, token: str) -> Sequence[User]:
+        return self._by_token.get(token.removesuffix("@"), ())
+
+    def _tokens(self, selector: str) -> Sequence[str]:
+        is_group = selectors.parse(selector).kind == "group"
+        return self.groups.get(selector, ()) if is_group else (selector,)
+
     def names(self, selector: str) -> frozenset[str]:
         """Return the names of the users that a user or group selector means.
 
-        A token that fits two users means both here, so that nothing is overlooked.
+        A token that fits two users means neither, as servers have it.
         """
-        tokens = [selector]
-        if selectors.parse(selector).kind == "group":
-            tokens = list(self.groups.get(selector, ()))
-        return frozenset(
-            user.name
-            for token in tokens
-            for user in self._by_token.get(token.removesuffix("@"), ())
-        )
+        fitting = map(self._fitting, self._tokens(selector))
+        return frozenset(users[0].name for users in fitting if len(users) == 1)
+
+    def strangers(self, selector: str) -> tuple[str, ...]:
+        """Return the tokens of a user or group selector that mean no single user."""
+        tokens = self._tokens(selector)
+        return tuple(token for token in tokens if len(self._fitting(token)) != 1)
 
     def selects(self, selector: str, node: Node) -> bool:
         """Tell whether a user, group, tag or autogroup selector means a node.

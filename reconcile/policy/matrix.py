@@ -16,6 +16,7 @@ from reconcile.policy.atoms import Atoms
 from reconcile.policy.document import Origin, Rule, Service, SshRule
 from reconcile.policy.pairing import canonical
 from reconcile.policy.releases import PINGABLE
+from reconcile.policy.resolve import INTERNET
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import ALL_PORTS, EVERYTHING, IntervalSet
 from reconcile.policy.universe import Universe, World, bits, family, merge, usable
@@ -459,6 +460,10 @@ class _Compiler:
         if version:
             addresses = family(addresses, version)
         cells = universe.network(addresses) & self._world.routed
+        if self._world.policy.release.literal_exits and any(
+            IntervalSet([interval]) <= INTERNET for interval in addresses
+        ):
+            cells |= self._exits()  # the internet is one place: a part of it counts
         return universe.addressed(self._index, addresses) | cells
 
     def _steered(self, selector: Selector, version: int, cells: int, exits: int) -> int:

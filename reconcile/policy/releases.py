@@ -54,6 +54,8 @@ class Release:
     proto_checked: bool = True  # names in any case; no port 0, no ports with icmp
     nameless: frozenset[str] = frozenset()  # protocols known by number only
     number_with_ports: bool = True  # `proto: "6"` next to ports
+    numbers_named: bool = True  # a number with a name may begin with 0: `06` is tcp
+    literal_exits: bool = True  # an address in the internet means exit nodes as well
     brackets: bool = True  # `[fd7a::1]:22`
     literals_widen: bool = False  # an address brings in its node's other family
     networks_widen: bool = False  # so does a prefix that is written out
@@ -65,6 +67,10 @@ class Release:
     ssh_to_any: bool = False  # `*` as SSH destination
     ssh_tag_to_member: bool = False  # tags as source of a member destination
     ssh_to_other_user: bool = False  # a user destination that is not the source
+    declarations_checked: bool = True  # tags begin with tag:, groups are lists
+    action_needed: bool = False  # else an ACL entry without one accepts
+    checks_users: bool = True  # a user token that fits two users is refused
+    ssh_to_host: bool = False  # any name as SSH destination, declared or not
     strict: bool = True  # in details as the hosted service: blanks, tag names, SSH
     ssh_checks: bool = True  # `check` asks; else it is a plain accept
     localpart: bool = True  # `localpart:*@domain` maps users; else it is a login name
@@ -82,6 +88,8 @@ _V028 = Release(
     icmp=frozenset({ICMP, ICMPV6}),
     nameless=frozenset({"ipv6-icmp", "fc"}),
     number_with_ports=False,
+    numbers_named=False,
+    literal_exits=False,
     brackets=False,
     literals_widen=True,
     aliases_widen=True,
@@ -91,6 +99,9 @@ _V028 = Release(
     strict=False,
     ssh_checks=False,
     localpart=False,
+    checks_users=False,
+    action_needed=True,
+    ssh_to_host=True,
 )
 _V027 = replace(
     _V028,
@@ -109,6 +120,8 @@ _V026 = replace(
     proto_checked=False,
     number_with_ports=True,
     networks_widen=True,
+    declarations_checked=False,
+    ssh_to_host=False,
     nonroot=False,
     empty_is_open=False,
 )
@@ -116,7 +129,11 @@ _TAILSCALE = Release(
     "tailscale",
     sections=frozenset(SECTIONS),
     hosted=True,
+    numbers_named=False,
+    literal_exits=False,
     autogroups=_MAIN.autogroups | ROLES,
+    checks_users=False,
+    action_needed=True,
     ssh_to_other_user=True,
 )
 

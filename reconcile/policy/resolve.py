@@ -78,6 +78,12 @@ class Resolver:
             self._targets[selector] = tuple(self._target(selector))
         return self._targets[selector]
 
+    def granted(self, selector: Selector) -> tuple[IntervalSet, ...]:
+        """Return the destinations of a grant's capabilities; `*` is the tailnet."""
+        if selector.kind == "any":
+            return tuple(IntervalSet([interval]) for interval in TAILNET)
+        return self.targets(selector)
+
     def covers(self, selector: Selector, machine: Machine) -> bool:
         """Tell whether a node owns an address that the selector means as a source."""
         return machine.addresses.overlaps(self.sources(selector))
@@ -97,6 +103,12 @@ class Resolver:
         if selector.autogroup in ROLES | {"member"}:
             return frozenset(self.tailnet.by_owner)
         return frozenset()
+
+    def strangers(self, selector: Selector) -> tuple[str, ...]:
+        """Return the user tokens in a selector that mean no single user."""
+        if selector.kind not in ("user", "group"):
+            return ()
+        return self._directory.strangers(selector.text)
 
     def _find(self, selector: Selector) -> Iterable[Machine]:
         if selector.kind == "tag":
@@ -120,6 +132,8 @@ class Resolver:
     def _target(self, selector: Selector) -> Iterable[IntervalSet]:
         if selector.kind == "any":
             return [EVERYTHING]
+        if selector.autogroup == "danger-all":  # the sources of a grant, turned round
+            return [IntervalSet([interval]) for interval in EVERYTHING]
         if selector.autogroup == "internet":
             return [INTERNET]
         if selector.kind in _UNKNOWN_KINDS:

@@ -195,21 +195,24 @@ EMPTY = IntervalSet()
 ALL_PORTS = IntervalSet([(0, 65535)])
 
 
-def ports(text: str) -> IntervalSet:
+def ports(text: str, *, lenient: bool = False) -> IntervalSet:
     """Return the set of a port list such as `22`, `80,443`, `1000-2000` or `*`.
 
-    Raises ValueError with the server's words when it is none.
+    `lenient` is as Headscale reads ranges: from 0, and with dashes to spare. Raises
+    ValueError with the server's words when it is none.
     """
     if text == "*":
         return ALL_PORTS
-    return IntervalSet(_port_range(part) for part in text.split(","))
+    return IntervalSet(_port_range(part, lenient) for part in text.split(","))
 
 
-def _port_range(part: str) -> Interval:
+def _port_range(part: str, lenient: bool) -> Interval:
     first, dash, last = part.partition("-")
+    if dash and lenient:
+        first, _, last = "-".join(filter(None, part.split("-"))).partition("-")
     low = _port(first, part, "first")
     high = _port(last, part, "last") if dash else low
-    if low == 0:
+    if low == 0 and not (dash and lenient):
         said = "first port must be >0, or use '*' for wildcard"
         raise ValueError(f'port range "{part}": {said}')
     if high < low:
@@ -218,6 +221,7 @@ def _port_range(part: str) -> Interval:
 
 
 def _port(text: str, part: str, which: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+    plain = text.removeprefix("+")  # which Go reads as part of the number
+    if not (plain.isascii() and plain.isdigit() and int(plain) <= 65535):
         raise ValueError(f'port range "{part}": invalid {which} integer')
     return int(text)

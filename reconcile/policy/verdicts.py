@@ -14,7 +14,7 @@ from reconcile.policy.fields import Path
 from reconcile.policy.filters import Filters
 from reconcile.policy.pairing import split_ports
 from reconcile.policy.reading.rules import protocols
-from reconcile.policy.releases import PINGABLE, ROLES, SCTP, TCP, UDP
+from reconcile.policy.releases import ROLES, SCTP, TCP, UDP
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import EMPTY, IntervalSet, texts
 from reconcile.policy.ssh import SshRules
@@ -84,7 +84,7 @@ class Verdicts:
         return tuple(verdict for verdict in found if not verdict.passed)
 
     def _flaws(self, test: Assertion) -> Iterator[Failure]:
-        item = _require_login if test.section == "sshTests" else self._target
+        item = self._require_login if test.section == "sshTests" else self._target
         checks: list[tuple[Path, Callable[..., object], tuple[object, ...]]] = [
             (test.path, self._known, (test.source, "source")),
             (test.path, self._protocols, (test,)),
@@ -122,6 +122,7 @@ class Verdicts:
         selector = self._known(test.source, "source")
         if selector.autogroup in ("self", "internet"):
             raise Unusable(f'source "{selector}" is not a source')
+        self._need_known_users(selector, "source")
         machines = self._resolver.machines(selector)
         found = [IntervalSet([i]) for m in machines for i in m.addresses]
         if not found:
@@ -142,6 +143,12 @@ class Verdicts:
         if selector.kind == "unknown":
             raise Unusable(f'{what} "{text}" is missing or means nothing')
         return selector
+
+    def _need_known_users(self, selector: Selector, what: str) -> None:
+        """A test with a user whom the server cannot find fails on Headscale."""
+        strangers = self._resolver.strangers(selector)
+        if strangers and not self._policy.release.hosted:
+            raise Absent(f'{what} "{selector}": user not found: token "{strangers[0]}"')
 
     def _is_autogroup(self, selector: Selector) -> bool:
         return selector.autogroup in self._policy.release.autogroups | ROLES
@@ -175,12 +182,13 @@ class Verdicts:
         """
         if self._policy.rules is None:
             everyone = self._filters.open()
-            return everyone.sources if numbers & PINGABLE else EMPTY
+            services = everyone.openings[0].services
+            return everyone.sources if self._serves(services, port, numbers) else EMPTY
         meets: dict[Selector, bool] = {}
         found: dict[Selector, None] = {}
         for rule in self._policy.rules:
             for opened in () if rule.via else rule.targets:
-                if not _serves(opened.services, port, numbers):
+                if not self._serves(opened.services, port, numbers):
                     continue
                 selector = opened.selector
                 if selector not in meets:
@@ -188,6 +196,18 @@ class Verdicts:
                 if meets[selector]:
                     found.update(dict.fromkeys(rule.sources))
         return self._resolver.all_sources(found)
+
+    def _serves(
+        self, services: Iterable[Service], port: int, numbers: frozenset[int]
+    ) -> bool:
+        # To Headscale's tests a rule without `proto` opens every protocol.
+        release = self._policy.release
+        unnamed = None if release.hosted else release.protocols
+        return any(
+            (service.protocols == unnamed or service.protocols & numbers)
+            and port in service.ports
+            for service in services
+        )
 
     def _meant(self, selector: Selector) -> IntervalSet:
         """Return the addresses that a selector means as a destination."""
@@ -206,6 +226,8 @@ class Verdicts:
         if name.startswith("[") and name.endswith("]"):
             name = name[1:-1]
         selector = self._known(name, "destination")
+        if selector.kind == "any" and not self._policy.release.hosted:
+            return self._resolver.sources(selector), port
         if selector.kind == "any" or selector.autogroup in ("self", "internet"):
             raise Unusable(f'"{name}" is not one host')
         if selector.kind in ("address", "host"):
@@ -213,6 +235,7 @@ class Verdicts:
             if "/" in name or found.size() != 1:
                 raise Unusable(f'"{name}" is a network, not one host')
             return found, port
+        self._need_known_users(selector, "destination")
         found = addresses_of(self._resolver.machines(selector))
         if not found:
             raise Absent(f'destination "{name}" resolved to no IP addresses')
@@ -232,13 +255,14 @@ class Verdicts:
         for name, logins in test.expected.items():
             for path, login in logins:
                 try:
-                    _require_login(login)
+                    self._require_login(login)
                 except Unusable as reason:
                     yield Failure(path, str(reason))
                     continue
                 yield from self._login(test, name, path, login, addresses, machines)
 
     def _ssh_sources(self, selector: Selector) -> list[str]:
+        self._need_known_users(selector, "source")
         found = [
             text
             for machine in self._resolver.machines(selector)
@@ -257,6 +281,7 @@ class Verdicts:
         found: dict[int, Machine] = {}
         for text in test.targets:
             selector = self._known(text, "destination")
+            self._need_known_users(selector, "destination")
             machines = list(self._ssh_nodes(selector, source))
             if not machines:
                 raise Unusable(f'destination "{text}" selects no node')
@@ -270,9 +295,13 @@ class Verdicts:
             return self._resolver.machines(source) if source.kind == "user" else ()
         if self._policy.release.hosted and is_ipv6(selector):
             return ()  # recorded; the IPv4 form passes there, and Headscale takes both
-        if selector.kind in ("address", "host"):
+        if selector.kind in ("address", "host", "any"):
             return self._filters.tailnet.touched(self._resolver.sources(selector))
         return self._resolver.machines(selector)
+
+    def _require_login(self, login: str) -> None:
+        if not login and self._policy.release.hosted:
+            raise Unusable("the login name is empty")
 
     def _login(
         self,
@@ -306,18 +335,9 @@ def _require_expectation(test: Assertion) -> None:
         raise Unusable(f"nothing is expected: {names} are empty")
 
 
-def _require_login(login: str) -> None:
-    if not login:
-        raise Unusable("the login name is empty")
-
-
 def is_ipv6(selector: Selector) -> bool:
     """Tell whether a selector is a literal IPv6 address."""
     return selector.kind == "address" and ":" in selector.text
-
-
-def _serves(services: Iterable[Service], port: int, numbers: frozenset[int]) -> bool:
-    return any(s.protocols & numbers and port in s.ports for s in services)
 
 
 def _compare(

@@ -56,7 +56,11 @@ class Visibility:
     def _admitted(self, target: Machine) -> IntervalSet:
         """Return the sources of all rules on a node, capability rules included."""
         if target.index not in self._sources:
-            found = [rule.sources for rule in self._filters.ports(target)]
+            found = [
+                rule.sources
+                for rule in self._filters.ports(target)
+                if any(_leads_to(o.addresses, target) for o in rule.openings)
+            ]
             found += [rule.sources for rule in self._filters.capabilities(target)]
             self._sources[target.index] = IntervalSet.union(found)
         return self._sources[target.index]
@@ -120,3 +124,8 @@ class Visibility:
             )
             for rule in self._filters.ports(router)
         )
+
+
+def _leads_to(addresses: IntervalSet, target: Machine) -> bool:
+    """Tell whether a destination makes a node seen: a part of the internet does not."""
+    return addresses == INTERNET or target.matches(addresses)

@@ -1,11 +1,12 @@
 """Real clients for the contract: devices that join a server on this machine."""
 
+import json
 import os
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -27,8 +28,13 @@ class Clients:
             daemon.kill()
             daemon.wait()
 
-    def join(self, name: str, key: str, routes: list[str]) -> None:
-        """Let a device join with a key and wait until the server sees it."""
+    def join(
+        self, name: str, key: str, routes: list[str], socks: int | None = None
+    ) -> None:
+        """Let a device join with a key and wait until the server sees it.
+
+        With `socks` it serves a SOCKS5 proxy on that port, whose traffic leaves from it.
+        """
         programs = Path(os.environ["HEADSCALE_BINARIES"])
         folder = self.server.folder / name
         folder.mkdir()
@@ -42,6 +48,7 @@ class Clients:
                         f"--statedir={folder}",
                         "--port=0",
                         "--no-logs-no-support",
+                        *([f"--socks5-server=127.0.0.1:{socks}"] if socks else []),
                     ],
                     stdout=log,
                     stderr=log,
@@ -57,6 +64,7 @@ class Clients:
                 f"--authkey={key}",
                 f"--hostname={name}",
                 "--accept-dns=false",
+                "--accept-routes",
                 f"--advertise-routes={','.join(routes)}",
             ],
             check=True,
@@ -64,6 +72,21 @@ class Clients:
             capture_output=True,
         )
         self._wait(lambda: self._seen(name), f"{name} is not online")
+
+    def netmap(self, name: str) -> dict[str, Any]:
+        """Return what the server told a device of the network."""
+        done = subprocess.run(
+            [
+                Path(os.environ["HEADSCALE_BINARIES"], "tailscale"),
+                f"--socket={self.server.folder / name}/s.sock",
+                "debug",
+                "netmap",
+            ],
+            check=True,
+            timeout=30,
+            capture_output=True,
+        )
+        return json.loads(done.stdout)
 
     def _seen(self, name: str) -> bool:
         headers = {"Authorization": f"Bearer {self.server.api_key}"}

@@ -9,7 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,8 @@ def _reserve() -> tuple[int, socket.socket]:
 class RealServer:
     """One server program with its folder; `seed` names the state it starts from.
 
-    `nodes` are those of the seed "tailnet"; `fast` shortens the delay by which the
+    `users` (names with their e-mails) and `nodes` are those of the seed "tailnet";
+    `fast` shortens the delay by which the
     server collects writes (0.28 and later), which tests want and measurements do not.
     """
 
@@ -67,11 +68,12 @@ class RealServer:
         seed: str,
         folder: Path,
         *,
+        users: Mapping[str, str] = seeds.USERS,
         nodes: Sequence[seeds.SeedNode] = seeds.NODES,
         fast: bool = True,
     ) -> None:
         self.release, self.seed, self.folder = release, seed, folder
-        self.nodes, self.fast = nodes, fast
+        self.users, self.nodes, self.fast = users, nodes, fast
         found = program(release)
         if found is None:
             raise RuntimeError(f"HEADSCALE_BINARIES has no {PROGRAMS[release]}")
@@ -93,7 +95,7 @@ class RealServer:
             self._create_users_and_key()
         self.stop()
         if self.seed == "tailnet":
-            insert_nodes(self.folder / "db.sqlite", self.nodes)
+            insert_nodes(self.folder / "db.sqlite", self.users, self.nodes)
 
     def copy(self, folder: Path) -> "RealServer":
         """Return a second server that starts from this stopped one's state."""
@@ -158,8 +160,9 @@ class RealServer:
     def _create_users_and_key(self) -> None:
         headers = {"Authorization": f"Bearer {self.api_key}"}
         with httpx.Client(base_url=self.url, headers=headers, timeout=30) as client:
-            for name in seeds.USERS:
-                client.post("/api/v1/user", json={"name": name}).raise_for_status()
+            for name, email in self.users.items():
+                body = {"name": name, **({"email": email} if email else {})}
+                client.post("/api/v1/user", json=body).raise_for_status()
             client.post("/api/v1/preauthkey", json=seeds.KEY).raise_for_status()
 
     def _configure(self) -> None:
@@ -229,16 +232,20 @@ def _config(ports: list[int], policy: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def insert_nodes(database: Path, nodes: Sequence[seeds.SeedNode]) -> None:
+def insert_nodes(
+    database: Path, users: Iterable[str], nodes: Sequence[seeds.SeedNode]
+) -> None:
     """Write the seeded nodes into the database of a stopped server.
 
     Rows are the only way to have nodes that advertise routes on 0.29 and later
     without running clients: the debug call of those versions forgets routes.
     """
+    ids = {name: number for number, name in enumerate(users, 1)}
     with contextlib.closing(sqlite3.connect(database)) as connection:
         known = {row[1] for row in connection.execute("pragma table_info(nodes)")}
         for number, node in enumerate(nodes, 1):
-            row = {k: v for k, v in _row(number, node, known).items() if k in known}
+            row = _row(number, node) | {"user_id": _owner(node, ids, known)}
+            row = {k: v for k, v in row.items() if k in known}
             names, marks = ", ".join(row), ", ".join("?" * len(row))
             connection.execute(
                 f"insert into nodes ({names}) values ({marks})", list(row.values())
@@ -248,11 +255,10 @@ def insert_nodes(database: Path, nodes: Sequence[seeds.SeedNode]) -> None:
         connection.commit()
 
 
-def _row(number: int, node: seeds.SeedNode, known: set[str]) -> dict[str, Any]:
+def _row(number: int, node: seeds.SeedNode) -> dict[str, Any]:
     v4, v6 = seeds.addresses(number)
     name = node.hostname or node.name
     tags = json.dumps(node.tags)
-    owned_by_tags = bool(node.tags) and "tags" in known
     return {
         "id": number,
         "machine_key": node.secret("mkey"),
@@ -266,7 +272,6 @@ def _row(number: int, node: seeds.SeedNode, known: set[str]) -> dict[str, Any]:
         "ipv6": v6,
         "hostname": name,
         "given_name": node.name,
-        "user_id": None if owned_by_tags else seeds.USERS.index(node.user) + 1,
         "register_method": "authkey" if node.key else "cli",
         "tags": tags,
         "forced_tags": tags,
@@ -277,6 +282,11 @@ def _row(number: int, node: seeds.SeedNode, known: set[str]) -> dict[str, Any]:
         "created_at": _moment(),
         "updated_at": _moment(),
     }
+
+
+def _owner(node: seeds.SeedNode, ids: Mapping[str, int], known: set[str]) -> int | None:
+    """Return the user's id; from 0.28, which has a column for tags, tags own a node."""
+    return None if node.tags and "tags" in known else ids[node.user]
 
 
 def _moment(text: str = seeds.CREATED) -> str:

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-USERS = ("alice", "bob", "carol")
+USERS = dict.fromkeys(("alice", "bob", "carol"), "")  # names with their e-mails
 CREATED = "2031-02-03T04:05:06Z"
 KEY = {"user": "2", "reusable": True, "ephemeral": True, "expiration": CREATED}
 EXIT = ("0.0.0.0/0", "::/0")
@@ -97,7 +97,7 @@ def _node(number: int, node: SeedNode, release: str) -> dict[str, Any]:
         "id": number,
         "name": node.name,
         "hostname": node.hostname or node.name,
-        "user": None if owned_by_tags else USERS.index(node.user) + 1,
+        "user": None if owned_by_tags else list(USERS).index(node.user) + 1,
         "tags": list(node.tags),
         "routes": list(node.routes),
         "approved": list(node.approved),

@@ -303,7 +303,10 @@ def test_validate_with_a_snapshot_runs_them(write, command, taken):
     ("tests", "reason"),
     [
         ('[{"src": "alice@", "accept": ["tag:db:22,23"]}]', "exactly one port"),
-        ('[{"src": "alice@", "deny": ["*:22"]}]', '"*" is not one host'),
+        (
+            '[{"src": "alice@", "deny": ["autogroup:self:22"]}]',
+            '"autogroup:self" is not one host',
+        ),
         ('[{"src": "tag:none", "deny": ["tag:db:22"]}]', "not declared in tagOwners"),
         (
             '[{"src": "alice@", "deny": ["10.0.0.0/8:22"]}]',

@@ -125,7 +125,9 @@ def test_routers() -> None:
     assert open_on(acl(["*"], ["10.0.0.0/8:22"]), "router") == [("10.0.0.0/8",)]
     assert where(acl(["*"], ["10.9.0.0/16:22"])) == set()
     assert where(acl(["*"], ["10.9.0.0/16:22"], "0.28")) == {"lazy", "exit"}
-    assert where(acl(["*"], ["8.8.8.8:53"])) == set()
+    assert where(acl(["*"], ["8.8.8.8:53"])) == {"exit"}
+    assert where(acl(["*"], ["8.8.8.8:53"], "tailscale")) == set()
+    assert where(acl(["*"], ["128.0.0.0/1:53"])) == set()
 
 
 def test_internet() -> None:
@@ -255,7 +257,10 @@ def test_ssh_before_029() -> None:
 
 
 def test_blanks() -> None:
-    assert where(acl(["*"], [" tag:db:22 "])) == {"both"}
+    assert where(acl(["*"], [" tag:db:22 "], "tailscale")) == {"both"}
+    for text in (" tag:db:22", "tag:db :22", "tag:db:22 "):
+        rule = {"action": "accept", "src": ["*"], "dst": [text]}
+        assert read({**NAMES, "acls": [rule]}, "main").errors
     assert where(acl([" ann@ "], ["tag:db:22"])) == {"both"}
     assert where(acl([" ann@ "], ["tag:db:22"], "0.28")) == set()
     assert where(acl(["*"], ["ann@ :22"])) == set()
@@ -394,3 +399,61 @@ def test_what_cannot_be_known_widens_and_is_said() -> None:
         "ipset:all",
         "posture:ok",
     }
+
+
+TWO = (
+    User("8", "kim", email="team@example.com"),
+    User("9", "lee", email="team@example.com"),
+)
+
+
+def of_two(server: str, **policy: Any) -> Evaluator:
+    nodes = [Node("1", "one", user="kim", addresses=("100.64.0.1",))]
+    return Evaluator(read({"acls": [], **policy}, server), Tailnet(TWO, nodes))
+
+
+def test_a_token_of_two_users_is_refused_or_means_neither() -> None:
+    rule = {"action": "accept", "src": ["team@example.com"], "dst": ["*:*"]}
+    for server in ("0.28", "main"):
+        found = of_two(server, acls=[rule])
+        assert not found.filter(found.tailnet.machines[0])
+        said = [problem.message for problem in found.refusals]
+        assert bool(said) == (server == "main")
+        assert all("multiple users found" in message for message in said)
+
+
+def test_a_token_of_two_users_in_a_grant_means_neither() -> None:
+    found = of_two(
+        "main", grants=[{"src": ["team@example.com"], "dst": ["*"], "ip": ["*"]}]
+    )
+    assert not found.refusals
+    assert not found.filter(found.tailnet.machines[0])
+
+
+def test_attributes_for_a_stranger_are_refused() -> None:
+    entry = {"target": ["nobody@"], "attr": ["a"]}
+    (problem,) = of_two("main", nodeAttrs=[entry]).refusals
+    assert problem.path == ("nodeAttrs", 0)
+    assert "user not found" in problem.message
+    assert not of_two("main", nodeAttrs=[{**entry, "attr": []}]).refusals
+
+
+def test_a_stranger_takes_a_group_out_of_capabilities_and_tests() -> None:
+    # The group of this file's policies has a member whom nobody knows.
+    app = {"example.com/cap/a": []}
+    found = grant(dst=["group:a"], app=app, ip=["*"])
+    assert not any(found.capabilities(machine) for machine in found.tailnet.machines)
+    assert where(found) == {"laptop", "phone"}
+    assert verdicts([{"src": "group:a", "deny": ["tag:web:81"]}]) == [False]
+
+
+def test_tests_take_a_rule_without_protocol_for_all() -> None:
+    rule = {"action": "accept", "src": ["ann@"], "dst": ["tag:web:80"]}
+    test = {"src": "ann@", "accept": ["tag:web:80"], "proto": "sctp"}
+    assert verdicts([test], acls=[rule]) == [True]
+    assert verdicts([test]) == [False]
+
+
+def test_any_destination_of_a_test() -> None:
+    test = {"src": "ann@", "accept": ["*:80"]}
+    assert verdicts([test, {"src": "ann@", "deny": ["*:81"]}]) == [True, True]

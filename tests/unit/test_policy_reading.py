@@ -75,7 +75,7 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
         (acl(["*"], ["[fd7a::1]:22"]), "invalid address", OLD),
         (acl(["*"], ["*:*"], proto="*"), "unknown protocol", ALL),
         (acl(["*"], ["*:*"], proto="TCP"), "unknown protocol", ("0.26",)),
-        (acl(["*"], ["*:*"], proto="06"), "unknown protocol", ALL[1:]),
+        (acl(["*"], ["*:*"], proto="06"), "unknown protocol", (*OLD[1:], "tailscale")),
         (acl(["*"], ["*:22"], proto="icmp"), 'only "*" is allowed', ALL[1:5]),
         (acl(["*"], ["*:22"], proto="6"), 'only "*" is allowed', ("0.27", "0.28")),
         (acl(["autogroup:member"], ["*:*"]), "invalid autogroup", ("0.26",)),
@@ -102,7 +102,34 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
         (grant(via=["ann@"]), "via can only be a tag", NEW),
         (grant(via=["tag:no"]), 'tag "tag:no" not found', NEW),
         (grant(app={"https://x.y/z": []}), "must have the form {domain}/{path}", NEW),
-        (grant(app={"nodot/z": []}), "must have the form {domain}/{path}", NEW),
+        (grant(app={"nodot/z": []}), "must have the form {domain}/{path}", NEW[2:]),
+        (grant(ip=["TCP:22"]), 'invalid protocol number: "TCP"', NEW[:2]),
+        (grant(ip=[" 80 "]), 'port range " 80 "', NEW[:2]),
+        (acl(["*"], ["tag:x:0-9"]), "first port must be >0", NEW[2:]),
+        (acl(["*"], ["tag:x:1--5"]), "invalid last integer", NEW[2:]),
+        (acl(["*"], ["tag:x:80 "]), "invalid first integer", ALL[:5]),
+        (acl(["*"], [" tag:x:80"]), "invalid alias format", NEW[:2]),
+        (acl(["*"], ["*:*"], proto=" tcp "), "unknown protocol", ALL[:5]),
+        (acl(["*"], ["*:*"], SRC=[]), 'duplicate object member name "SRC"', ALL),
+        ({"hosts": {"a:b": "10.0.0.1"}}, 'invalid hostname: "a:b"', ALL),
+        ({"hosts": {"a": " 10.0.0.1"}}, "invalid address", ALL[:5]),
+        ({"groups": {"group:a": None}}, "must be a list, not nothing", ALL[1:5]),
+        ({"tagOwners": {"x": []}}, "tag names must start", ALL[1:]),
+        (
+            {"tagOwners": {"tag:x": ["autogroup:member"]}},
+            '"autogroup:member" cannot own a tag',
+            ALL[1:5],
+        ),
+        (
+            {"autoApprovers": {"exitNode": ["autogroup:member"]}},
+            "cannot approve routes",
+            ALL[1:5],
+        ),
+        (
+            {"autoApprovers": {"routes": {"10.0.0.0": []}}},
+            "invalid prefix",
+            ALL[:5],
+        ),
         (
             grant(app={"tailscale.com/cap/funnel": []}),
             "must not be in the tailscale.com domain",
@@ -115,19 +142,19 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
         ),
         (ssh(action=""), "action must be specified", ALL),
         (ssh(action="Accept"), '"Accept" is not a valid action', ALL),
-        (ssh(users=None), "users must be specified", ALL),
+        (ssh(users=None), "users must be specified", NEW),
         (ssh(users=["root", ""]), 'user "" is not valid', NEW),
         (ssh(users=["*"]), 'user "*" is not valid', NEW),
         (ssh(acceptEnv=[""]), "acceptEnv values cannot be empty", NEW),
         (ssh(acceptEnv=["A"]), 'unknown field: "acceptEnv"', OLD[1:]),
-        (ssh(dst=["srv"]), 'invalid dst "srv"', NEW),
+        (ssh(dst=["srv"]), 'invalid dst "srv"', ("0.26", *NEW)),
         (ssh(dst=["100.64.0.9"]), 'invalid dst "100.64.0.9"', ALL),
         (ssh(src=["*"]), "not valid on the src side", ALL[:5]),
         (ssh(dst=["*"]), 'invalid dst "*"', ("0.28", *NEW)),
         (ssh(src=["srv"]), "not valid on the src side", ALL[:5]),
         (ssh(src=["tag:x"], dst=["ann@"]), "tags in SSH source", ("0.28", *NEW)),
         (ssh(src=["group:a"], dst=["ann@"]), "requires the same user", ALL[2:5]),
-        (ssh(checkPeriod="1h"), "only valid with the action check", ALL[3:5]),
+        (ssh(checkPeriod="1h"), 'only valid with action "check"', ALL[3:5]),
         (
             ssh(action="check", checkPeriod="abc"),
             'time: invalid duration "abc"',
@@ -210,6 +237,18 @@ def test_refused(policy: dict[str, Any], said: str, servers: tuple[str, ...]) ->
         assert found == (server in servers), (server, messages(server, policy))
 
 
+def test_an_acl_entry_without_action() -> None:
+    rule = {"src": ["*"], "dst": ["*:*"]}
+    refusing = [server for server in ALL if messages(server, {"acls": [rule]})]
+    assert refusing == [*OLD, "tailscale"]
+
+
+def test_old_servers_take_any_name_as_ssh_destination() -> None:
+    for text in ("unknown", "300.1.2.3"):
+        taking = [server for server in ALL if not messages(server, ssh(dst=[text]))]
+        assert taking == ["0.27", "0.28"]
+
+
 def test_grants_take_ports_with_any_protocol() -> None:
     for server in NEW:  # seen on a running main; ACL entries refuse it
         assert messages(server, grant(ip=["icmp:22"])) == []
@@ -239,7 +278,7 @@ def test_domains_of_the_hosted_service() -> None:
     )
     assert not read(value, "tailscale", ["example.org"]).errors
     assert not read(value, "tailscale").errors  # nobody told the domains
-    assert read(value, "main", ["example.org"]).errors
+    assert not read(value, "main").errors  # a user there, of whom there is none
 
 
 def test_findings_have_their_places() -> None:

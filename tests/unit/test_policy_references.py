@@ -114,7 +114,9 @@ def test_a_token_that_fits_two_users() -> None:
     directory = Directory(USERS)
     with pytest.raises(Ambiguous, match="multiple users found"):
         directory.user("bob@example.com")
-    assert directory.names("bob@example.com") == {"bob", "bob@example.com"}
+    assert directory.names("bob@example.com") == frozenset()
+    assert directory.strangers("bob@example.com") == ("bob@example.com",)
+    assert directory.strangers("bob@") == ()
 
 
 ROUTES = frozenset({"10.1.0.0/16", "192.168.0.0/24", "fd00::/64", "0.0.0.0/0", "::/0"})

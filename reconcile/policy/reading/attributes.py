@@ -28,7 +28,10 @@ def attributions(context: Context) -> tuple[Attribution, ...]:
     for index, path, rule in context.rules("nodeAttrs"):
         before = context.count()
         where = f"nodeAttrs[{index}]"
-        context.known_fields(path, rule, RULES["nodeAttrs"])
+        fields = RULES["nodeAttrs"]
+        if not context.release.hosted:
+            fields = tuple(name for name in fields if name != "app")
+        context.known_fields(path, rule, fields)
         targets = []
         for at, text in context.texts(path, rule, "target"):
 

@@ -85,9 +85,18 @@ class Context:
     def known_fields(
         self, path: Path, rule: Mapping[str, Any], names: Iterable[str]
     ) -> None:
-        """Refuse fields that are not in a list; `#` begins a comment in ACLs."""
+        """Refuse fields that are not in a list, and those that stand there twice.
+
+        `#` begins a comment in ACLs.
+        """
         known = {name.lower() for name in names}
+        seen: dict[str, str] = {}
         for key in rule:
+            first = seen.setdefault(key.lower(), key)
+            if first != key:
+                message = f"duplicate object member name {quoted(key)}"
+                why = f"{quoted(first)} is the same field"
+                self.problem(SHAPE, message, (*path, key), key=True, why=why)
             if key.lower() in known or (key.startswith("#") and path[0] == "acls"):
                 continue
             if self.release.ignores_unknown:
@@ -151,6 +160,8 @@ class Context:
         the selector is refused; the finding is noted.
         """
         selector = selectors.parse(text)
+        if selector.kind == "domain" and not self.release.hosted:
+            selector = replace(selector, kind="user")  # of whom there is none
         if not self.release.strict and text != selector.text:
             selector = replace(selector, text=text)
         refusal = self._refusal(selector)

@@ -12,13 +12,19 @@ from reconcile.policy.reading.context import (
     Context,
     quoted,
 )
+from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, prefix
+
+_PRINCIPALS = ("user", "group", "domain")
 
 
 def groups(context: Context) -> dict[str, tuple[str, ...]]:
     """Read the groups; members must be users, groups in groups are refused."""
     found = {}
-    for path, name, _ in _declarations(context, "groups"):
+    for path, name, value in _declarations(context, "groups"):
+        strict = context.release.declarations_checked and not context.release.hosted
+        if value is None and strict:
+            context.shape(path, "a list", value)
         if not name.startswith("group:"):
             message = f"group names must begin with 'group:', got: {quoted(name)}"
             context.problem(DECLARATION, message, path, key=True)
@@ -50,8 +56,17 @@ def hosts(context: Context) -> dict[str, IntervalSet]:
     """Read the host aliases; each is one address or prefix."""
     found = {}
     for path, name, value in _declarations(context, "hosts"):
-        if isinstance(value, str) and selectors.is_address(value.strip()):
-            found[name] = prefix(value.strip())
+        if ":" in name or "@" in name:
+            message = f"invalid hostname: {quoted(name)}"
+            help = "a name has neither : nor @"
+            context.problem(DECLARATION, message, path, key=True, help=help)
+        text = (
+            value.strip()
+            if context.release.hosted and isinstance(value, str)
+            else value
+        )
+        if isinstance(text, str) and selectors.is_address(text):
+            found[name] = prefix(text)
             continue
         context.problem(
             DECLARATION,
@@ -67,7 +82,8 @@ def tags(context: Context) -> frozenset[str]:
     for path, name, _ in _declarations(context, "tagOwners"):
         letter = name[4:5]
         named = (letter.isascii() and letter.isalpha()) or not context.release.strict
-        if not name.startswith("tag:") or not named:
+        named = named and name.startswith("tag:")
+        if not named and context.release.declarations_checked:
             context.problem(
                 DECLARATION,
                 f"tagOwners[{quoted(name)}]: tag names must start with a letter, "
@@ -88,11 +104,15 @@ def _owner(context: Context, tag: str, path: Path, text: str) -> None:
         return f"tagOwners[{quoted(tag)}]: {reason}"
 
     selector = context.selector(path, text, said)
-    if selector is None or selector.kind in ("user", "group", "domain"):
+    if selector is None:
         return
-    if selector.kind == "tag" and context.release.tag_owns_tag:
+    if _is_exact(context, selector, text) and (
+        selector.kind in _PRINCIPALS
+        or (selector.kind == "tag" and context.release.tag_owns_tag)
+    ):
         return
-    if selector.kind == "autogroup" and selector.autogroup not in ("internet", "self"):
+    role = selector.autogroup not in ("", "internet", "self")
+    if context.release.hosted and role:
         return
     code = UNSUPPORTED if selector.kind == "tag" else DECLARATION
     context.problem(
@@ -101,6 +121,11 @@ def _owner(context: Context, tag: str, path: Path, text: str) -> None:
         path,
         help="name users or groups",
     )
+
+
+def _is_exact(context: Context, selector: Selector, text: str) -> bool:
+    """Tell whether a selector is written without blanks, where they count."""
+    return context.release.hosted or selector.kind == "user" or text == text.strip()
 
 
 def _cycles(context: Context) -> None:
@@ -140,7 +165,9 @@ def approvers(context: Context) -> None:
     context.known_fields((found[0],), found[1], names)
     routes = find(found[1], "routes")
     for path, name, _ in _members(context, (found[0],), routes):
-        if not selectors.is_address(name):
+        if not selectors.is_address(name) or not (
+            "/" in name or context.release.hosted
+        ):
             message = f"autoApprovers.routes: {quoted(name)}: invalid prefix"
             context.problem(DECLARATION, message, path, key=True)
         if routes:
@@ -153,7 +180,10 @@ def _approver(context: Context, texts: list[tuple[Path, str]]) -> None:
         selector = context.selector(
             path, text, lambda reason: f"autoApprovers: {reason}"
         )
-        if selector and selector.kind in ("any", "host", "address"):
+        if selector is None or (context.release.hosted and selector.autogroup):
+            continue
+        approves = selector.kind in (*_PRINCIPALS, "tag")
+        if not approves or not _is_exact(context, selector, text):
             message = f"autoApprovers: {quoted(text)} cannot approve routes"
             context.problem(NAME, message, path, help="name users, groups or tags")
 

@@ -11,6 +11,7 @@ from reconcile.policy.fields import RULES, Path, find
 from reconcile.policy.pairing import split_ports
 from reconcile.policy.reading.context import (
     GRANT,
+    NAME,
     PLACE,
     SERVICE,
     SHAPE,
@@ -77,7 +78,9 @@ def protocols(text: str | None, release: Release) -> frozenset[int]:
 
     Raises ValueError with the reason when the text is no protocol.
     """
-    name = (text or "").strip()
+    name = text or ""
+    if release.hosted:
+        name = name.strip()
     if release.proto_checked:
         name = name.lower()  # 0.26 looks only while compiling, and at the exact text
     if not name:
@@ -87,6 +90,8 @@ def protocols(text: str | None, release: Release) -> frozenset[int]:
     if name in PROTOCOLS and name not in release.nameless:
         return frozenset({PROTOCOLS[name]})
     plain = name[0] != "0" or not release.proto_checked
+    if release.numbers_named and name.isdigit() and int(name) in PROTOCOLS.values():
+        plain = True
     if name.isascii() and name.isdigit() and plain and int(name) <= 255:
         return frozenset({int(name)})
     raise ValueError(f"proto={quoted(text)}: unknown protocol")
@@ -99,7 +104,8 @@ def _acl(context: Context, index: int, path: Path, rule: dict[str, Any]) -> Rule
     before = context.count()
     context.known_fields(path, rule, _fields(context, "acls"))
     action = context.text(path, rule, "action")
-    if action != "accept":
+    needed = context.release.action_needed or find(rule, "action") is not None
+    if action != "accept" and needed:
         message = f"acls[{index}]: action={quoted(action or '')} is not supported"
         help = 'the only action is "accept": what no rule accepts is denied'
         context.problem(SHAPE, message, _at(path, rule, "action"), help=help)
@@ -131,7 +137,8 @@ def _acl(context: Context, index: int, path: Path, rule: dict[str, Any]) -> Rule
 def _acl_target(
     context: Context, where: str, path: Path, text: str, numbers: frozenset[int]
 ) -> Target | None:
-    name, port_text = split_ports(text.strip())
+    trimmed = text.strip() if context.release.hosted else text
+    name, port_text = split_ports(trimmed)
 
     def said(reason: object) -> str:
         return f"{where}: dst={quoted(text)}: {reason}"
@@ -144,8 +151,11 @@ def _acl_target(
         context.problem(SERVICE, said(reason), path, help=help)
         return None
     selector = _destination(context, path, name, said)
+    if selector and selector.kind != "user" and name != name.strip():
+        context.problem(NAME, said(f"{quoted(name)}: invalid alias format"), path)
+        return None
     if selector and selector.text != name:
-        # Only the whole text is trimmed: `ann@ :22` names a user with a blank, nobody.
+        # What stands before the port is not trimmed: `ann@ :22` names nobody.
         selector = replace(selector, text=name)
     return Target(selector, (Service(numbers, opened),)) if selector else None
 
@@ -153,7 +163,7 @@ def _acl_target(
 def _ports(text: str, release: Release) -> IntervalSet:
     if text == "0" and not release.proto_checked:
         return IntervalSet([(0, 0)])
-    return sets.ports(text)
+    return sets.ports(text, lenient=not release.hosted)
 
 
 def _unbracketed(name: str, release: Release) -> str:
@@ -186,7 +196,8 @@ def _check_ports(
     if any(service.ports != ALL_PORTS for service in services):
         context.problem(
             SERVICE,
-            f'{where}: proto={quoted(proto)}: only "*" is allowed as port',
+            f"{where}: protocol does not support specific ports: "
+            f'{quoted(proto)}, only "*" is allowed',
             path,
             help="write * for the ports, or tcp, udp or sctp for the protocol",
         )
@@ -255,10 +266,14 @@ def _services(
 ) -> tuple[Service, ...]:
     found = []
     for at, text in context.texts(path, rule, "ip"):
-        proto, colon, ports = text.strip().rpartition(":")
+        trimmed = text.strip() if context.release.hosted else text
+        proto, colon, ports = trimmed.rpartition(":")
         try:
+            odd = proto != proto.lower() or proto.startswith("0")
+            if colon and odd and not context.release.hosted:
+                raise ValueError(f"invalid protocol number: {quoted(proto)}")
             numbers = protocols(proto if colon else None, context.release)
-            service = Service(numbers, sets.ports(ports))
+            service = Service(numbers, _ports(ports, context.release))
         except ValueError as reason:
             help = "write 443, 80-443, tcp:443, icmp:* or *"
             message = f"{where}: ip={quoted(text)}: {reason}"
@@ -279,7 +294,7 @@ def _capabilities(
         return {}
     for name, values in found[1].items():
         here = (*path, found[0], name)
-        reason = _capability_refusal(name)
+        reason = _capability_refusal(name, context.release)
         if reason:
             context.problem(GRANT, f"{where}: {quoted(name)}: {reason}", here, key=True)
         if values is not None and not isinstance(values, list):
@@ -287,11 +302,13 @@ def _capabilities(
     return found[1]
 
 
-def _capability_refusal(name: str) -> str:
+def _capability_refusal(name: str, release: Release) -> str:
     domain, slash, rest = name.partition("/")
-    if "://" in name or not slash or not rest or not _DOMAIN.fullmatch(domain):
+    formed = not release.hosted or (slash and rest and _DOMAIN.fullmatch(domain))
+    if "://" in name or not formed:
         return "capability name must have the form {domain}/{path}"
-    if domain.lower() == "tailscale.com" and name not in _OPEN_CAPABILITIES:
+    told = name.lower() if release.hosted else name
+    if told.startswith("tailscale.com/") and name not in _OPEN_CAPABILITIES:
         return "capability name must not be in the tailscale.com domain"
     return ""
 

@@ -6,7 +6,7 @@ from typing import Any
 from reconcile.policy.document import SshRule
 from reconcile.policy.fields import RULES, Path, find
 from reconcile.policy.reading.context import PLACE, SSH, UNSUPPORTED, Context, quoted
-from reconcile.policy.selectors import Selector
+from reconcile.policy.selectors import Selector, parse
 
 LONGEST = 168 * 3600.0
 DEFAULT = 12 * 3600.0
@@ -50,7 +50,8 @@ def _rule(
     users = _users(context, where, path, rule)
     environment = []
     for at, text in context.texts(path, rule, "acceptEnv"):
-        environment.append(text)
+        if context.release.strict:  # older ones refuse the field, or pass it over
+            environment.append(text)
         if not text and context.release.strict:
             context.problem(SSH, f"{where}: acceptEnv values cannot be empty", at)
     period = _period(context, where, path, rule, action)
@@ -77,7 +78,8 @@ def _fields(context: Context) -> tuple[str, ...]:
 
 
 def _action(context: Context, where: str, path: Path, rule: dict[str, Any]) -> str:
-    action = (context.text(path, rule, "action") or "").strip()
+    action = context.text(path, rule, "action") or ""
+    action = action.strip() if context.release.strict else action
     if action in ("accept", "check"):
         return action
     message = f"{where}: {quoted(action)} is not a valid action"
@@ -125,10 +127,13 @@ def _targets(
         def said(reason: str, text: str = text) -> str:
             return f"{where}: dst={quoted(text)}: {reason}"
 
+        if context.release.ssh_to_host and ":" not in text and _is_name(text):
+            found.append(Selector("host", text))
+            continue
         selector = context.selector(at, text, said)
         if selector is None:
             continue
-        if _is_old_target(context, selector):
+        if selector.kind == "any" and context.release.ssh_to_any:
             found.append(selector)
         elif selector.kind not in _TARGETS or selector.autogroup in (
             "internet",
@@ -143,17 +148,16 @@ def _targets(
     return found
 
 
-def _is_old_target(context: Context, selector: Selector) -> bool:
-    if selector.kind == "any":
-        return context.release.ssh_to_any
-    return selector.kind == "host" and not context.release.strict
+def _is_name(text: str) -> bool:
+    """Tell whether a text is what some releases take as a host, declared or not."""
+    return parse(text).kind in ("host", "unknown") and text == text.strip()
 
 
 def _users(context: Context, where: str, path: Path, rule: dict[str, Any]) -> list[str]:
     texts = context.texts(path, rule, "users")
     if context.release.strict:
         texts = [(at, text.strip()) for at, text in texts]
-    if not texts:
+    if not texts and context.release.strict:
         message = f"{where}: users must be specified"
         help = 'write "users": ["autogroup:nonroot"] for every login but root'
         context.problem(SSH, message, path, help=help)
@@ -171,7 +175,8 @@ def _users(context: Context, where: str, path: Path, rule: dict[str, Any]) -> li
 
 def localpart_domain(user: str) -> str:
     """Return the domain of `localpart:*@domain`, "" for every other login."""
-    return user[len("localpart:*@") :] if user.startswith("localpart:*@") else ""
+    domain = user.removeprefix("localpart:*@")
+    return "" if domain == user or "@" in domain else domain
 
 
 def _period(
@@ -184,7 +189,7 @@ def _period(
     here = (*path, at[0]) if at else path
     release = context.release
     if action != "check" and release.strict and not release.hosted:
-        message = f"{where}: checkPeriod is only valid with the action check"
+        message = f'{where}: checkPeriod is only valid with action "check"'
         context.problem(SSH, message, here, help="remove it, or write check")
     if text == "always" and release.strict:
         return 0.0
