@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconcile import hujson
@@ -83,6 +83,7 @@ def merged(parts: list[dict[str, Any]], findings: Findings) -> WantedPolicy:
     return fragments.merge(documents, (parse("x: 1", "tailnet.yaml"), ()), findings)
 
 
+@settings(deadline=None)
 @given(cut())
 def test_fragments_mean_what_the_whole_means(case: Any) -> None:
     policy, parts = case
@@ -93,6 +94,7 @@ def test_fragments_mean_what_the_whole_means(case: Any) -> None:
     assert hujson.parse(found.text).value == found.value
 
 
+@settings(deadline=None)
 @given(cut())
 def test_every_part_is_found_in_the_fragment_that_holds_it(case: Any) -> None:
     _, parts = case
@@ -116,6 +118,7 @@ def leaves(value: Any, path: Any = ()) -> Any:
         yield path, value
 
 
+@settings(deadline=None)
 @given(cut(), st.data())
 def test_a_name_that_two_fragments_give_is_refused(
     case: Any, data: st.DataObject
