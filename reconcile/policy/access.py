@@ -25,16 +25,9 @@ from reconcile.policy.entries import (
     total,
     unsure,
 )
-from reconcile.policy.matrix import (
-    BY_ADDRESS,
-    Compiled,
-    Matrix,
-    Reach,
-    Row,
-    common,
-    minus,
-)
+from reconcile.policy.matrix import BY_ADDRESS, Compiled, Matrix, Row
 from reconcile.policy.naming import Naming
+from reconcile.policy.reach import Reach, common, minus
 from reconcile.policy.releases import TCP
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, prefix

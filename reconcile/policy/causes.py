@@ -11,9 +11,10 @@ from functools import cached_property
 from reconcile.model import Node
 from reconcile.policy.document import Origin, Rule, SshRule, targets_of
 from reconcile.policy.fields import get
-from reconcile.policy.matrix import Compiled, Matrix, Reach, Row
+from reconcile.policy.matrix import Compiled, Matrix, Row
 from reconcile.policy.naming import Naming
 from reconcile.policy.pairing import canonical
+from reconcile.policy.reach import Reach
 from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.universe import bits, merge, usable
 

@@ -6,8 +6,9 @@ from typing import Literal
 
 from reconcile.policy.causes import Change, Happening
 from reconcile.policy.document import Origin, Rule, SshRule, targets_of
-from reconcile.policy.matrix import Matrix, Reach, Row, joined
+from reconcile.policy.matrix import Matrix, Row
 from reconcile.policy.naming import Naming
+from reconcile.policy.reach import Reach, joined
 from reconcile.policy.selectors import Selector
 from reconcile.policy.universe import World
 from reconcile.policy.words import EVERYTHING

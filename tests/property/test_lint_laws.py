@@ -10,7 +10,8 @@ from reconcile.model import Node
 from reconcile.policy.access import diff
 from reconcile.policy.document import Policy, Problem
 from reconcile.policy.lint import of_tailnet, of_text
-from reconcile.policy.matrix import Matrix, minus
+from reconcile.policy.matrix import Matrix
+from reconcile.policy.reach import minus
 from reconcile.policy.reading import read
 from reconcile.policy.universe import World
 from tests.property.test_access_laws import NODES, POLICY, tailnet

@@ -13,7 +13,8 @@ from functools import lru_cache
 
 from reconcile.policy.document import Origin, Rule, targets_of
 from reconcile.policy.entries import paths_of
-from reconcile.policy.matrix import Matrix, Reach, disjoint, minus
+from reconcile.policy.matrix import Matrix
+from reconcile.policy.reach import Reach, disjoint, minus
 from reconcile.policy.reading.ssh import localpart_domain
 from reconcile.policy.universe import World, bits, merge
 

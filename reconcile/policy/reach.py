@@ -1,0 +1,92 @@
+"""What sources reach: destinations by the atoms of service that are open on them."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+from itertools import pairwise
+
+from reconcile.policy.universe import merge
+
+# Sets of atoms, each with the set of destinations; the atoms are disjoint.
+Reach = list[tuple[int, int]]
+
+
+def disjoint(opened: Iterable[tuple[int, int]]) -> Reach:
+    """Cut overlapping sets of atoms so that each atom stands in one entry only."""
+    found = sorted((atoms, reached) for atoms, reached in opened if reached)
+    return joined(
+        (piece, merge(found[number][1] for number in which))
+        for piece, which in _pieces(tuple(atoms for atoms, _ in found))
+    )
+
+
+@lru_cache(maxsize=4096)
+def _pieces(sets: tuple[int, ...]) -> list[tuple[int, tuple[int, ...]]]:
+    """Return the pieces that sets of atoms cut each other into, and whose each is.
+
+    Rows of many sources have the same few services, so that few combinations occur.
+    """
+    starts: dict[int, list[int]] = defaultdict(list)
+    stops: dict[int, list[int]] = defaultdict(list)
+    for number, atoms in enumerate(sets):
+        for low, high in _runs(atoms):
+            starts[low].append(number)
+            stops[high].append(number)
+    found: dict[tuple[int, ...], int] = defaultdict(int)
+    active = set[int]()
+    for low, high in pairwise(sorted({*starts, *stops})):
+        active.difference_update(stops.get(low, ()))
+        active.update(starts.get(low, ()))
+        if active:
+            found[tuple(sorted(active))] |= (1 << high) - (1 << low)
+    return [(piece, which) for which, piece in found.items()]
+
+
+@lru_cache(maxsize=4096)
+def _runs(atoms: int) -> tuple[tuple[int, int], ...]:
+    """Return the runs of set bits, each as its first and the first after it."""
+    found = []
+    low = 0
+    while rest := atoms >> low:
+        low += (rest & -rest).bit_length() - 1
+        rest = ~(atoms >> low)
+        high = low + (rest & -rest).bit_length() - 1
+        found.append((low, high))
+        low = high
+    return tuple(found)
+
+
+def joined(found: Iterable[tuple[int, int]]) -> Reach:
+    """Put the atoms of equal destinations together."""
+    merged: dict[int, int] = defaultdict(int)
+    for atoms, targets in found:
+        merged[targets] |= atoms
+    return [(atoms, targets) for targets, atoms in merged.items()]
+
+
+def minus(one: Reach, other: Reach) -> Reach:
+    """Return what the first reaches and the second does not."""
+    same = set(one).intersection(other)
+    one = [each for each in one if each not in same]
+    other = [each for each in other if each not in same]
+    found = []
+    for atoms, targets in one:
+        for taken, reached in other:
+            both = atoms & taken
+            if both:
+                atoms &= ~both
+                if targets & ~reached:
+                    found.append((both, targets & ~reached))
+        if atoms:
+            found.append((atoms, targets))
+    return joined(found)
+
+
+def common(one: Reach, other: Reach) -> Reach:
+    """Return what both reach."""
+    return joined(
+        (atoms & taken, targets & reached)
+        for atoms, targets in one
+        for taken, reached in other
+        if atoms & taken and targets & reached
+    )
