@@ -7,6 +7,7 @@ has one reason and the lines together have all paths, none of them twice.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 
 from reconcile.model import Node
 from reconcile.policy.document import Origin, Rule, SshRule, targets_of
@@ -214,7 +215,11 @@ class Change:
             return True
         key = 1 - side, section
         if key not in self._texts:
-            self._texts[key] = {canonical(other) for other in others}
+            # Only what has not its like in the same place can have it in another.
+            pairs = zip_longest(others, mine[: len(others)])
+            self._texts[key] = {
+                canonical(other) for other, one in pairs if other != one
+            }
         return canonical(mine[rule.index]) in self._texts[key]
 
     @cached_property

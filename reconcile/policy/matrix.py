@@ -112,7 +112,7 @@ class Matrix:
             rules = by_identity.get(who)
             if rules is None:
                 rules = by_identity[who] = identified(machine.node.tags, machine.owner)
-            for low, _ in machine.addresses:
+            for low, _ in machine.addresses if swept else ():
                 rules |= swept.at(low)
             owner = machine.owner if rules & self._own[index] else None
             found[place] = rules, owner
@@ -240,6 +240,9 @@ class _Sweep:
             active ^= edges[edge]
             self._selected.append(active)
         self._known: dict[int, int] = {0: 0}
+
+    def __bool__(self) -> bool:
+        return bool(self._edges)
 
     def at(self, address: int) -> int:
         """Return the rules that an address is a source of."""

@@ -75,7 +75,19 @@ class Universe:
         self._cell_starts = [low for low, _ in self.cells]
         self.size = len(self.keys)
         self.internet = 1 << (self.size + len(self.cells))
-        self._lines = [self._enter(world) for world in worlds]
+        self._lines: list[_Line] = []
+        for world in worlds:
+            self._lines.append(self._again(world) or self._enter(world))
+
+    def _again(self, world: World) -> "_Line | None":
+        """Settle a world whose tailnet another one has entered already."""
+        for other, line in zip(self.worlds, self._lines, strict=False):
+            if other.tailnet is world.tailnet:
+                world.machines, world.present = other.machines, other.present
+                world.owners, world.tags = other.owners, other.tags
+                world.routed, world.exits = other.routed, other.exits
+                return line
+        return None
 
     def _enter(self, world: World) -> "_Line":
         """Fill the bits of a world; return its nodes in the order of addresses."""
