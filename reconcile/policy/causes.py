@@ -60,6 +60,8 @@ class Change:
         What happened to a source comes first, then to a destination, then to the
         routers in between. None is for what cannot be put down to a node.
         """
+        if not reach:
+            return
         for happening in self.happenings:
             own = members & happening.touched
             if own:
@@ -68,8 +70,10 @@ class Change:
         if not members:
             return
         parts: dict[Happening | None, Reach] = {}
+        every = merge(targets for _, targets in reach)
+        near = [each for each in self._destinations if each[0] & every]
         for atoms, targets in reach:
-            for mask, happening in self._destinations:
+            for mask, happening in near:
                 part = targets & mask
                 if part:
                     parts.setdefault(happening, []).append((atoms, part))
@@ -83,7 +87,8 @@ class Change:
     def _destinations(self) -> list[tuple[int, Happening]]:
         """What destinations are looked up in: the nodes first, then their networks."""
         nodes = [(each.places, each) for each in self.happenings]
-        return nodes + [(each.touched, each) for each in self.happenings]
+        routers = [each for each in self.happenings if each.touched != each.places]
+        return nodes + [(each.touched, each) for each in routers]
 
     @cached_property
     def happenings(self) -> list[Happening]:

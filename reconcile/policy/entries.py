@@ -182,7 +182,7 @@ class Groups:
         whole: bool = False,
     ) -> None:
         """Add what some sources of a row gain or lose."""
-        for atoms, targets in joined(reach):
+        for atoms, targets in _pieces(reach):
             paths = paths_of(members, targets) * atoms.bit_count()
             if not paths:
                 continue
@@ -210,6 +210,28 @@ class Groups:
     def total(self) -> int:
         """Count all paths: (source, destination, service atom)."""
         return sum(group.paths for group in self._groups.values())
+
+
+def _pieces(reach: Reach) -> Reach:
+    """Cut what is reached in the way that needs fewer lines.
+
+    Either each destination has all its services in one piece, or each service all its
+    destinations.
+    """
+    reach = joined(reach)
+    parts: Reach = []
+    for atoms, targets in reach:
+        found: Reach = []
+        for known, reached in parts:
+            if reached & targets:
+                found.append((known | atoms, reached & targets))
+            if reached & ~targets:
+                found.append((known, reached & ~targets))
+            targets &= ~reached
+        parts = [*found, (atoms, targets)] if targets else found
+        if len(parts) > len(reach):
+            return reach
+    return parts
 
 
 def entry(
