@@ -4,9 +4,7 @@ Every command starts here, so that `plan`, `drift` and `apply` cannot differ in 
 they get to a plan.
 """
 
-import re
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -28,11 +26,13 @@ from reconcile.errors import (
     StalePlan,
     UsageError,
 )
+from reconcile.git import checkout
 from reconcile.model import Live
 from reconcile.plan import Plan, build
 from reconcile.server import connect
 from reconcile.server.credential import Secret, from_command, from_env, from_file
 from reconcile.server.headscale import Headscale
+from reconcile.text import STDIN
 
 if TYPE_CHECKING:
     import httpx
@@ -174,7 +174,7 @@ class Run:
     ) -> None:
         self.desired = desired
         self._options = options
-        self._commit = git_commit(desired.files)
+        self._checkout = checkout(path for path, _ in desired.files if path != STDIN)
         self.server: Headscale | None = None
         self._live: Callable[[AbstractSet[str]], Live]
         if options.snapshot is not None:
@@ -217,7 +217,7 @@ class Run:
             self.desired,
             live,
             name=self.ref.name,
-            commit=self._commit,
+            commit=self._checkout.label if self._checkout else "",
             target=self._options.target if limited else (),
             exclude=self._options.exclude if limited else (),
             bridge=not self._options.single_policy_write,
@@ -313,35 +313,3 @@ def require_files(plan: Plan, desired: Desired) -> None:
         f"{', '.join(names)} changed after this plan was saved",
         "make a new plan: reconcile plan --out FILE",
     )
-
-
-def git_commit(files: Sequence[tuple[str, str]]) -> str:
-    """Return the short commit that the first file stands in, "" outside of git.
-
-    A file with changes that are not committed shows as `4f2c91a+edits`.
-    """
-    paths = [path for path, _ in files if path not in ("-", "<stdin>")]
-    if not paths:
-        return ""
-    folder = Path(paths[0]).resolve().parent
-    absolute = [str(Path(path).resolve()) for path in paths]
-    status = _git(str(folder), "status", "--porcelain=v2", "--branch", "--", *absolute)
-    found = re.search(r"^# branch\.oid ([0-9a-f]{7})", status, re.MULTILINE)
-    if found is None:
-        return ""
-    edited = any(not line.startswith("#") for line in status.splitlines())
-    return f"{found[1]}+edits" if edited else found[1]
-
-
-def _git(folder: str, *arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "-C", folder, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
