@@ -8,13 +8,16 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from reconcile import desired as desired_state
 from reconcile import snapshot
+from reconcile.applied import LastApply, last_apply, record
+from reconcile.desired.servers import ALL
 from reconcile.desired.state import Desired, ServerRef
 from reconcile.diff import kinds_needed
 from reconcile.effect import Effect, moves_access, of_changes
@@ -50,6 +53,7 @@ class Options:
     target: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     snapshot: str | None = None
+    theirs: bool = False
     single_policy_write: bool = False
     timeout: float = 30.0
     parallelism: int = 32
@@ -213,16 +217,63 @@ class Run:
         --exclude.
         """
         live = self.read()
-        made = build(
+        made = self._build(live, limited=limited)
+        if self._last.why_not:
+            made = replace(made, notes=(*made.notes, self._last.why_not))
+        return self._checked(self._with_access(made, live)) if check else made
+
+    def _build(self, live: Live, *, limited: bool) -> Plan:
+        """Build the plan; --theirs excludes the conflicts that a first one finds."""
+        options = self._options
+        made = partial(
+            build,
             self.desired,
             live,
             name=self.ref.name,
             commit=self._checkout.label if self._checkout else "",
-            target=self._options.target if limited else (),
-            exclude=self._options.exclude if limited else (),
-            bridge=not self._options.single_policy_write,
+            base=self._last.base,
+            bridge=not options.single_policy_write,
         )
-        return self._checked(self._with_access(made, live)) if check else made
+        if not limited:
+            return made()
+        plan = made(target=options.target, exclude=options.exclude)
+        if not (options.theirs and plan.conflicts):
+            return plan
+        theirs = (escape(address) for address in plan.conflicts)
+        return made(target=options.target, exclude=(*options.exclude, *theirs))
+
+    @cached_property
+    def _last(self) -> LastApply:
+        """What was applied last to this server, looked up for the first plan."""
+        options = self._options
+        name = self.desired.server.name if self.desired.server else None
+        read = partial(
+            desired_state.read,
+            options.files,
+            server=name if options.server == ALL else options.server,
+            environ=options.environ,
+            offline=True,
+        )
+        return last_apply(
+            self._checkout,
+            self.ref.name,
+            self.desired,
+            lambda storage: read(storage=storage),
+        )
+
+    def applied(self, plan: Plan) -> str:
+        """Remember that the server is as the files say; return what to tell of it.
+
+        Nothing is remembered when the plan left something out. That git could not do
+        it is told, and no more: the server is as it should be.
+        """
+        options = self._options
+        if plan.limited or options.target or options.exclude:
+            return ""
+        try:
+            return record(self._checkout, self.ref.name, self.desired, self._last)
+        except ReconcileError as error:
+            return str(error)
 
     def _with_access(self, plan: Plan, live: Live) -> Plan:
         """Add what the changes do to access; what it needs besides is read for it."""

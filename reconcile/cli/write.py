@@ -8,7 +8,7 @@ import click
 
 from reconcile.cli import options
 from reconcile.cli.read import saved_plans
-from reconcile.cli.terminal import out, progress_of, show_plans
+from reconcile.cli.terminal import note, out, progress_of, show_plans
 from reconcile.errors import Exit, ReconcileError, UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ _PROGRESS = click.Choice(["auto", "plain", "json", "none"])
 @click.argument("plan_file", metavar="[PLANFILE]", required=False)
 @click.option("--auto-approve", is_flag=True, help="Do not ask.")
 @click.option("--checksum", metavar="SUM", help="Only if the plan has this checksum.")
+@options.theirs
+@click.option("--ours", is_flag=True, help="Let the files win what both sides changed.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
 @click.option("--progress", type=_PROGRESS, default="auto", show_default=True)
 @click.option(
@@ -33,6 +35,8 @@ def apply(
     plan_file: str | None,
     auto_approve: bool,
     checksum: str | None,
+    theirs: bool,
+    ours: bool,
     fail_fast: bool,
     progress: str,
     format_: str,
@@ -41,7 +45,12 @@ def apply(
     """Make the server what the files say: plan, ask, do it, read back."""
     from reconcile.session import runs
 
-    chosen = options.collect(**flags)
+    if theirs and (ours or plan_file):
+        raise UsageError(
+            f"--theirs and {'--ours' if ours else 'a saved plan'} exclude each other",
+            "leave one out" if ours else "save it with: reconcile plan --theirs --out",
+        )
+    chosen = options.collect(theirs=theirs, **flags)
     saved = saved_plans(plan_file) if plan_file else None
     opened = runs(chosen, writable=True)
     try:
@@ -49,10 +58,14 @@ def apply(
         if format_ == "text":
             show_plans(plans, "text")
         _require(plans, checksum)
+        if not ours:
+            _require_no_conflict(plans)
         if any(plan.errors for plan in plans):
             click.echo("Nothing was changed.", err=True)
             return Exit.ERROR
         if not any(plan.changes for plan in plans):
+            for run_, plan_ in zip(opened, plans, strict=True):
+                _remember(run_, plan_)
             return _report(plans, [], format_)
         if not (auto_approve or checksum or saved):
             _ask()
@@ -107,6 +120,25 @@ def _require(plans: Sequence["Plan"], checksum: str | None) -> None:
         )
 
 
+def _require_no_conflict(plans: Sequence["Plan"]) -> None:
+    """Refuse to overwrite what somebody changed on the server while the files moved."""
+    from reconcile.errors import Refused
+    from reconcile.report.origin import WAYS_OUT
+
+    conflicts = [address for plan in plans for address in plan.conflicts]
+    if conflicts:
+        raise Refused(
+            f"{', '.join(conflicts)}: changed in the files and on the server since the "
+            "last apply. Nothing was changed.",
+            WAYS_OUT,
+        )
+
+
+def _remember(run_: "Run", plan_: "Plan") -> None:
+    if told := run_.applied(plan_):
+        note(told)
+
+
 def _ask() -> None:
     if not sys.stdin.isatty():
         raise UsageError(
@@ -146,6 +178,8 @@ def _carryout(
                 progress=progress_of(progress),
             ).run()
         )
+        if outcomes[-1].exit_code == Exit.OK:
+            _remember(run_, plan_)
     return _report(plans, outcomes, format_)
 
 
