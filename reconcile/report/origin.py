@@ -48,7 +48,7 @@ def decision(conflicts: Sequence[str]) -> str:
     """Return the sentence on conflicts, and the ways out of them."""
     listed = ", ".join(conflicts)
     number = f"{len(conflicts)} conflict{'s' * (len(conflicts) > 1)}"
-    return f"{number}, changed here and on the server: {listed}. {WAYS_OUT}"
+    return f"{number}, changed here and on the server: {listed}.\n  {WAYS_OUT}"
 
 
 WAYS_OUT = (

@@ -1,7 +1,6 @@
 """Commits as a storage of texts, and the ref of what was applied last."""
 
 import os
-import subprocess
 
 import pytest
 
@@ -9,41 +8,13 @@ from reconcile import desired as desired_state
 from reconcile import git
 from reconcile.errors import InputError, ReconcileError
 from reconcile.text import DISK
-from tests.support import NOW
+from tests.support import NOW, call_git
 
 HOSTILE = [
     "", ".", "..", ".hidden", "a..b", "a.lock", "a.", "a b", "a/b", "a\\b", "a~1",
     "a^", "a:b", "a?*[", "@{", "a@{b", "a\x1b[31m", "a\nb", "--help", "näs", "a%2Fb",
     "../../heads/main", "hs.example.com.lock", "x.lock.", "\u202eevil",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def repository(tmp_path, monkeypatch):
-    """Return a function that commits files in an empty repository, and chdir there."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{name}_NAME", "t")
-        monkeypatch.setenv(f"GIT_{name}_EMAIL", "t@example.com")
-    call("init", "-q")
-
-    def commit(**files):
-        for name, text in files.items():
-            path = tmp_path / name.replace("__", "/").replace("_", ".")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        call("add", "-A")
-        call("commit", "-qm", "change", "--allow-empty")
-        return call("rev-parse", "HEAD")
-
-    return commit
-
-
-def call(*arguments):
-    done = subprocess.run(
-        ["git", *arguments], check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
 
 
 def read(commit, *paths, **options):
@@ -69,7 +40,7 @@ def test_every_name_becomes_a_ref_that_git_takes(name, repository):
     repository(tailnet_yaml="version: 1\n")
     here = git.checkout(["tailnet.yaml"])
     here.record(name)
-    assert call("for-each-ref", "--format=%(refname)").splitlines()[1:] == [
+    assert call_git("for-each-ref", "--format=%(refname)").splitlines()[1:] == [
         git.applied_ref(name)
     ]
     assert here.applied(name).commit == here.commit
@@ -146,7 +117,7 @@ def test_an_unknown_commit_is_not_present(repository, at):
 def test_files_that_are_in_no_commit_are_edits(repository, tmp_path):
     first = repository(tailnet_yaml="version: 1\n", _gitignore="secret.yaml\n")
     assert git.checkout(["tailnet.yaml"]).label == first[:7]
-    call("config", "status.showUntrackedFiles", "no")
+    call_git("config", "status.showUntrackedFiles", "no")
     for name in ("secret.yaml", "new.yaml"):
         (tmp_path / name).write_text("version: 1\n")
         assert git.checkout(["tailnet.yaml", name]).label == f"{first[:7]}+edits"
@@ -160,7 +131,7 @@ def test_without_a_repository_a_commit_or_git_there_is_no_checkout(
     (tmp_path / "tailnet.yaml").write_text("version: 1\n")
     monkeypatch.chdir(tmp_path)
     assert git.checkout(["tailnet.yaml"]) is None
-    call("init", "-q")
+    call_git("init", "-q")
     assert git.checkout(["tailnet.yaml"]) is None
     assert git.checkout([]) is None
     monkeypatch.setenv("PATH", "")
