@@ -124,19 +124,22 @@ def _require_no_conflict(plans: Sequence["Plan"]) -> None:
     """Refuse to overwrite what somebody changed on the server while the files moved."""
     from reconcile.errors import Refused
     from reconcile.report.origin import WAYS_OUT
+    from reconcile.report.safe import safe
 
     conflicts = [address for plan in plans for address in plan.conflicts]
     if conflicts:
         raise Refused(
-            f"{', '.join(conflicts)}: changed in the files and on the server since the "
-            "last apply. Nothing was changed.",
+            f"{', '.join(map(safe, conflicts))}: changed in the files and on the "
+            "server since the last apply. Nothing was changed.",
             WAYS_OUT,
         )
 
 
 def _remember(run_: "Run", plan_: "Plan") -> None:
+    from reconcile.report.safe import safe
+
     if told := run_.applied(plan_):
-        note(told)
+        note(safe(told))
 
 
 def _ask() -> None:

@@ -38,7 +38,9 @@ def diff(
     difference = found.finish()
     if base is None:
         return difference
-    return with_origins(difference, diff(base, live), desired, base, live)
+    # Mostly the files stand as they were applied last; then both diffs are one.
+    since = difference if base is desired else diff(base, live)
+    return with_origins(difference, since, desired, base, live)
 
 
 def _in_order(live: Live) -> Live:

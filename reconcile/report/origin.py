@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconcile.diff.changes import Action, Change, Origin
+from reconcile.report.safe import safe
 
 
 def of_object(change: Change, base: str) -> list[str]:
@@ -45,8 +46,8 @@ def meanwhile(change: Change, name: str) -> str:
 
 
 def decision(conflicts: Sequence[str]) -> str:
-    """Return the sentence on conflicts, and the ways out of them."""
-    listed = ", ".join(conflicts)
+    """Return two lines on conflicts: what they are, and the ways out of them."""
+    listed = ", ".join(map(safe, conflicts))
     number = f"{len(conflicts)} conflict{'s' * (len(conflicts) > 1)}"
     return f"{number}, changed here and on the server: {listed}.\n  {WAYS_OUT}"
 

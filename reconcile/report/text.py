@@ -365,7 +365,7 @@ def _closing(plans: Sequence[Plan], paint: Paint) -> str:
         text += f"\n{_count(limited, 'change')} left out by {_LEFT_OUT_BY}."
     conflicts = [address for plan in plans for address in plan.conflicts]
     if conflicts:
-        text += "\n" + paint(safe_lines(origin.decision(conflicts)), "red")
+        text += "\n" + paint(origin.decision(conflicts), "red")
     mark = checksum(plans)
     ours = "--ours " * bool(conflicts)
     how = f"    Apply exactly this with: reconcile apply {ours}--checksum {mark}"

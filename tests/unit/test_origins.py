@@ -451,3 +451,17 @@ def test_a_saved_removal_keeps_its_origin(wanted):
     made = plans(base, live(nodes=[node(1, "old")]), base)
     assert "drift: changed on the server since 4f2c91a" in render_plans(made)
     assert loads(dumps(made), "plan.json")[0].changes[0].origin is Origin.DRIFT
+
+
+def test_names_in_conflict_cannot_forge_a_line(wanted):
+    yaml = "node_rules: [{{ match: {{ id: '1' }}, tags: ['tag:{}'] }}]"
+    evil = node(1, "x\n\x1b[31m\u202eApplied", tags=["tag:x"])
+    actual = live(nodes=[evil], policy=policy(1))
+    made = plans(wanted(yaml.format("web")), actual, wanted(yaml.format("db")))
+    assert made[0].conflicts == ("node:x\n\x1b[31m\u202eApplied.tags",)
+    for text in (render_plans(made), render_drift(made)):
+        assert "node:x\\u000a\\u001b[31m\\u202eApplied" in text
+        assert not {"\x1b", "\u202e"} & set(text)
+    assert "1 conflict, changed here and on the server: node:x\\u000a" in render_plans(
+        made
+    )
