@@ -71,6 +71,19 @@ TITLES = {
     "RC0305": "User that still owns nodes",
     "RC0306": "Key expiry that cannot be set",
     "RC0307": "Policy that the server refuses",
+    # RC05xx: lint, what a policy hardly means to do
+    "RC0501": "Rule that matches nothing",
+    "RC0502": "Rule that adds nothing",
+    "RC0503": "Rule that is too broad",
+    "RC0504": "Address that cannot be reached",
+    "RC0505": "Group, host or tag that nothing uses",
+    "RC0506": "Tag on a node without an owner",
+    "RC0507": "Tag that no node wears",
+    "RC0508": "User that the server does not have",
+    "RC0509": "SSH rule without port 22",
+    "RC0510": "Check that shadows accept",
+    "RC0511": "Named twice",
+    "RC0512": "Means something else on this server",
     # RC06xx: what the policy says
     "RC0601": "Policy of the wrong shape",
     "RC0602": "Name that nothing declares",
@@ -81,6 +94,8 @@ TITLES = {
     "RC0607": "Declaration that is not valid",
     "RC0608": "Not known to this server",
     "RC0609": "Ignored by this server",
+    "RC0610": "Test that fails",
+    "RC0611": "Assertion that does not hold",
     # RC09xx: the embedded server
     "RC0901": "World file that is broken",
 }

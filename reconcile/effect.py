@@ -6,9 +6,10 @@ such a change costs nothing.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from reconcile.desired.state import Desired
+from reconcile.desired.state import NEVER, Desired
 from reconcile.diff.changes import Action, Change
 from reconcile.errors import InputError, Position, ReconcileError
 from reconcile.model import Live, Node, User
@@ -17,9 +18,9 @@ from reconcile.policy.fields import get
 from reconcile.policy.identity import auto_approved
 
 if TYPE_CHECKING:
-    from reconcile.policy.access import AccessDiff
     from reconcile.policy.document import Policy
     from reconcile.policy.entries import Entry
+    from reconcile.policy.tailnet import Tailnet
     from reconcile.scene import Scene, Words
 
 _MOVES = {
@@ -27,7 +28,6 @@ _MOVES = {
     "node": frozenset({"tags", "routes", "exit_node"}),
     "user": frozenset({"name"}),
 }
-EVERYTHING = "everything"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +71,40 @@ class Effect:
     unsure: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     failure: str = ""
+    runner: "Runner | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """The node that this program runs on, and how many of its own paths change."""
+
+    node: str
+    gained: int = 0
+    lost: int = 0
 
 
 # -- the state after the changes -------------------------------------------------------
 
 
-def moves_access(changes: Iterable[Change]) -> bool:
+def moves_access(changes: Iterable[Change], now: datetime) -> bool:
     """Tell whether one of the changes can make somebody reach more or less."""
-    return any(_moves(change) for change in changes)
+    return any(_moves(change, now) for change in changes)
 
 
-def _moves(change: Change) -> bool:
+def _moves(change: Change, now: datetime) -> bool:
     if change.action is Action.DELETE:
         return change.kind == "node"
     if change.action is Action.CREATE:
         return change.kind == "policy"
+    if "expiry" in change.after:
+        old, new = (_instant(s["expiry"]) for s in (change.before, change.after))
+        if (old is None or old > now) is not (new is None or new > now):
+            return True
     return bool(_MOVES[change.kind] & change.after.keys())
+
+
+def _instant(text: str) -> datetime | None:
+    return None if text == NEVER else datetime.fromisoformat(text)
 
 
 def users_after(live: Live, changes: Iterable[Change]) -> tuple[User, ...]:
@@ -135,6 +153,8 @@ def _node_after(node: Node, change: Change | None, renamed: Mapping[str, str]) -
     if {"routes", "exit_node"} & change.after.keys():
         routes = approved({**change.before, **change.after})
         node = replace(node, approved=routes)
+    if "expiry" in change.after:
+        node = replace(node, expiry=_instant(change.after["expiry"]))
     return replace(node, name=change.after.get("name", node.name))
 
 
@@ -160,22 +180,57 @@ def of_changes(
     live: Live,
     changes: Sequence[Change],
     limit: int | None = 100,
+    runner: Node | None = None,
 ) -> Effect | None:
-    """Return what the changes do to access, None when they cannot touch it."""
-    if not moves_access(changes):
+    """Return what the changes do to access, None when they cannot touch it.
+
+    `runner` is the node that this program runs on, if that is known.
+    """
+    if not moves_access(changes, live.taken_at):
         return None
+    return of_sides(sides(desired, live, changes), changes, limit, runner)
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The state before the changes and after them, each ready to be asked.
+
+    A side that cannot be evaluated is None, and `failure` says why.
+    """
+
+    before: "Scene | None" = None
+    after: "Scene | None" = None
+    failure: str = ""
+
+
+def sides(desired: Desired, live: Live, changes: Sequence[Change]) -> Sides:
+    """Return the live state, and what the changes make of it."""
     if live.users is None or live.nodes is None or live.policy is None:
-        return Effect(failure="users, nodes and policy were not all read")
+        return Sides(failure="users, nodes and policy were not all read")
+    before = after = None
+    failures = []
     try:
         before = scene_now(live)
     except ReconcileError as error:
-        return Effect(failure=f"on the server: {_first(error)}")
+        failures.append(f"on the server: {_first(error)}")
     try:
         after = scene_after(desired, live, changes, before)
     except ReconcileError as error:
-        return Effect(failure=f"after the plan: {_first(error)}")
+        failures.append(f"after the plan: {_first(error)}")
+    return Sides(before, after, failures[0] if failures else "")
+
+
+def of_sides(
+    both: Sides,
+    changes: Sequence[Change],
+    limit: int | None = 100,
+    runner: Node | None = None,
+) -> Effect:
+    """Return what changes that can move access do to it."""
+    if both.before is None or both.after is None:
+        return Effect(failure=both.failure)
     policy = next((c for c in changes if c.kind == "policy"), None)
-    found = between(before, after, limit)
+    found = between(both.before, both.after, limit, runner)
     return replace(found, remarks=(*_about(policy), *_besides(policy, found)))
 
 
@@ -209,7 +264,12 @@ def scene_now(live: Live) -> "Scene":
 
     words = stored(live.policy)
     policy = read_words(words, live.server)
-    return Scene(policy, tailnet(live.users, live.nodes, live.server), words)
+    place = tailnet(live.users, live.nodes, live.server)
+    return Scene(policy, place, words, _expired(live.nodes or (), live))
+
+
+def _expired(nodes: Iterable[Node], live: Live) -> frozenset[str]:
+    return frozenset(node.id for node in nodes if node.expired(live.taken_at))
 
 
 def scene_after(
@@ -232,15 +292,29 @@ def scene_after(
     policy = now.policy if now and not written else read_words(words, live.server)
     same = now and users == live.users and nodes == live.nodes
     place = now.tailnet if now and same else tailnet(users, nodes, live.server)
-    return Scene(policy, place, words)
+    return Scene(policy, place, words, _expired(nodes, live))
 
 
-def between(before: "Scene", after: "Scene", limit: int | None = 100) -> Effect:
-    """Return what is gained and lost from one policy and tailnet to another."""
+def between(
+    before: "Scene",
+    after: "Scene",
+    limit: int | None = 100,
+    runner: Node | None = None,
+) -> Effect:
+    """Return what is gained and lost from one policy and tailnet to another.
+
+    A node that is logged out on one side only loses or gains all that it has there.
+    """
     from reconcile.policy.access import diff
     from reconcile.scene import said
 
-    found = diff((before.policy, before.tailnet), (after.policy, after.tailnet), limit)
+    pair = [
+        (one.policy, _without(one, one.expired - other.expired, other))
+        for one, other in ((before, after), (after, before))
+    ]
+    found = diff(pair[0], pair[1], limit, runner.id if runner else "")
+    if pair[1][1] is after.tailnet:
+        after.computed = found.access
     old = said(before.policy)
     remarks = [remark for remark in said(after.policy) if remark not in old]
     if _unknown(before.policy) != _unknown(after.policy):
@@ -248,18 +322,29 @@ def between(before: "Scene", after: "Scene", limit: int | None = 100) -> Effect:
             "conditions change that cannot be evaluated: more access than is listed "
             "may be gained or lost"
         )
+    if found:
+        both = replace(after, expired=before.expired & after.expired)
+        remarks += [f"{name}: {why}" for name, why in both.unsure.items()]
     return Effect(
         len(before.tailnet.machines),
         found.before,
         found.after,
         tuple(_flow(entry, after, True) for entry in found.gained),
-        tuple(_removals(found, before)),
+        tuple(_flow(entry, before, False) for entry in found.lost),
         found.paths_gained,
         found.paths_lost,
         found.hidden,
         found.unsure,
         tuple(remarks),
+        runner=Runner(f"node:{runner.name}", *found.watched) if runner else None,
     )
+
+
+def _without(scene: "Scene", expired: frozenset[str], other: "Scene") -> "Tailnet":
+    """Return the tailnet without nodes whose key expired there and not in the other."""
+    there = {machine.node.id for machine in other.tailnet.machines}
+    gone = expired & there
+    return scene.tailnet.without(gone) if gone else scene.tailnet
 
 
 def _unknown(policy: "Policy") -> object:
@@ -271,32 +356,6 @@ def _unknown(policy: "Policy") -> object:
         if rule.unsure
     }
     return rules, [get(policy.value, name) for name in sections]
-
-
-def _removals(found: "AccessDiff", before: "Scene") -> Iterable[Flow]:
-    """Yield what is lost; all that a removed node reached is one flow."""
-    removed: dict[tuple[str, ...], Flow] = {}
-    for entry in found.lost:
-        flow = _flow(entry, before, False)
-        alone = entry.because and all(b.endswith(" is removed") for b in entry.because)
-        if not alone or entry.sources != _nodes_of(entry.because):
-            yield flow
-            continue
-        known = removed.get(entry.sources)
-        removed[entry.sources] = replace(
-            flow,
-            targets=(EVERYTHING,),
-            target_count=0,
-            services=(),
-            paths=flow.paths + (known.paths if known else 0),
-            rules=(),
-            position=None,
-        )
-    yield from removed.values()
-
-
-def _nodes_of(because: Iterable[str]) -> tuple[str, ...]:
-    return tuple(text.removesuffix(" is removed") for text in because)
 
 
 def _flow(entry: "Entry", scene: "Scene", in_files: bool) -> Flow:

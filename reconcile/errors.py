@@ -85,6 +85,17 @@ class Diagnostic:
         return f"{place}{self.severity}[{self.code}]: {self.message}"
 
 
+_OF_TESTS = frozenset({"RC0610", "RC0611"})
+
+
+def exit_of(findings: Iterable[Diagnostic]) -> Exit:
+    """Return how a command ends because of findings: 7 when only tests failed."""
+    errors = {found.code for found in findings if found.severity == "error"}
+    if not errors:
+        return Exit.OK
+    return Exit.TESTS_FAILED if errors <= _OF_TESTS else Exit.ERROR
+
+
 class ReconcileError(Exception):
     """Base of every error raised on purpose; `hint` is the next thing to do."""
 

@@ -80,6 +80,16 @@ class Document:
         """
         return self.lines.position(*self.span(path, key=key))
 
+    def path_at(self, offset: int) -> Path:
+        """Return the path of the innermost value, or name, that an offset is in."""
+        path: Path = ()
+        span: Span | None = self._reader.root
+        while span is not None:
+            inner = ((s, c) for s, c in span.children() if c.begins <= offset < c.end)
+            step, span = next(inner, (None, None))
+            path = path if step is None else (*path, step)
+        return path
+
 
 def parse(text: str, file: str = "policy.hujson") -> Document:
     """Parse a HuJSON text, strictly; `file` is the name that positions show.

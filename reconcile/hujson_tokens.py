@@ -1,6 +1,7 @@
 """The tokens of HuJSON, the mistakes made in their place, and where text stands."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 TOKEN = re.compile(
@@ -66,6 +67,16 @@ class Span:
         if self.items is None or not 0 <= step < len(self.items):
             raise KeyError(step)
         return self.items[step]
+
+    def children(self) -> Iterator[tuple[str | int, "Span"]]:
+        """Yield the members and items, each with the step that leads to it."""
+        yield from (self.members or {}).items()
+        yield from enumerate(self.items or ())
+
+    @property
+    def begins(self) -> int:
+        """Where it begins, its name included."""
+        return self.name[0] if self.name else self.start
 
 
 @dataclass(frozen=True, slots=True)

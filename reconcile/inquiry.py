@@ -3,6 +3,7 @@
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconcile import effect, scene
 from reconcile.desired.state import Desired
@@ -13,16 +14,23 @@ from reconcile.plan import build
 from reconcile.session import DEFAULT_FILE, Options, Run, load, snapshot_live
 from reconcile.text import decode, read
 
+if TYPE_CHECKING:
+    from reconcile.policy.claims import Assert
+
 _KINDS = frozenset({"user", "node", "policy"})
 
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """A scene, where it is from (`prod, as desired`), and the server that reads it."""
+    """A scene, where it is from (`prod, as desired`), and the server that reads it.
+
+    `asserts` is what the files say must hold there.
+    """
 
     title: str
     server: ServerInfo
     scene: scene.Scene
+    asserts: tuple["Assert", ...] = ()
 
 
 def ask(options: Options, *, live: bool = False) -> Inquiry:
@@ -32,32 +40,37 @@ def ask(options: Options, *, live: bool = False) -> Inquiry:
     """
     desired, now, name = _both(options)
     if live:
-        return Inquiry(f"{name}, as it is", now.server, effect.scene_now(now))
+        still, title = effect.scene_now(now), f"{name}, as it is"
+        return Inquiry(title, now.server, still, desired.asserts)
     changes = build(desired, now, name=name).changes
     after = effect.scene_after(desired, now, changes)
     words = "as desired" if desired.files else "as it is"
-    return Inquiry(f"{name}, {words}", now.server, after)
+    return Inquiry(f"{name}, {words}", now.server, after, desired.asserts)
 
 
-def desired_effect(options: Options) -> tuple[str, Effect]:
+def desired_effect(options: Options, limit: int | None = None) -> tuple[str, Effect]:
     """Return what the whole plan does to access: the live state against the files."""
     desired, now, name = _both(options)
     changes = build(desired, now, name=name).changes
-    found = effect.of_changes(desired, now, changes, limit=None)
+    found = effect.of_changes(desired, now, changes, limit)
     if found is None:
         still = effect.scene_now(now)
         found = effect.between(still, still)
     return f"{name}, now -> as desired", found
 
 
-def snapshots_effect(before: str, after: str) -> tuple[str, Effect]:
+def snapshots_effect(
+    before: str, after: str, limit: int | None = None
+) -> tuple[str, Effect]:
     """Return what changed from one snapshot to another."""
     old, new = (_complete(snapshot_live(path), path) for path in (before, after))
-    found = effect.between(effect.scene_now(old), effect.scene_now(new), None)
+    found = effect.between(effect.scene_now(old), effect.scene_now(new), limit)
     return f"{before} -> {after}", found
 
 
-def policies_effect(options: Options, before: str, after: str) -> tuple[str, Effect]:
+def policies_effect(
+    options: Options, before: str, after: str, limit: int | None = None
+) -> tuple[str, Effect]:
     """Return what changes from one policy file to another in the live tailnet."""
     _, now, name = _both(options)
     machines = scene.tailnet(now.users, now.nodes, now.server)
@@ -66,7 +79,7 @@ def policies_effect(options: Options, before: str, after: str) -> tuple[str, Eff
         words = scene.written(decode(read(path), path), path)
         policy = scene.read_words(words, now.server)
         sides.append(scene.Scene(policy, machines, words))
-    return f"{before} -> {after} on {name}", effect.between(sides[0], sides[1], None)
+    return f"{before} -> {after} on {name}", effect.between(sides[0], sides[1], limit)
 
 
 def _both(options: Options) -> tuple[Desired, Live, str]:
@@ -74,12 +87,17 @@ def _both(options: Options) -> tuple[Desired, Live, str]:
     states = _states(options)
     if len(states) > 1:
         raise UsageError(
-            "access is asked of one server at a time", "choose one with --server NAME"
+            "this is asked of one server at a time",
+            "choose one: " + " or ".join(f"--server {_name(each)}" for each in states),
         )
     _require_state(states[0], options)
     with closing(Run(states[0], options)) as run:
         live = _complete(run.read(_KINDS), options.snapshot or run.ref.name)
         return states[0], live, run.ref.name
+
+
+def _name(desired: Desired) -> str:
+    return desired.server.name if desired.server else "NAME"
 
 
 def _states(options: Options) -> tuple[Desired, ...]:

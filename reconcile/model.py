@@ -69,6 +69,10 @@ class Node:
     last_seen: str = ""
     created: str = ""
 
+    def expired(self, now: datetime) -> bool:
+        """Tell whether its key has expired: it is logged out until it logs in again."""
+        return self.expiry is not None and self.expiry <= now
+
     @property
     def routes(self) -> frozenset[str]:
         """The approved subnet routes, exit routes left out."""

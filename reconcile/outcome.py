@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from reconcile.diff.changes import Change
 from reconcile.errors import Exit
 from reconcile.order import Step
+
+if TYPE_CHECKING:
+    from reconcile.checks import Checks
 
 Status = Literal["done", "converged", "failed", "skipped"]
 
@@ -39,13 +42,15 @@ Progress = Callable[[Result, int, int], None]
 class Outcome:
     """The end of an apply: every result, and the changes that did not stick.
 
-    `unread` is the reason why the server could not be read back, "" normally.
+    `unread` is the reason why the server could not be read back, "" normally. `checks`
+    is what became of the assertions in what was read back.
     """
 
     results: tuple[Result, ...]
     not_applied: tuple[Change, ...] = ()
     unread: str = ""
     interrupted: bool = False
+    checks: "Checks | None" = None
 
     def of(self, status: Status) -> tuple[Result, ...]:
         """Return the results with one status."""
@@ -53,7 +58,10 @@ class Outcome:
 
     @property
     def exit_code(self) -> Exit:
-        """5 when something is left to do, 6 when the read-back differs, else 0."""
+        """5: something is left to do, 6: the read-back differs, 7: assertions fail."""
         if self.of("failed") or self.of("skipped"):
             return Exit.PARTIAL
-        return Exit.NOT_APPLIED if self.not_applied or self.unread else Exit.OK
+        if self.not_applied or self.unread:
+            return Exit.NOT_APPLIED
+        failed = self.checks is not None and self.checks.failed
+        return Exit.TESTS_FAILED if failed else Exit.OK

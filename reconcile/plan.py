@@ -5,12 +5,12 @@ nothing else, so what was reviewed is what is done.
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconcile.desired.state import Desired
 from reconcile.diff import diff
@@ -25,6 +25,9 @@ from reconcile.diff.changes import (
 from reconcile.effect import Effect
 from reconcile.errors import Diagnostic
 from reconcile.model import Live, ServerInfo
+
+if TYPE_CHECKING:
+    from reconcile.checks import Checks
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,10 @@ class Plan:
     are (path, sha256) of the desired state, `commit` its git commit or "". `stuck` is
     what is not as desired and cannot be made so on this server. `limited`
     counts the changes that were left out, wholly or in part. `access` is what the
-    changes do to access, None when they cannot touch it or when nobody asked. `base`
-    is the commit that was applied last, "" when there is none to compare with, and
-    `converged` (address, field) of what its successor wants and the server has.
+    changes do to access, None when they cannot touch it or when nobody asked; `checks`
+    is what becomes of tests and assertions then, None when there was nothing to check.
+    `base` is the commit that was applied last, "" when there is none to compare with,
+    and `converged` (address, field) of what its successor wants and the server has.
     """
 
     name: str
@@ -75,6 +79,7 @@ class Plan:
     diagnostics: tuple[Diagnostic, ...] = ()
     limited: int = 0
     access: Effect | None = None
+    checks: "Checks | None" = None
     base: str = ""
     converged: tuple[tuple[str, str], ...] = ()
 
@@ -173,16 +178,34 @@ def build(
         pending=found.pending,
         unlisted=found.unlisted,
         notes=found.notes,
-        diagnostics=desired.warnings
-        + tuple(
-            problem
-            for problem in found.problems
-            if not problem.address or chosen.has(problem.address)
+        diagnostics=(
+            *_still_true(desired.warnings, live, changes),
+            *(
+                problem
+                for problem in found.problems
+                if not problem.address or chosen.has(problem.address)
+            ),
         ),
         limited=len(found.changes) - len(whole),
         base=base.commit if base else "",
         converged=tuple(c for c in found.converged if chosen.has(*c)),
     )
+
+
+def _still_true(
+    warnings: Iterable[Diagnostic], live: Live, changes: Iterable[Change]
+) -> Iterator[Diagnostic]:
+    """Yield the warnings about the files that the server does not disprove.
+
+    A user whom the policy names and the files do not is fine when the server has the
+    user and keeps it: an identity provider's users stand in no file.
+    """
+    ends = (Action.DELETE, Action.RENAME)
+    gone = {c.server_id for c in changes if c.kind == "user" and c.action in ends}
+    there = {f"user:{user.name}" for user in live.users or () if user.id not in gone}
+    for warning in warnings:
+        if warning.code != "RC0101" or warning.address not in there:
+            yield warning
 
 
 def _policy_mode(live: Live) -> str:

@@ -1,8 +1,8 @@
 """A policy in a tailnet, read as one server's release reads it, ready to be asked."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconcile import hujson
 from reconcile.desired.state import WantedPolicy
@@ -10,9 +10,14 @@ from reconcile.errors import Diagnostic, InputError, Position, ReconcileError
 from reconcile.model import Node, PolicyText, ServerInfo, User
 from reconcile.policy.document import Policy, Problem
 from reconcile.policy.fields import Path, get
+from reconcile.policy.lint.broad import is_open
 from reconcile.policy.reading import diagnostics, read
-from reconcile.policy.releases import RELEASES, Release, release
+from reconcile.policy.releases import Release, release
 from reconcile.policy.tailnet import Tailnet
+from reconcile.policy.words import counted
+
+if TYPE_CHECKING:
+    from reconcile.policy.access import Access
 
 ON_SERVER = "(policy on the server)"
 
@@ -25,13 +30,41 @@ class Words:
     locate: Callable[..., Position]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Scene:
-    """A policy without errors, the tailnet that it is applied to, and its places."""
+    """A policy without errors, the tailnet that it is applied to, and its places.
+
+    `expired` are the ids of nodes that are logged out. They are counted as if they
+    were logged in: they have all their access again when somebody logs in there.
+    `computed` is its access when somebody has computed it already.
+    """
 
     policy: Policy
     tailnet: Tailnet
     words: Words
+    expired: frozenset[str] = frozenset()
+    computed: "Access | None" = None
+
+    @property
+    def unsure(self) -> dict[str, str]:
+        """What could not be known and was taken as large as it could be."""
+        names = [
+            f"node:{machine.name}"
+            for machine in self.tailnet.machines
+            if machine.node.id in self.expired
+        ]
+        if not names:
+            return {}
+        return {f"expired key of {counted(names)}": "counted as if logged in again"}
+
+    @property
+    def access(self) -> "Access":
+        """Who reaches what here; computed at most once."""
+        if self.computed is None:
+            from reconcile.policy.access import Access
+
+            self.computed = Access(self.policy, self.tailnet)
+        return self.computed
 
     def place(self, path: Path) -> Position | None:
         """Return where a part of the policy stands, None where nobody can tell."""
@@ -116,42 +149,5 @@ def said(policy: Policy) -> list[str]:
     return [
         f"{rule} lets everybody reach everything on every port"
         for rule in policy.rules
-        if any(s.kind == "any" or s.autogroup == "danger-all" for s in rule.sources)
-        and any(
-            target.selector.kind == "any"
-            and any(
-                6 in service.protocols and service.ports.covers(1, 65535)
-                for service in target.services
-            )
-            for target in rule.targets
-        )
+        if is_open(rule)
     ]
-
-
-def portable(words: Words, hosted: bool) -> list[Diagnostic]:
-    """Return what is wrong with a policy when no server is there to ask.
-
-    What every supported release refuses is an error. What some accept is fine, with a
-    warning for each thing that others refuse or ignore.
-    """
-    names = ["tailscale"] if hosted else [n for n in RELEASES if n != "tailscale"]
-    policies = {name: read(words.value, name) for name in names}
-    accepting = [name for name, policy in policies.items() if not policy.errors]
-    if not accepting:
-        newest = policies[names[-1]]
-        return findings(words, newest.errors)
-    found: dict[tuple[Path, bool], dict[str, Problem]] = {}
-    for name, policy in policies.items():
-        for problem in policy.problems:
-            found.setdefault((problem.path, problem.key), {})[name] = problem
-    return findings(words, [_of_some(by, names) for by in found.values()])
-
-
-def _of_some(by: Mapping[str, Problem], names: Sequence[str]) -> Problem:
-    """Return a finding of several releases as a warning that names them."""
-    problem = next(iter(by.values()))
-    messages = {each.message for each in by.values()}
-    if len(by) == len(names) and len(messages) == 1:
-        return problem  # every release says so
-    why = f"refused or ignored by Headscale {', '.join(by)}"
-    return replace(problem, severity="warning", why=why)

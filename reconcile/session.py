@@ -4,7 +4,7 @@ Every command starts here, so that `plan`, `drift` and `apply` cannot differ in 
 they get to a plan.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -20,9 +20,11 @@ from reconcile.applied import LastApply, last_apply, record
 from reconcile.desired.servers import ALL
 from reconcile.desired.state import Desired, ServerRef
 from reconcile.diff import kinds_needed
-from reconcile.effect import Effect, moves_access, of_changes
+from reconcile.diff.changes import Change
+from reconcile.effect import Sides, moves_access, of_sides, sides
 from reconcile.errors import (
     Diagnostic,
+    Position,
     ReconcileError,
     Rejected,
     ServerError,
@@ -30,8 +32,9 @@ from reconcile.errors import (
     UsageError,
 )
 from reconcile.git import checkout
-from reconcile.model import Live
+from reconcile.model import Live, Node, Operation
 from reconcile.plan import Plan, build
+from reconcile.runner import own_node
 from reconcile.server import connect
 from reconcile.server.credential import Secret, from_command, from_env, from_file
 from reconcile.server.headscale import Headscale
@@ -39,6 +42,8 @@ from reconcile.text import STDIN
 
 if TYPE_CHECKING:
     import httpx
+
+    from reconcile.checks import Checks
 
 SIMULATOR = "simulator:"
 
@@ -181,6 +186,7 @@ class Run:
         self._checkout = checkout(path for path, _ in desired.files if path != STDIN)
         self.server: Headscale | None = None
         self._live: Callable[[AbstractSet[str]], Live]
+        self._last: Live
         if options.snapshot is not None:
             saved = snapshot_live(options.snapshot)
             self.ref = desired.server or _server_of(saved)
@@ -212,26 +218,26 @@ class Run:
     def plan(self, *, check: bool = True, limited: bool = True) -> Plan:
         """Read the live state and return the plan towards the desired one.
 
-        `check` tells what the changes do to access, and lets a server that can do so
-        look at a new policy, without storing it. `limited` heeds --target and
-        --exclude.
+        `check` tells what the changes do to access, runs tests and assertions, and
+        lets a server that can do so look at a new policy, without storing it.
+        `limited` heeds --target and --exclude.
         """
-        live = self.read()
-        made = self._build(live, limited=limited)
-        if self._last.why_not:
-            made = replace(made, notes=(*made.notes, self._last.why_not))
-        return self._checked(self._with_access(made, live)) if check else made
+        self._last = self.read()
+        made = self._build(limited=limited)
+        if self._before.why_not:
+            made = replace(made, notes=(*made.notes, self._before.why_not))
+        return self._checked(self.judged(made)) if check else made
 
-    def _build(self, live: Live, *, limited: bool) -> Plan:
+    def _build(self, *, limited: bool) -> Plan:
         """Build the plan; --theirs excludes the conflicts that a first one finds."""
         options = self._options
         made = partial(
             build,
             self.desired,
-            live,
+            self._last,
             name=self.ref.name,
             commit=self._checkout.label if self._checkout else "",
-            base=self._last.base,
+            base=self._before.base,
             bridge=not options.single_policy_write,
         )
         if not limited:
@@ -243,7 +249,7 @@ class Run:
         return made(target=options.target, exclude=(*options.exclude, *theirs))
 
     @cached_property
-    def _last(self) -> LastApply:
+    def _before(self) -> LastApply:
         """What was applied last to this server, looked up for the first plan."""
         options = self._options
         name = self.desired.server.name if self.desired.server else None
@@ -271,29 +277,85 @@ class Run:
         if plan.limited or options.target or options.exclude:
             return ""
         try:
-            return record(self._checkout, self.ref.name, self.desired, self._last)
+            return record(self._checkout, self.ref.name, self.desired, self._before)
         except ReconcileError as error:
             return str(error)
 
-    def _with_access(self, plan: Plan, live: Live) -> Plan:
-        """Add what the changes do to access; what it needs besides is read for it."""
-        if not moves_access(plan.changes):
+    def judged(self, plan: Plan) -> Plan:
+        """Add what the changes do to access, and whether tests and assertions hold.
+
+        They hold, or not, in the state that was read last with the plan's changes
+        made. Each that does not is an error of the plan.
+        """
+        asserts = self.desired.asserts
+        moved = moves_access(plan.changes, self._last.taken_at)
+        if not asserts and not moved:
             return plan
+        from reconcile import checks
+
+        both = self._sides(plan.changes)
+        if moved:
+            effect = of_sides(both, plan.changes, runner=self._runner(both))
+            plan = replace(plan, access=effect)
+        if moved and both.before and both.after:
+            from reconcile.lint import brought
+
+            new = brought(both.before, both.after, self.desired)
+            plan = replace(plan, diagnostics=(*plan.diagnostics, *new))
+        if both.after is None:
+            found = checks.unchecked(asserts, both.failure)
+        else:
+            found = checks.run(both.after, asserts, tests=moved)
+        if not found.all:
+            return plan
+        return replace(
+            plan,
+            checks=found,
+            notes=(*plan.notes, *found.remarks),
+            diagnostics=(*plan.diagnostics, *checks.findings(found)),
+        )
+
+    def holding(self) -> "Checks | None":
+        """Hold the assertions against the state that was read last, as it is.
+
+        None where the files assert nothing.
+        """
+        if not self.desired.asserts:
+            return None
+        from reconcile import checks
+
+        asserts, both = self.desired.asserts, self._sides(())
+        if both.after is None:
+            return checks.unchecked(asserts, both.failure)
+        return checks.run(both.after, asserts, tests=False)
+
+    def _sides(self, changes: Sequence[Change]) -> Sides:
+        """Return the last state before and after changes; what is missing is read."""
+        live = self._last
         kinds = {"user": live.users, "node": live.nodes, "policy": live.policy}
         missing = frozenset(kind for kind, known in kinds.items() if known is None)
         if missing:
             try:
                 rest = self._live(missing)
             except ServerError as error:
-                return replace(plan, access=Effect(failure=str(error)))
+                return Sides(failure=str(error))
             found = {f: getattr(rest, f) for f in ("users", "nodes", "policy")}
             live = replace(live, **{f: v for f, v in found.items() if v is not None})
-        return replace(plan, access=of_changes(self.desired, live, plan.changes))
+        return sides(self.desired, live, changes)
+
+    def _runner(self, both: Sides) -> Node | None:
+        """Return the node that this program runs on, when that can be known."""
+        far = self.server is not None and not self.ref.url.startswith(SIMULATOR)
+        if not far or both.before is None:
+            return None
+        return own_node(machine.node for machine in both.before.tailnet.machines)
 
     def _checked(self, plan: Plan) -> Plan:
         policy = next((c for c in plan.changes if c.kind == "policy"), None)
         if policy is None or self.server is None or plan.server.lacks("policy.check"):
             return plan
+        if plan.checks and not all(check.passed for check in plan.checks.tests):
+            return plan  # the server would say the same in fewer words
         text = policy.after["text"]
         made = [c for c in plan.changes if c.kind == "user" and "name" in c.after]
         if any(f"{c.after['name']}@" in text for c in made):
@@ -307,13 +369,40 @@ class Run:
             refused = Diagnostic(
                 "RC0307",
                 "the server refuses this policy",
-                policy.position,
+                self._refused(str(error)) or policy.position,
                 why=str(error),
                 help="correct the policy; nothing was stored",
                 address="policy",
             )
             return replace(plan, diagnostics=(*plan.diagnostics, refused))
         return plan
+
+    def write(self, operation: Operation) -> None:
+        """Make one change; a refusal of the policy tells the place in its file.
+
+        Raises the ServerError that says why it was not made, and UsageError when
+        there is only a snapshot.
+        """
+        if self.server is None:
+            raise UsageError("apply needs a server, not a snapshot")
+        try:
+            self.server.write(operation)
+        except Rejected as error:
+            policy = self.desired.policy
+            if policy and operation.value == policy.text:
+                place = self._refused(str(error))
+                error.args = (f"{place}: {error}",) if place else error.args
+            raise
+
+    def _refused(self, message: str) -> Position | None:
+        """Return what a refusal of the wanted policy is about, in the user's file."""
+        from reconcile import hujson
+        from reconcile.policy.refusal import path_of
+
+        if self.desired.policy is None:
+            return None
+        path = path_of(message, hujson.parse(self.desired.policy.text))
+        return None if path is None else self.desired.policy.locate(path)
 
 
 def _server_of(live: Live) -> ServerRef:

@@ -34,6 +34,11 @@ class Lines:
         length = max(1, min(end, begin + len(text)) - start)
         return Position(self.file, line, start - begin + 1, length, text)
 
+    def offset(self, line: int, column: int) -> int:
+        """Return the offset of a line and column, both counted from 1."""
+        known = min(max(line, 1), len(self._starts))
+        return self._starts[known - 1] + max(column, 1) - 1
+
     def _end(self, line: int) -> int:
         return self._starts[line] if line < len(self._starts) else len(self.text)
 

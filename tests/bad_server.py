@@ -21,7 +21,7 @@ KEY = "hskey-api-SECRETprefix-SECRETsecretSECRETsecretSECRET"
 POLICY = """// rules
 {
   "tagOwners": {"tag:web": [], "tag:db": []},
-  "acls": [{"action": "accept", "src": ["alice@"], "dst": ["tag:web:443"]}],
+  "acls": [{"action": "accept", "src": ["tag:db"], "dst": ["tag:web:443"]}],
 }
 """
 WORLD = {

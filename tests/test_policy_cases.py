@@ -18,7 +18,9 @@ here = pytest.mark.skipif(
 @here
 def test_every_recorded_answer(capsys: pytest.CaptureFixture[str]) -> None:
     assert policy_cases.main([str(CASES)]) == 0
-    assert " 0 failed" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert " 0 failed" in said
+    assert "with the server's words, 0 without" in said
 
 
 @here
@@ -32,6 +34,25 @@ def test_a_wrong_answer_is_noticed(
     (tmp_path / "case.json").write_text(json.dumps(case))
     assert policy_cases.main([str(tmp_path)]) == 1
     assert f"filter of {name}" in capsys.readouterr().out
+
+
+@here
+def test_wrong_words_are_counted_and_a_crash_is_a_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in sorted((CASES / "grant").iterdir()):
+        case = json.loads(file.read_text())
+        if not case["expect"]["accepted"]:
+            break
+    case["expect"]["error"] = "something else"
+    (tmp_path / "words.json").write_text(json.dumps(case))
+    assert policy_cases.main([str(tmp_path)]) == 0
+    assert "0 with the server's words, 1 without" in capsys.readouterr().out
+    del case["topology"]
+    case["expect"]["accepted"] = True
+    (tmp_path / "crash.json").write_text(json.dumps(case))
+    assert policy_cases.main([str(tmp_path)]) == 1
+    assert "KeyError: 'topology'" in capsys.readouterr().out
 
 
 def test_no_cases_is_no_success(tmp_path: Path) -> None:

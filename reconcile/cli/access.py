@@ -1,6 +1,7 @@
 """`access`: who can reach what, why, and what a change would open. Only reads."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
@@ -12,29 +13,45 @@ from reconcile.errors import Exit, ReconcileError, UsageError
 if TYPE_CHECKING:
     from reconcile.inquiry import Inquiry
     from reconcile.policy.access import Access
+    from reconcile.policy.entries import Entry
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_CAPABILITY = re.compile(r"[\w-]+(\.[\w-]+)+/.+")
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 
 
-def shared(command: _F) -> _F:
-    """Add the flags that choose users, nodes and policy, and the form of answers."""
-    for option in (
-        click.option(
-            "--format", "format_", type=click.Choice(["text", "json"]), default="text"
-        ),
+_SNAPSHOT = "Users, nodes and policy from a saved snapshot, not the server."
+_PICTURES = ("mermaid", "dot")
+_MOST_ARROWS = 60
+
+
+def answering(
+    *pictures: str, names: tuple[str, ...] = ("--snapshot",)
+) -> Callable[[_F], _F]:
+    """Add the flags that choose users, nodes and policy, and the form of answers.
+
+    `pictures` are forms besides text and JSON; `names` are what the flag for a
+    snapshot is called.
+    """
+    formats = click.Choice(["text", "json", *pictures])
+    added = (
+        click.option("--format", "format_", type=formats, default="text"),
         click.option(
             "--live", is_flag=True, help="As the server is now, not as the files say."
         ),
-        click.option(
-            "--snapshot",
-            metavar="FILE",
-            help="Users, nodes and policy from a saved snapshot, not the server.",
-        ),
+        click.option(*names, "snapshot", metavar="SNAPSHOT", help=_SNAPSHOT),
         options.live,
-    ):
-        command = option(command)
-    return command
+    )
+
+    def decorate(command: _F) -> _F:
+        for option in added:
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_full = click.option("--full", is_flag=True, help="Every line, however many they are.")
 
 
 @click.group()
@@ -42,7 +59,9 @@ def access() -> None:
     """Tell who can reach what, why, and what a change opens. Changes nothing.
 
     Names are those of the policy (alice@, group:x, tag:x, autogroup:x), of nodes
-    (node:nas or nas) and addresses. A port is 443, 53/udp, or ssh for logging in.
+    (node:nas or nas), addresses, and internet for what is behind exit nodes. A port
+    is 443, 53/udp, ssh for logging in, or the name of a capability. A saved state is
+    named with --snapshot FILE, since --from of `access list` names a source.
     """
 
 
@@ -50,11 +69,13 @@ def access() -> None:
 @click.option("-s", "--from", "source", metavar="NAME", help="Only from there.")
 @click.option("-d", "--to", "target", metavar="NAME", help="Only to there.")
 @click.option("--port", metavar="PORT", help="Only this port: 443, 53/udp, ssh.")
-@shared
+@_full
+@answering(*_PICTURES)
 def list_(
     source: str | None,
     target: str | None,
     port: str | None,
+    full: bool,
     format_: str,
     **flags: Any,
 ) -> int:
@@ -64,27 +85,28 @@ def list_(
     entries = found.entries(
         _find(found, source) if source else -1,
         _find(found, target) if target else -1,
-        found.services(*wanted) if wanted else -1,
+        *(wanted or ()),
     )
-    return _entries(asked, found, entries, asked.title, format_)
+    return _entries(asked, found, entries, asked.title, format_, full)
 
 
 @access.command()
 @click.argument("target", metavar="DST:PORT")
-@shared
-def who(target: str, format_: str, **flags: Any) -> int:
+@_full
+@answering(*_PICTURES)
+def who(target: str, full: bool, format_: str, **flags: Any) -> int:
     """List who reaches one port of a destination."""
     name, port = _destination(target)
     asked, found = _asked(**flags)
-    atoms = found.services(*port)
-    entries = found.entries(targets=_find(found, name), atoms=atoms)
-    return _entries(asked, found, entries, f"{asked.title}, to {target}", format_)
+    entries = found.entries(-1, _find(found, name), *port)
+    title = f"{asked.title}, to {target}"
+    return _entries(asked, found, entries, title, format_, full)
 
 
 @access.command()
 @click.argument("source", metavar="SRC")
 @click.argument("target", metavar="DST:PORT")
-@shared
+@answering()
 def why(source: str, target: str, format_: str, **flags: Any) -> int:
     """Say by which rules a source reaches a port, or which come nearest."""
     from reconcile.report.access import why_json, why_text
@@ -95,15 +117,13 @@ def why(source: str, target: str, format_: str, **flags: Any) -> int:
     for each in (source, name):
         _find(found, each)
     answer = found.why(source, name, *port)
+    needed = found.why(source, name, 22) if port.name == "ssh" else None
     question = f"{source} -> {target} on {asked.title}"
+    given = question, answer, asked.scene, {**found.unsure, **asked.scene.unsure}
     if format_ == "json":
-        out(write(why_json(question, answer, asked.scene, found.unsure)))
-        return Exit.OK
-    out(why_text(question, answer, asked.scene, found.unsure, paint()))
-    if port.number is None and answer.rules and not answer.allowed:
-        out(
-            f"  Logging in needs port 22 too: reconcile access why {source} {name}:22\n"
-        )
+        out(write(why_json(*given, needed)))
+    else:
+        out(why_text(*given, paint(), needed))
     return Exit.OK
 
 
@@ -111,11 +131,13 @@ def why(source: str, target: str, format_: str, **flags: Any) -> int:
 @click.argument("snapshots", nargs=-1, metavar="[SNAPSHOT SNAPSHOT]")
 @click.option("--before", metavar="FILE", help="A policy file, with --after.")
 @click.option("--after", metavar="FILE", help="The policy file to compare it with.")
-@shared
+@_full
+@answering(*_PICTURES)
 def diff(
     snapshots: tuple[str, ...],
     before: str | None,
     after: str | None,
+    full: bool,
     format_: str,
     **flags: Any,
 ) -> int:
@@ -125,6 +147,7 @@ def diff(
     one policy allows and the other does not, in the live tailnet.
     """
     from reconcile import inquiry
+    from reconcile.policy.access import LIMIT
     from reconcile.report.effect import as_json, section, total
     from reconcile.report.json_plan import write
     from reconcile.report.safe import safe
@@ -136,16 +159,22 @@ def diff(
             "live state against the files",
         )
     chosen = options.collect(**flags)
+    limit = None if full or format_ == "json" else LIMIT
     if len(snapshots) == 2:
-        title, effect = inquiry.snapshots_effect(*snapshots)
+        title, effect = inquiry.snapshots_effect(*snapshots, limit)
     elif before and after:
-        title, effect = inquiry.policies_effect(chosen, before, after)
+        title, effect = inquiry.policies_effect(chosen, before, after, limit)
     else:
-        title, effect = inquiry.desired_effect(chosen)
+        title, effect = inquiry.desired_effect(chosen, limit)
     if format_ == "json":
         out(write({"title": title, **(as_json(effect) or {})}))
+    elif format_ in _PICTURES:
+        from reconcile.report import graph
+
+        most = None if full else _MOST_ARROWS
+        out(graph.FORMS[format_](graph.of_effect(effect, title, most)))
     else:
-        lines = [safe(title), *section(effect, paint(), None)]
+        lines = [safe(title), *section(effect, paint(), limit, "--full shows them")]
         out("\n".join([*lines, total([effect]).strip()]) + "\n")
     return Exit.ERROR if effect.failure else Exit.OK
 
@@ -155,20 +184,21 @@ for _command in (list_, who, why, diff):
 
 
 class _Port(NamedTuple):
-    """A port and its protocol; no number is logging in over SSH."""
+    """A port as the evaluator takes it, with its protocol."""
 
-    number: int | None
+    name: int | str
     protocol: int = 6
 
 
 def _port(text: str) -> _Port:
     number, _, protocol = text.partition("/")
-    if text == "ssh":
-        return _Port(None)
+    if text == "ssh" or _CAPABILITY.fullmatch(text):
+        return _Port(text)
     valid = number.isascii() and number.isdigit() and protocol in ("", *_PROTOCOLS)
     if not valid or not 0 < int(number) <= 65535:
         raise UsageError(
-            f"{text!r} is not a port", "write 443, 53/udp, or ssh for logging in"
+            f"{text!r} is not a port",
+            "write 443, 53/udp, ssh for logging in, or the name of a capability",
         )
     return _Port(int(number), _PROTOCOLS[protocol or "tcp"])
 
@@ -196,21 +226,47 @@ def _find(found: "Access", name: str) -> int:
     try:
         return found.find(name)
     except LookupError:
-        raise ReconcileError(
-            f"{name!r} means no node and no routed network here",
-            "reconcile access list shows the names that there are; a user without "
-            "a device reaches nothing",
-        ) from None
+        raise _unknown(found, name) from None
+
+
+def _unknown(found: "Access", name: str) -> ReconcileError:
+    from difflib import get_close_matches
+
+    if name in ("internet", "autogroup:internet"):
+        return ReconcileError(
+            "no node is an exit node here: nobody reaches the internet through one",
+            "write `exit_node: true` for a node that advertises to be one",
+        )
+    like = get_close_matches(name.removeprefix("node:"), found.names(), n=1)
+    hint = f"did you mean {like[0]}? " if like and like[0] != name else ""
+    return ReconcileError(
+        f"{name!r} means no node and no routed network here",
+        f"{hint}reconcile access list shows the names that there are; a user without "
+        "a device reaches nothing",
+    )
 
 
 def _entries(
-    asked: "Inquiry", found: "Access", entries: Any, title: str, format_: str
+    asked: "Inquiry",
+    found: "Access",
+    entries: Sequence["Entry"],
+    title: str,
+    format_: str,
+    full: bool,
 ) -> int:
+    from reconcile.policy.access import LIMIT
+    from reconcile.report import graph
     from reconcile.report.access import entries_json, entries_text
     from reconcile.report.json_plan import write
 
     if format_ == "json":
         out(write(entries_json(entries, found, asked.scene, title)))
+    elif format_ in _PICTURES:
+        unsure = [*found.unsure, *asked.scene.unsure]
+        most = None if full else _MOST_ARROWS
+        made = graph.of_entries(entries, f"Access on {title}", unsure, most)
+        out(graph.FORMS[format_](made))
     else:
-        out(entries_text(entries, found, asked.scene, title, paint()))
+        most = None if full else LIMIT
+        out(entries_text(entries, found, asked.scene, title, paint(), most))
     return Exit.OK

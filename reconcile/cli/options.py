@@ -85,7 +85,7 @@ _FROM = [
         "--from",
         "snapshot",
         metavar="SNAPSHOT",
-        help="Plan against a saved snapshot instead of the server.",
+        help="Take the live state from a saved snapshot instead of the server.",
     ),
 ]
 _PARALLEL = [
@@ -119,6 +119,7 @@ def _add(options: list[Callable[[_F], _F]]) -> Callable[[_F], _F]:
 output = _add(_OUTPUT)
 theirs = _add(_THEIRS)
 files = _add(_FILES)
+offline = _add(_FILES + _FROM)
 live = _add(_FILES + _LIVE)
 connection = _add(_LIVE)
 plan = _add(_FILES + _LIVE + _PLAN + _WRITES + _FROM)

@@ -15,11 +15,12 @@ from reconcile.cli.terminal import (
     print_diagnostics,
     show_plans,
 )
-from reconcile.errors import Diagnostic, Exit, InputError, UsageError
+from reconcile.errors import Diagnostic, Exit, InputError, UsageError, exit_of
 
 if TYPE_CHECKING:
     from reconcile.desired.state import Desired
     from reconcile.plan import Plan
+    from reconcile.session import Options
 
 
 @click.command("import")
@@ -67,7 +68,7 @@ def import_(
 
 
 @click.command()
-@options.files
+@options.offline
 @click.option(
     "--format",
     "format_",
@@ -76,19 +77,31 @@ def import_(
     help="How findings are printed.",
 )
 def validate(format_: str, **flags: Any) -> int:
-    """Check the files: schema, references, policy. No network, no credential."""
+    """Check the files: schema, references, policy. No network, no credential.
+
+    With --from SNAPSHOT the policy's tests and the assertions are run too.
+    """
+    from reconcile.desired.findings import Findings
     from reconcile.report.diagnostics import render
     from reconcile.session import load
 
     findings: tuple[Diagnostic, ...]
     try:
         chosen = options.collect(**flags)
-        # Without a server to talk to there is none to choose: all are checked.
-        states = load(replace(chosen, server=chosen.server or "all"), offline=True)
-        findings = tuple(dict.fromkeys(w for state in states for w in state.warnings))
-        findings = tuple(dict.fromkeys((*findings, *_of_policies(states))))
-        failed = any(finding.severity == "error" for finding in findings)
-        code = Exit.ERROR if failed else Exit.OK
+        if chosen.snapshot is None:
+            # Without a server to talk to there is none to choose: all are checked.
+            chosen = replace(chosen, server=chosen.server or "all")
+        states = load(chosen, offline=True)
+        found = Findings()
+        found.extend(w for state in states for w in state.warnings)
+        found.extend(_of_policies(states, chosen))
+        if exit_of(found.sorted()) == Exit.OK:
+            tested, remark = _tested(chosen, states)
+            found.extend(tested)
+            if format_ == "text" and remark:
+                note(remark)
+        findings = found.sorted()
+        code = exit_of(findings)
     except InputError as error:
         findings, code = error.diagnostics, error.exit_code
     if format_ != "text":
@@ -102,14 +115,47 @@ def validate(format_: str, **flags: Any) -> int:
     return code
 
 
-def _of_policies(states: Sequence["Desired"]) -> Iterator[Diagnostic]:
-    """Yield what servers would say of the policies; which release is not known here."""
-    from reconcile import scene
+def _of_policies(
+    states: Sequence["Desired"], chosen: "Options"
+) -> Iterator[Diagnostic]:
+    """Yield what is to be said of the policies.
+
+    A snapshot tells users, nodes and release; without one none of them is known.
+    """
+    from reconcile import lint, scene
+    from reconcile.inquiry import ask
 
     for state in states:
-        if state.policy is not None:
-            hosted = state.server is not None and state.server.type == "tailscale"
-            yield from scene.portable(scene.wanted(state.policy), hosted)
+        if state.policy is None:
+            continue
+        if chosen.snapshot is not None:
+            yield from lint.of_scene(ask(chosen).scene, state)
+            continue
+        hosted = state.server is not None and state.server.type == "tailscale"
+        yield from lint.of_words(scene.wanted(state.policy), hosted, state)
+
+
+def _tested(
+    chosen: "Options", states: Sequence["Desired"]
+) -> tuple[list[Diagnostic], str]:
+    """Return the tests and assertions that fail, and what is to be said of them all.
+
+    Without a snapshot these are only the tests that fail whatever nodes there are.
+    """
+    from reconcile import checks
+
+    if not any(state.asserts or checks.has_tests(state) for state in states):
+        return [], ""
+    if chosen.snapshot is None:
+        remark = "Tests and assertions were not run, for want of users and nodes: "
+        remark += "reconcile test, or reconcile validate --from SNAPSHOT"
+        return [found for state in states for found in checks.hopeless(state)], remark
+    from reconcile.inquiry import ask
+    from reconcile.report.tests import counts
+
+    asked = ask(chosen)
+    done = checks.run(asked.scene, asked.asserts)
+    return checks.findings(done), f"On {asked.title}: {counts(done)}"
 
 
 @click.command()
@@ -141,11 +187,13 @@ def plan(
     if out is not None:
         files.write(out, json_plan.dumps(plans).encode())
     show_plans(plans, format_, text_diff=text_diff)
+    code = exit_of(error for plan in plans for error in plan.errors)
     if out is not None:
-        note(f"Saved. Apply it with: reconcile apply {out}")
+        next_step = "It cannot be applied: see the errors"
+        note(f"Saved. {next_step if code else f'Apply it with: reconcile apply {out}'}")
     changed = any(plan.changes for plan in plans)
-    if any(plan.errors for plan in plans):
-        return Exit.ERROR
+    if code:
+        return code
     return Exit.CHANGES if changed and (detailed_exitcode or check) else Exit.OK
 
 

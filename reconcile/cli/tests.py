@@ -1,4 +1,4 @@
-"""`test`: the policy's own tests, without a server's help. Only reads."""
+"""`test`: the policy's own tests and the file's assertions, offline. Only reads."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from reconcile.cli import options
-from reconcile.cli.access import shared
+from reconcile.cli.access import answering
 from reconcile.cli.terminal import note, out, paint
 from reconcile.errors import Exit
 
@@ -18,27 +18,26 @@ from reconcile.errors import Exit
     metavar="FILE",
     help="Write the results as JUnit XML too.",
 )
-@shared
+@answering(names=("--from", "--snapshot"))
 def test(junit: Path | None, format_: str, live: bool, **flags: Any) -> int:
-    """Run the policy's tests and sshTests, with the reason of each failure.
+    """Run the policy's tests and sshTests, and the assertions of the files.
 
-    They run offline, on users and nodes as they are after the plan.
+    They run offline, on users and nodes as they are after the plan. Each failure is
+    told with its reason and place.
     """
-    from reconcile import files
+    from reconcile import checks, files
     from reconcile.inquiry import ask
-    from reconcile.policy.evaluate import Evaluator
     from reconcile.report import tests
     from reconcile.report.json_plan import write
 
     asked = ask(options.collect(**flags), live=live)
-    evaluator = Evaluator(asked.scene.policy, asked.scene.tailnet)
-    verdicts = evaluator.tests()
-    results = tests.Results(asked.title, verdicts, asked.scene, evaluator.unsure)
+    found = checks.run(asked.scene, asked.asserts)
     if format_ == "json":
-        out(write(tests.as_json(results)))
+        release = asked.scene.policy.release.name
+        out(write(tests.as_json(asked.title, release, found)))
     else:
-        out(tests.text(results, paint()))
+        out(tests.text(asked.title, found, paint()))
     if junit is not None:
-        files.write(junit, tests.junit(results).encode())
+        files.write(junit, tests.junit(asked.title, found).encode())
         note(f"wrote {junit}")
-    return Exit.TESTS_FAILED if results.failed else Exit.OK
+    return Exit.TESTS_FAILED if found.failed else Exit.OK

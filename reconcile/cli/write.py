@@ -2,14 +2,15 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconcile.cli import options
 from reconcile.cli.read import saved_plans
-from reconcile.cli.terminal import note, out, progress_of, show_plans
-from reconcile.errors import Exit, ReconcileError, UsageError
+from reconcile.cli.terminal import note, out, paint, progress_of, show_plans
+from reconcile.errors import Exit, ReconcileError, UsageError, exit_of
 
 if TYPE_CHECKING:
     from reconcile.outcome import Outcome
@@ -60,9 +61,12 @@ def apply(
         _require(plans, checksum)
         if not ours:
             _require_no_conflict(plans)
-        if any(plan.errors for plan in plans):
+        code = exit_of(error for plan in plans for error in plan.errors)
+        if code:
+            if format_ == "json":
+                show_plans(plans, format_)
             click.echo("Nothing was changed.", err=True)
-            return Exit.ERROR
+            return code
         if not any(plan.changes for plan in plans):
             for run_, plan_ in zip(opened, plans, strict=True):
                 _remember(run_, plan_)
@@ -80,13 +84,18 @@ def apply(
 def _planned(
     opened: Sequence["Run"], saved: tuple["Plan", ...] | None
 ) -> tuple["Plan", ...]:
-    """Plan anew; with a saved plan, make sure that it still holds and return that."""
+    """Plan anew; with a saved plan, make sure that it still holds and return that.
+
+    What it does to access is told anew, and so are tests and assertions: others may
+    have moved what the plan does not touch.
+    """
     from reconcile.errors import StalePlan
     from reconcile.session import require_files
     from reconcile.stale import require_same
 
     if saved is None:
         return tuple(run_.plan() for run_ in opened)
+    plans = []
     by_name = {run_.ref.name: run_ for run_ in opened}
     for old in saved:
         run_ = by_name.get(old.name)
@@ -98,7 +107,8 @@ def _planned(
             )
         require_files(old, run_.desired)
         require_same(old, run_.plan(check=False, limited=False))
-    return saved
+        plans.append(old if old.errors else run_.judged(old))
+    return tuple(plans)
 
 
 def _require(plans: Sequence["Plan"], checksum: str | None) -> None:
@@ -168,19 +178,17 @@ def _carryout(
         if any(outcome.interrupted for outcome in outcomes):
             outcomes.append(untouched(plan_, "the run was interrupted"))
             continue
-        if run_.server is None:
-            raise UsageError("apply needs a server, not a snapshot")
-        outcomes.append(
-            Apply(
-                plan_,
-                run_.server,
-                lambda run_=run_: run_.plan(check=False),  # type: ignore[misc]
-                clock=now,
-                parallelism=parallelism,
-                fail_fast=fail_fast,
-                progress=progress_of(progress),
-            ).run()
-        )
+        outcome = Apply(
+            plan_,
+            run_,
+            lambda run_=run_: run_.plan(check=False),  # type: ignore[misc]
+            clock=now,
+            parallelism=parallelism,
+            fail_fast=fail_fast,
+            progress=progress_of(progress),
+        ).run()
+        checks = None if outcome.unread else run_.holding()
+        outcomes.append(replace(outcome, checks=checks))
         if outcomes[-1].exit_code == Exit.OK:
             _remember(run_, plan_)
     return _report(plans, outcomes, format_)
@@ -194,5 +202,5 @@ def _report(
     if format_ == "json":
         out(render_json(plans, outcomes))
     else:
-        out(render_text(outcomes))
+        out(render_text(outcomes, paint()))
     return max((outcome.exit_code for outcome in outcomes), default=Exit.OK)

@@ -1,6 +1,6 @@
 """Checks the sections against each other: tags, policy users, removals."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from reconcile.desired.findings import Findings, did_you_mean, nearest
 from reconcile.desired.layers import Tree
 from reconcile.desired.matches import check_match, check_match_user
 from reconcile.desired.settings import Places
-from reconcile.desired.state import Desired, NodeSettings, WantedPolicy
+from reconcile.desired.state import Desired, NodeSettings, WantedPolicy, WantedUser
 from reconcile.desired.users import expired
 from reconcile.errors import Related
 from reconcile.policy.references import References, references
@@ -63,11 +63,17 @@ class _TagCheck:
             if isinstance(places, Places):
                 self._report(places)
 
+    @property
+    def _home(self) -> str:
+        """The file in which tags have their owners."""
+        first = next(iter(self.names.tags.values()), None)
+        return (self.policy.locate(first) if first else self.policy.position).file
+
     def _report(self, places: Places) -> None:
         for index, tag in enumerate(places.value("tags")):
             if tag in self.names.tags:
                 continue
-            home = self.policy.position.file
+            home = self._home
             near = nearest(tag, self.names.tags)
             related: tuple[Related, ...] = ()
             if near:
@@ -131,24 +137,24 @@ def _check_policy_users(
                     related=related,
                 )
         elif token.endswith("@") and name not in desired.users:
-            _unknown_user(token, paths[0], desired, policy, renamed.get(name), findings)
+            user = renamed.get(name)
+            for path in paths if user else paths[:1]:  # a rename must reach them all
+                _unknown_user(token, path, desired.users, policy, user, findings)
 
 
 def _unknown_user(
     token: str,
     path: Path,
-    desired: Desired,
+    users: Mapping[str, WantedUser],
     policy: WantedPolicy,
-    renamed: object,
+    renamed: WantedUser | None,
     findings: Findings,
 ) -> None:
-    users = desired.users or {}
     help = did_you_mean(token, [f"{name}@" for name in users])
     related: tuple[Related, ...] = ()
-    user = next((u for u in users.values() if u is renamed), None)
-    if user:
-        help = f"write {user.name}@"
-        related = (Related(user.position, "renamed here"),)
+    if renamed:
+        help = f"write {renamed.name}@"
+        related = (Related(renamed.position, "renamed here"),)
     findings.warn(
         "RC0101",
         f"the policy names {quoted(token)}, but `users` does not have that user",
@@ -156,6 +162,7 @@ def _unknown_user(
         why="a rule for a user who does not exist matches nobody, without an error",
         help=help or "add the user, or remove the name from the policy",
         related=related,
+        address=f"user:{token.removesuffix('@')}",
     )
 
 

@@ -186,6 +186,29 @@ def _too_many(found: Violation, source: Source) -> Diagnostic:
     )
 
 
+def _not_one_of(found: Violation, source: Source) -> Diagnostic:
+    """Explain `oneOf`, whose forms each ask for one key."""
+    names = [form["required"][0] for form in found.wanted]
+    given = [name for name in names if name in found.value]
+    return Diagnostic(
+        "RC0008" if given else "RC0022",
+        f"{dotted(found.path)} must have exactly one of: {', '.join(names)}",
+        source.locate((*found.path, *given[1:2]), key=bool(given)),
+        help=f"split it into {len(given)} entries" if given else "",
+    )
+
+
+def _not_together(found: Violation, source: Source) -> Diagnostic:
+    """Explain `not` around `required`."""
+    first, second = found.wanted["required"]
+    return Diagnostic(
+        "RC0008",
+        f"{dotted(found.path)} cannot have both `{first}` and `{second}`",
+        source.locate((*found.path, second), key=True),
+        help="remove one of the two",
+    )
+
+
 def _other(found: Violation, source: Source) -> Diagnostic:
     message = f"{dotted(found.path)} must keep to {found.keyword} {found.wanted}"
     return Diagnostic("RC0008", message, source.locate(found.path))
@@ -197,10 +220,12 @@ _BY_KEYWORD = {
     "const": _not_allowed,
     "pattern": _pattern,
     "required": _missing,
+    "not": _not_together,
     "minProperties": _too_few,
     "minItems": _too_few,
     "minLength": _too_few,
     "maxProperties": _too_many,
+    "oneOf": _not_one_of,
 }
 
 

@@ -128,11 +128,12 @@ class Files:
         if isinstance(item, dict):
             place = file.source.locate(("include", index, "path"))
             pattern, owns = item["path"], item.get("owns")
-        found = self._matching(str(pattern), place)
+        found = self.matching(str(pattern), place)
         for path in found:
             self._add(path, place, owns, above)
 
-    def _matching(self, pattern: str, place: Position) -> list[str]:
+    def matching(self, pattern: str, place: Position) -> list[str]:
+        """Return the files that a path or a glob names, from the folder of its file."""
         folder = folder_of(place)
         if not has_magic(pattern):
             return [str(folder / pattern)]
@@ -145,7 +146,20 @@ class Files:
                 label="nothing there",
                 help="remove the line, or add the files that it should find",
             )
-        return found
+        return [path for path in found if self._nameable(path, place)]
+
+    def _nameable(self, path: str, place: Position) -> bool:
+        """Tell whether plans and reports, which are UTF-8, can name a file."""
+        shown = path.encode(errors="backslashreplace").decode()
+        if shown == path:
+            return True
+        self.findings.error(
+            "RC0001",
+            f"cannot read {shown}: its name is not UTF-8",
+            place,
+            help="rename the file",
+        )
+        return False
 
     def _cycle(self, path: str, cause: Position | None, first: Position | None) -> None:
         related = (Related(first, "included here first"),) if first else ()

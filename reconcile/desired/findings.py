@@ -19,6 +19,7 @@ class Details(TypedDict, total=False):
     why: str
     help: str
     related: tuple[Related, ...]
+    address: str
 
 
 class Findings:

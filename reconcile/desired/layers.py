@@ -1,36 +1,43 @@
 """Lays files and overlays over each other, and remembers where each part is from."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from reconcile.desired.files import File
 from reconcile.desired.findings import Findings, dotted
 from reconcile.errors import Position, Related
-from reconcile.source import Path, Source
+from reconcile.source import Path
 
-_ENTRIES = ("users", "nodes", "servers", "overlays")
-_LISTS = ("node_rules", "removed")
 _NOT_MERGED = ("version", "include")
+_IN_FILES = {"file", "files"}
+
+
+class Origin(Protocol):
+    """A file that was parsed, and knows where each part of it stands."""
+
+    def locate(self, path: Path, key: bool = False) -> Position:
+        """Return the position of the value at a path, or of the key before it."""
 
 
 @dataclass(slots=True)
 class Tree:
-    """Sections from several files as one value; `locate` leads back to the files.
+    """What several files say as one value; `locate` leads back to the files.
 
     `origins` maps the path of each part that was taken over to its file and its
     path there.
     """
 
     value: dict[str, Any] = field(default_factory=dict)
-    origins: dict[Path, tuple[Source, Path]] = field(default_factory=dict)
+    origins: dict[Path, tuple[Origin, Path]] = field(default_factory=dict)
 
     def locate(self, path: Path, key: bool = False) -> Position:
         """Return the position of the value at a path, or of the key before it."""
         source, inside = self.origin(path)
         return source.locate(inside, key)
 
-    def origin(self, path: Path) -> tuple[Source, Path]:
+    def origin(self, path: Path) -> tuple[Origin, Path]:
         """Return the file that says what stands at a path, and the path in it."""
         for length in range(len(path), -1, -1):
             found = self.origins.get(path[:length])
@@ -39,59 +46,107 @@ class Tree:
         raise KeyError(path)
 
 
+def _as_written(_: Path, name: str) -> str:
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How files grow together: maps are united, lists appended in the order of files.
+
+    Everything that stands at no path of the two is said by one file only. `spelled`
+    gives the one spelling of a name that stands in the map at a path.
+    """
+
+    maps: frozenset[Path]
+    lists: frozenset[Path]
+    spelled: Callable[[Path, str], str] = _as_written
+
+
+_SECTIONS = Form(
+    maps=frozenset({(), ("users",), ("nodes",), ("servers",), ("overlays",)}),
+    lists=frozenset({("node_rules",), ("removed",), ("assert",)}),
+)
+
+
 def merge(files: Iterable[File], findings: Findings) -> Tree:
     """Put the sections of all files together; the same thing twice is an error."""
     tree = Tree()
     for file in files:
-        tree.origins.setdefault((), (file.source, ()))
-        for section, value in file.value.items():
-            if section in _NOT_MERGED:
-                continue
-            if section in _ENTRIES:
-                tree.value.setdefault(section, {})
-                tree.origins.setdefault((section,), (file.source, (section,)))
-                for name, entry in value.items():
-                    _take(tree, (section, name), entry, file.source, findings)
-            elif section in _LISTS:
-                _append(tree, section, value, file.source)
-            else:
-                _take(tree, (section,), value, file.source, findings)
+        said = {k: v for k, v in file.value.items() if k not in _NOT_MERGED}
+        add(tree, said, file.source, _SECTIONS, findings)
     return tree
 
 
-def _append(tree: Tree, section: str, items: list[Any], source: Source) -> None:
-    known = tree.value.setdefault(section, [])
-    tree.origins.setdefault((section,), (source, (section,)))
-    for index, item in enumerate(items):
-        tree.origins[section, len(known)] = source, (section, index)
-        known.append(item)
-
-
-def _take(
-    tree: Tree, path: Path, value: object, source: Source, findings: Findings
+def add(
+    tree: Tree, value: Mapping[str, Any], source: Origin, form: Form, findings: Findings
 ) -> None:
-    parent: dict[str | int, Any] = tree.value  # type: ignore[assignment]
-    for step in path[:-1]:
-        parent = parent[step]
-    name = path[-1]
-    if name not in parent:
-        parent[name] = value
-        tree.origins[path] = source, path
-        return
-    findings.error(
-        "RC0023",
-        f"{dotted(path)} is said in two files",
-        source.locate(path, key=True),
-        why="only one of them could count",
-        help="merge the two, or remove one",
-        related=(Related(tree.locate(path, key=True), "first here"),),
-    )
+    """Add what one more file says; what another has said already is an error."""
+    _Addition(tree, source, form, findings).lay(tree.value, (), value, ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Addition:
+    tree: Tree
+    source: Origin
+    form: Form
+    findings: Findings
+
+    def lay(self, known: Any, path: Path, value: Any, inside: Path) -> None:
+        """Lay what the file says at a path into the list or map that is there."""
+        self.tree.origins.setdefault(path, (self.source, inside))
+        if isinstance(known, list):
+            for index, item in enumerate(value):
+                self.tree.origins[*path, len(known)] = self.source, (*inside, index)
+                known.append(item)
+            return
+        for written, name in self._names(path, value):
+            self._member(known, path, name, value[written], (*inside, written))
+
+    def _names(self, path: Path, value: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return each name as written and as it counts.
+
+        Two spellings of one name in the same file stay two: whoever reads the whole
+        tells what is wrong with them.
+        """
+        names = [(written, self.form.spelled(path, written)) for written in value]
+        times = Counter(name for _, name in names)
+        return [(old, new if times[new] == 1 else old) for old, new in names]
+
+    def _member(
+        self, parent: dict[str, Any], above: Path, name: str, value: Any, inside: Path
+    ) -> None:
+        path = (*above, name)
+        new: Any = self._begun(path, value)
+        if new is not None and type(parent.setdefault(name, new)) is type(new):
+            self.lay(parent[name], path, value, inside)
+        elif name not in parent:
+            parent[name] = value
+            self.tree.origins[path] = self.source, inside
+        else:
+            self._twice(path, inside)
+
+    def _begun(self, path: Path, value: Any) -> dict[str, Any] | list[Any] | None:
+        """Return the empty value that several files may add to, None for no such."""
+        if path in self.form.maps and isinstance(value, dict):
+            return {}
+        return [] if path in self.form.lists and isinstance(value, list) else None
+
+    def _twice(self, path: Path, inside: Path) -> None:
+        self.findings.error(
+            "RC0023",
+            f"{dotted(path)} is said in two files",
+            self.source.locate(inside, key=True),
+            why="only one of them could count",
+            help="merge the two, or remove one",
+            related=(Related(self.tree.locate(path, key=True), "first here"),),
+        )
 
 
 def overlaid(tree: Tree, server: str) -> Tree:
     """Return the tree for one server: its overlay merged over the sections.
 
-    Maps are merged, everything else is replaced; a policy in a file and one in the
+    Maps are merged, everything else is replaced; a policy in files and one in the
     YAML replace each other, since half of each would be neither.
     """
     top = tree.value.get("overlays", {}).get(server)
@@ -115,7 +170,7 @@ def _over(
         here, there = (*path, name), (*top_path, name)
         below = base.get(name)
         if isinstance(below, dict) and isinstance(value, dict):
-            if here != ("policy",) or not {"file"} & {*below, *value}:
+            if here != ("policy",) or not _IN_FILES & {*below, *value}:
                 merged[name] = _over(below, value, here, there, tree, result)
                 continue
         elif isinstance(below, list):

@@ -1,10 +1,10 @@
-"""Reads the `policy` section: a HuJSON file byte for byte, or the policy in YAML."""
+"""Reads the `policy` section: a HuJSON file as it is, fragments of one, or YAML."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from reconcile import hujson, text
+from reconcile.desired import fragments
 from reconcile.desired.files import Files, folder_of
 from reconcile.desired.findings import Findings
 from reconcile.desired.layers import Tree
@@ -23,9 +23,14 @@ def read(tree: Tree, files: Files, findings: Findings) -> WantedPolicy | None:
     section: dict[str, Any] | None = tree.value.get("policy")
     if section is None:
         return None
-    policy = _file(tree, files, findings) if "file" in section else _inline(tree)
+    if "files" in section:
+        policy = _fragments(tree, files, findings)
+    elif "file" in section:
+        policy = _file(tree, files, findings)
+    else:
+        policy = _inline(tree)
     # What is wrong with the form of a section was taken out of it already.
-    if policy and policy.inline and findings.failed:
+    if policy and policy.rendered and findings.failed:
         return policy
     if policy and all(get(policy.value, name) is None for name in ("acls", "grants")):
         _warn_open(policy, findings)
@@ -48,25 +53,51 @@ def _inline(tree: Tree) -> WantedPolicy:
 
 def _file(tree: Tree, files: Files, findings: Findings) -> WantedPolicy | None:
     place = tree.locate((*_SECTION, "file"))
-    named = tree.value["policy"]["file"]
-    path = str(folder_of(place) / named)
+    path = str(folder_of(place) / tree.value["policy"]["file"])
+    found = _document(path, place, files, findings)
+    if found is None:
+        return None
+    top = Position(path, 1, 1)
+    return WantedPolicy(found.text, found.value, False, top, found.locate)
+
+
+def _fragments(tree: Tree, files: Files, findings: Findings) -> WantedPolicy | None:
+    """Read the files that the globs find, each once; a part alone is no policy."""
+    list_ = (*_SECTION, "files")
+    read: dict[Path, hujson.Document | None] = {}
+    for index, pattern in enumerate(tree.value["policy"]["files"]):
+        place = tree.locate((*list_, index))
+        paths = files.matching(pattern, place)
+        if not paths:
+            return None
+        for path in paths:
+            identity = Path(path).resolve()
+            if identity not in read:
+                read[identity] = _document(path, place, files, findings)
+    documents = [document for document in read.values() if document is not None]
+    if len(documents) < len(read):
+        return None
+    return fragments.merge(documents, tree.origin(list_), findings)
+
+
+def _document(
+    path: str, place: Position, files: Files, findings: Findings
+) -> hujson.Document | None:
+    """Return a file with a policy or a part of one; None when it cannot be read."""
     try:
-        content = _text(files.bytes(path, place), path)
-        document = hujson.parse(content, path)
+        document = hujson.parse(_text(files.bytes(path, place), path), path)
     except InputError as error:
         findings.extend(error.diagnostics)
         return None
-    top = Position(path, 1, 1)
-    if not isinstance(document.value, dict):
-        findings.error(
-            "RC0007",
-            f"{path} must be a map (`{{ … }}`)",
-            document.locate(()),
-            help='"acls": [] in it allows nothing',
-        )
-        return None
-    locate: Callable[..., Position] = document.locate
-    return WantedPolicy(content, document.value, False, top, locate)
+    if isinstance(document.value, dict):
+        return document
+    findings.error(
+        "RC0007",
+        f"{path} must be a map (`{{ … }}`)",
+        document.locate(()),
+        help='"acls": [] in it allows nothing',
+    )
+    return None
 
 
 def _text(data: bytes, path: str) -> str:
@@ -76,7 +107,7 @@ def _text(data: bytes, path: str) -> str:
             "RC0027",
             f"{path} starts with a byte order mark",
             Position(path, 1, 1),
-            why="the file is sent byte for byte, and the server refuses the mark",
+            why="the servers refuse a policy with the mark",
             help="save it again as UTF-8 without a byte order mark",
         )
         raise InputError([finding])

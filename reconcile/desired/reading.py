@@ -3,16 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconcile.desired import checks, nodes, policy, servers, users
 from reconcile.desired.files import Files
 from reconcile.desired.findings import Findings
 from reconcile.desired.layers import Tree, merge, overlaid
 from reconcile.desired.settings import SettingsReader
-from reconcile.desired.state import Desired, Manage, Removed
+from reconcile.desired.state import Desired, Manage, Removed, WantedPolicy
 from reconcile.errors import Position
 from reconcile.text import DISK, Storage
+
+if TYPE_CHECKING:
+    from reconcile.policy.claims import Assert
 
 
 def read(
@@ -85,6 +88,7 @@ def _state(
     value = tree.value
     defaults: dict[str, Any] = value.get("defaults", {}).get("nodes", {})
     reader = SettingsReader(tree, findings, now)
+    wanted = policy.read(tree, files, findings)
     desired = Desired(
         server=servers.reference(tree, server),
         users=users.read(tree, findings),
@@ -93,7 +97,8 @@ def _state(
         node_pending=defaults.get("pending"),
         rules=nodes.read_rules(reader),
         removed=_removed(tree),
-        policy=policy.read(tree, files, findings),
+        policy=wanted,
+        asserts=_asserts(tree, wanted, findings),
         manage=_manage(value.get("manage", {})),
         if_unsupported=value.get("if_unsupported", "error"),
     )
@@ -107,6 +112,16 @@ def _removed(tree: Tree) -> tuple[Removed, ...]:
         kind, _, name = address.partition(":")
         found.append(Removed(kind, name, tree.locate(("removed", index))))
     return tuple(found)
+
+
+def _asserts(
+    tree: Tree, wanted: WantedPolicy | None, findings: Findings
+) -> "tuple[Assert, ...]":
+    if "assert" not in tree.value:
+        return ()
+    from reconcile.desired import asserts  # most files have none
+
+    return asserts.read(tree, wanted, findings)
 
 
 def _manage(value: dict[str, Any]) -> Manage:

@@ -136,7 +136,7 @@ class SettingsReader:
                 "RC0109",
                 f"{quoted(written)} is not a network in CIDR notation",
                 self.tree.locate(path),
-                help=_route_help(written),
+                help=route_help(written),
             )
             return ""
         network = str(ip_network(route, strict=False))
@@ -203,7 +203,8 @@ def _instant_help(written: str) -> str:
     return "write never, a day (2030-12-31), or an instant (2030-12-31T12:00:00Z)"
 
 
-def _route_help(written: str) -> str:
+def route_help(written: str) -> str:
+    """Return what to write in place of a text that is no network."""
     if "/" in written:
         return "write the network and the length of its prefix: 192.168.10.0/24"
     try:

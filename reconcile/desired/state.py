@@ -7,9 +7,12 @@ nothing of that kind is wanted.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from reconcile.errors import Diagnostic, Position
+
+if TYPE_CHECKING:
+    from reconcile.policy.claims import Assert
 
 NEVER: Literal["never"] = "never"
 Expiry = datetime | Literal["never"]
@@ -129,13 +132,14 @@ class Removed:
 class WantedPolicy:
     """The policy: the exact text to send, its parsed value, and where it comes from.
 
-    `inline` is True when the text was rendered from YAML; then only the meaning
-    counts. `locate(path, key=False)` gives the place in the user's own file.
+    `rendered` is True when the text was written from the value, which YAML or several
+    files gave; then only the meaning counts. `locate(path, key=False)` gives the
+    place in the user's own file.
     """
 
     text: str
     value: Mapping[str, object]
-    inline: bool
+    rendered: bool
     position: Position
     locate: Callable[..., Position]
 
@@ -168,6 +172,7 @@ class Desired:
     rules: tuple[NodeRule, ...] = ()
     removed: tuple[Removed, ...] = ()
     policy: WantedPolicy | None = None
+    asserts: tuple["Assert", ...] = ()
     manage: Manage = Manage()
     if_unsupported: Literal["error", "warn"] = "error"
     files: tuple[tuple[str, str], ...] = ()

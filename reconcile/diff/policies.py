@@ -48,13 +48,13 @@ def diff_policy(desired: Desired, live: Live, found: Found) -> None:
     """Add to `found` the write that the policy needs, if it needs one.
 
     A policy file goes to the server byte for byte, so a comment that differs is a
-    change; for an inline policy only the meaning counts.
+    change; of a policy that was rendered only the meaning counts.
     """
     wanted, actual = desired.policy, live.policy
     if wanted is None or actual is None or wanted.text == actual.text:
         return
     before = _value(actual.text)
-    if wanted.inline and actual.text is not None and before == wanted.value:
+    if wanted.rendered and actual.text is not None and _same(before, wanted.value):
         return
     found.changes.append(
         Change(
@@ -78,6 +78,14 @@ def _value(text: str | None) -> Any:
         return parse(text).value
     except InputError:
         return {}
+
+
+def _same(before: Any, wanted: Any) -> bool:
+    """Tell whether two policies mean the same, in whatever order it is said."""
+    if before == wanted:
+        return True
+    found = compare(before, wanted)
+    return not found or found.order_only
 
 
 def _told(

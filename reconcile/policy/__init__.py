@@ -22,6 +22,7 @@ What a server makes of it; these load the evaluator, so import them from their m
 - `evaluate.Evaluator(policy, tailnet)`: packet filters, capabilities, SSH rules, the
   policy's own tests with reasons, attributes, peers and the routes they show.
 - `access.Access(policy, tailnet)`: who reaches what (`entries`), `who`, `why`.
+- `assertions.Assertions(access)`: whether a claim about access (`claims`) holds.
 - `access.diff((policy, tailnet), (policy, tailnet))`: what a change opens and closes,
   each with its cause; made for 10,000 nodes and 2,000 rules.
 

@@ -2,26 +2,38 @@
 
 A path is one source, one destination and one service, as far as rules tell them apart.
 Sources are nodes and the networks behind subnet routers; destinations also the internet
-behind exit nodes. Capabilities of `app` grants open no port and are not part of it.
+behind exit nodes. Services are ports, logins over SSH and capabilities (`app`).
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from reconcile.policy import selectors
-from reconcile.policy.document import Policy, SshRule
+from reconcile.policy.atoms import service
+from reconcile.policy.causes import Change
+from reconcile.policy.document import Origin, Policy, Rule, SshRule, targets_of
 from reconcile.policy.entries import (
-    Change,
+    Asked,
     Entry,
     Groups,
-    Origin,
     entry,
-    targets_of,
+    listed,
+    paths_of,
     total,
     unsure,
 )
-from reconcile.policy.matrix import Compiled, Matrix, common, minus
+from reconcile.policy.matrix import (
+    BY_ADDRESS,
+    Compiled,
+    Matrix,
+    Reach,
+    Row,
+    common,
+    minus,
+)
 from reconcile.policy.naming import Naming
 from reconcile.policy.releases import TCP
 from reconcile.policy.selectors import Selector
@@ -30,91 +42,152 @@ from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.universe import World, merge
 
 LIMIT = 100  # entries of a list that are named, the largest first
+SSH = "ssh"
+Port = int | str  # a port's number, SSH for logging in, or the name of a capability
 
 
 class Access:
-    """The complete effective access of one policy in one tailnet."""
+    """The complete effective access of one policy in one tailnet.
+
+    It is one world of a matrix: of its own, or (`of`) of one that is there already.
+    """
 
     def __init__(self, policy: Policy, tailnet: Tailnet) -> None:
-        self.matrix = Matrix([World.of(policy, tailnet)])
-        self.naming = Naming(self.matrix)
+        self._look_at(Matrix([World.of(policy, tailnet)]), 0)
+
+    @classmethod
+    def of(cls, matrix: Matrix, index: int) -> "Access":
+        """Return the access in one of the worlds of a matrix."""
+        found = cls.__new__(cls)
+        found._look_at(matrix, index)
+        return found
+
+    def _look_at(self, matrix: Matrix, index: int) -> None:
+        self.matrix, self._index = matrix, index
+        self.world = matrix.worlds[index]
+
+    @cached_property
+    def naming(self) -> Naming:
+        """The words for sets of nodes and networks."""
+        return Naming(self.matrix, [self.world])
 
     @property
     def unsure(self) -> Mapping[str, str]:
         """What could not be known and was taken as large as it could be."""
-        return unsure(self.matrix)
+        return unsure([self.world])
 
     @cached_property
     def paths(self) -> int:
         """How many paths are allowed in all."""
-        return total(self.matrix, 0)
+        return total(self.matrix, self._index)
 
     def entries(
-        self, sources: int = -1, targets: int = -1, atoms: int = -1
+        self,
+        sources: int = -1,
+        targets: int = -1,
+        port: Port | None = None,
+        protocol: int = TCP,
     ) -> list[Entry]:
-        """Return who reaches what, largest first, limited to sets of bits."""
-        groups = Groups()
-        for row in self.matrix.rows:
-            members = row.members & sources
-            if members:
-                for opened, reached in self.matrix.reach(row, 0):
-                    groups.add(row, members, opened & atoms, reached & targets)
-        return [entry(self.matrix, self.naming, group, 0) for group in groups.ordered()]
+        """Return who reaches what, rule by rule.
 
-    def services(self, port: int | None, protocol: int = TCP) -> int:
-        """Return the atoms of a port, None for logging in over SSH, as a set."""
-        if port is None:
-            return merge(1 << number for number in self.matrix.atoms.ssh.values())
-        return self.matrix.atoms.at(protocol, port)
+        It can be limited to sets of bits (see `find`) and to one port.
+        """
+        atoms, said = -1, tuple[str, ...]()
+        if port is not None:
+            atoms = self.services(port, protocol)
+            said = (service(protocol, port),) if isinstance(port, int) else ()
+        asked = Asked(self._index, sources, targets, atoms, said)
+        return listed(self.matrix, self.naming, asked)
 
-    def who(self, target: str, port: int | None, protocol: int = TCP) -> list[Entry]:
-        """Return who reaches a port of a node, address or selector; None is SSH."""
-        atoms = self.services(port, protocol)
-        return self.entries(targets=self.find(target), atoms=atoms)
+    def resting_on(self, names: AbstractSet[str]) -> int:
+        """Return the rules that hold one of some names, as a set."""
+        return merge(
+            1 << number
+            for number, rule in self.matrix.rules[self._index].items()
+            if rests_on(rule.origin, names)
+        )
 
-    def why(
-        self, source: str, target: str, port: int | None, protocol: int = TCP
-    ) -> "Why":
+    def services(self, port: Port, protocol: int = TCP) -> int:
+        """Return the atoms of a port as a set."""
+        if isinstance(port, int):
+            return self.matrix.atoms.at(protocol, port)
+        atoms = self.matrix.atoms
+        return atoms.logins if port == SSH else atoms.named(port)
+
+    def who(self, target: str, port: Port, protocol: int = TCP) -> list[Entry]:
+        """Return who reaches a port of a node, address or selector."""
+        return self.entries(targets=self.find(target), port=port, protocol=protocol)
+
+    def why(self, source: str, target: str, port: Port, protocol: int = TCP) -> "Why":
         """Explain why a source may reach a port of a target, or why it may not.
 
         Both are names as `find` takes them; it raises LookupError for unknown ones.
-        Without a port it explains who may log in over SSH, by the SSH rules alone:
-        `allowed` heeds that port 22 must be open as well.
+        For logging in over SSH `rules` are the SSH rules alone; `opened` and `allowed`
+        heed that port 22 must be open as well.
         """
         sources, targets = self.find(source), self.find(target)
         atoms = self.services(port, protocol)
-        allowed = self._all_reach(sources, targets, atoms)
+        opened = self.entries(sources, targets, port, protocol)
+        rows = [row for row in self.matrix.rows if row.members & sources]
         found = [
-            self._match(number, rule, sources, targets, atoms)
-            for number, rule in enumerate(self.matrix.rules[0])
-            if isinstance(rule.origin, SshRule) is (port is None)
+            self._match(number, rule, rows, sources, targets, atoms)
+            for number, rule in self.matrix.rules[self._index].items()
+            if isinstance(rule.origin, SshRule) is (port == SSH)
         ]
         matches = _once(each for each in found if not each.missing)
         nearest = _once(each for each in found if len(each.missing) == 1)
-        return Why(allowed, matches, () if matches else nearest)
+        return Why(
+            bool(opened) and not self.missing(sources, targets, atoms),
+            tuple(opened),
+            matches,
+            () if matches else nearest,
+            () if opened else tuple(self.entries(sources, targets)),
+            () if opened else tuple(self.entries(-1, targets, port, protocol)),
+        )
 
-    def _all_reach(self, sources: int, targets: int, atoms: int) -> bool:
-        reached = 0
+    def missing(
+        self, sources: int, targets: int, atoms: int, without: int = 0
+    ) -> dict[int, int]:
+        """Return which targets are not reached, and by which of the sources.
+
+        Any of the atoms will do; `without` leaves rules out. Nothing is missing from
+        a node to itself.
+        """
+        found: dict[int, int] = defaultdict(int)
+        rest = sources
         for row in self.matrix.rows:
-            if not row.members & sources:
-                continue
-            opened = self.matrix.reach(row, 0)
-            if targets & ~merge(d for have, d in opened if have & atoms):
-                return False
-            reached |= row.members & sources
-        return bool(atoms) and reached == sources
+            members = row.members & sources
+            if members:
+                opened = self._reach(row, without)
+                found[targets & ~merge(d for a, d in opened if a & atoms)] |= members
+                rest &= ~members
+        found[targets] |= rest
+        return {lack: who for lack, who in found.items() if paths_of(who, lack)}
+
+    def _reach(self, row: Row, without: int) -> Reach:
+        if row.rules[self._index] & without:
+            rules = tuple(numbers & ~without for numbers in row.rules)
+            row = replace(row, rules=rules)
+        return self.matrix.reach(row, self._index)
 
     def _match(
-        self, number: int, rule: Compiled, sources: int, targets: int, atoms: int
+        self,
+        number: int,
+        rule: Compiled,
+        rows: Iterable[Row],
+        sources: int,
+        targets: int,
+        atoms: int,
     ) -> "Match":
-        """Hold a rule against the three things that a path needs."""
-        world, origin = self.matrix.worlds[0], rule.origin
-        rows = [row for row in self.matrix.rows if row.rules[0] >> number & 1]
-        from_here = merge(row.members for row in rows) & sources
-        to_there = rule.targets & targets
-        if rule.own:
-            owners = {row.owners[0] for row in rows if row.members & sources}
-            to_there = merge(world.owners.get(o or "", 0) for o in owners) & targets
+        """Hold a rule against the three things that a path needs.
+
+        `rows` are those of the sources.
+        """
+        origin, index = rule.origin, self._index
+        mine = [row for row in rows if row.rules[index] >> number & 1]
+        from_here = merge(row.members for row in mine) & sources
+        own = merge(self.matrix.own(row, index) for row in mine)
+        to_there = (own if rule.own else rule.targets) & targets
         met = (
             ("source", from_here),
             ("target", to_there),
@@ -122,62 +195,77 @@ class Access:
         )
         return Match(
             origin,
-            self._fitting(origin.sources if origin else (), sources, True),
-            self._fitting(targets_of(origin) if origin else (), targets, False),
+            self._fitting(origin.sources if origin else (), from_here, True, own),
+            self._fitting(targets_of(origin) if origin else (), to_there, False, own),
             tuple(name for name, fits in met if not fits),
         )
 
     def _fitting(
-        self, chosen: Iterable[Selector], wanted: int, as_source: bool
+        self, chosen: Iterable[Selector], wanted: int, as_source: bool, own: int
     ) -> tuple[str, ...]:
         """Return the selectors of a rule that mean some of the wanted bits."""
-        found = []
-        for selector in chosen:
-            place = self._selected(selector, as_source)
-            if place & wanted:
-                found.append(selector.text)
-        return tuple(found)
+        return tuple(
+            selector.text
+            for selector in chosen
+            if wanted
+            & (own if _is_self(selector) else self._selected(selector, as_source))
+        )
 
     def _selected(self, selector: Selector, as_source: bool) -> int:
-        universe, world = self.matrix.universe, self.matrix.worlds[0]
-        if selector.autogroup in ("self", "danger-all") or selector.kind == "any":
+        universe, world = self.matrix.universe, self.world
+        if selector.autogroup == "danger-all" or selector.kind == "any":
             return -1
         if selector.autogroup == "internet":
             return universe.internet
+        if selector.kind not in BY_ADDRESS:
+            return universe.selected(world, selector)
         addresses = world.resolver.sources(selector)
         if not as_source:
             addresses = IntervalSet.union(world.resolver.targets(selector))
         cells = universe.network(addresses) & world.routed
-        return universe.addressed(0, addresses) | cells
+        return universe.addressed(self._index, addresses) | cells
+
+    def names(self) -> list[str]:
+        """Return the names that `find` knows, but for addresses."""
+        world = self.world
+        nodes = [machine.name for machine in world.machines.values()]
+        users = [f"{name}@" if "@" not in name else name for name in world.owners]
+        return [*nodes, *users, *world.tags, *world.policy.groups, *world.policy.hosts]
 
     def find(self, text: str) -> int:
         """Return the bits of a node's name, a selector or an address.
 
         Raises LookupError when nothing in the tailnet answers to it.
         """
-        universe, world = self.matrix.universe, self.matrix.worlds[0]
-        name = text.removeprefix("node:")
-        for place, machine in world.machines.items():
-            if machine.name == name:
-                return 1 << place
-        if text in world.owners:
-            return world.owners[text]
-        selector = selectors.parse(text)
-        found = 0
-        if selector.kind == "any":
-            return world.present | world.routed
-        if selector.autogroup == "internet":
-            found = universe.internet if world.exits else 0
-        elif selector.kind in ("address", "host"):
-            found = self._addressed(selector)
-        else:
-            found = universe.selected(world, selector)
+        found = self.node(text.removeprefix("node:"))
+        found = found or self.world.owners.get(text, 0)
+        if text == "internet" and text not in self.world.policy.hosts:
+            text = "autogroup:internet"
+        found = found or self.selected(selectors.parse(text))
         if not found:
             raise LookupError(text)
         return found
 
+    def node(self, name: str) -> int:
+        """Return the bit of a node, 0 when there is none of that name."""
+        for place, machine in self.world.machines.items():
+            if machine.name == name:
+                return 1 << place
+        return 0
+
+    def selected(self, selector: Selector) -> int:
+        """Return the bits of all that a selector means here, 0 for nothing."""
+        universe, world = self.matrix.universe, self.world
+        if selector.kind == "any":
+            return world.present | world.routed
+        if selector.autogroup == "internet":
+            return universe.internet if world.exits else 0
+        if selector.kind in ("address", "host"):
+            return self._addressed(selector)
+        return universe.selected(world, selector)
+
     def _addressed(self, selector: Selector) -> int:
-        universe, world = self.matrix.universe, self.matrix.worlds[0]
+        universe, world = self.matrix.universe, self.world
         addresses = world.policy.hosts.get(selector.text, IntervalSet())
         if selector.kind == "address":
             addresses = prefix(selector.text)
@@ -186,7 +274,17 @@ class Access:
             cell = IntervalSet([universe.cells[place - universe.size]])
             if addresses and world.routed >> place & 1 and addresses <= cell:
                 cells |= 1 << place
-        return universe.addressed(0, addresses) | cells
+        return universe.addressed(self._index, addresses) | cells
+
+
+def rests_on(rule: Origin, names: AbstractSet[str]) -> bool:
+    """Tell whether a rule holds one of some names, as a selector or a condition."""
+    if rule is None:
+        return False
+    found = {selector.text for selector in (*rule.sources, *targets_of(rule))}
+    if isinstance(rule, Rule):
+        found.update(rule.unsure)
+    return not names.isdisjoint(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,18 +305,31 @@ class Match:
 class Why:
     """The answer to "why": `allowed` is for every source and every target asked for.
 
-    `rules` allow at least a part of it; for a clear no, `nearest` are the rules that
-    lack only one of source, target and port.
+    `opened` is what of it is allowed, `rules` the rules that allow it. For a clear no,
+    `nearest` are the rules that lack only one of source, target and port, `instead` is
+    what the source reaches of the target, and `others` who reaches the port of it.
     """
 
     allowed: bool
+    opened: tuple[Entry, ...]
     rules: tuple[Match, ...]
     nearest: tuple[Match, ...]
+    instead: tuple[Entry, ...]
+    others: tuple[Entry, ...]
+
+
+def _is_self(selector: Selector) -> bool:
+    return selector.autogroup == "self"
 
 
 def _once(matches: Iterable[Match]) -> tuple[Match, ...]:
-    """Keep one match of each rule: the compiler makes one for each family."""
-    return tuple({str(match.rule): match for match in matches}.values())
+    """Keep the best match of each rule: the compiler makes several of most."""
+    found: dict[str, Match] = {}
+    for match in matches:
+        known = found.setdefault(str(match.rule), match)
+        if known.missing != ("port",) and match.missing == ("port",):
+            found[str(match.rule)] = match
+    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +340,8 @@ class AccessDiff:
     service, so that before + gained - lost = after. `share_gained` and `share_lost`
     are shares of the old side: 0.25 is a quarter of what was allowed. `hidden` counts
     the entries, those of fewest paths, that a limit kept out of `gained` and `lost`;
-    they are in all the counts.
+    they are in all the counts. `watched` counts the paths gained and lost from and to
+    one node. `access` is the new side, open to more questions.
     """
 
     before: int
@@ -242,6 +354,8 @@ class AccessDiff:
     share_lost: float
     hidden: int
     unsure: Mapping[str, str]
+    watched: tuple[int, int]
+    access: Access
 
     def __bool__(self) -> bool:
         return bool(self.gained or self.lost)
@@ -251,12 +365,13 @@ def diff(
     before: tuple[Policy, Tailnet],
     after: tuple[Policy, Tailnet],
     limit: int | None = LIMIT,
+    watched: str = "",
 ) -> AccessDiff:
     """Compare two policies in two tailnets; a node is the same if its id is.
 
     The change of nodes is looked at first and the change of policy after it, so that
     each path gained or lost has one of the two as its cause. Only `limit` entries of
-    each list are given names, None for all.
+    each list are given names, None for all. `watched` is the id of a node.
     """
     worlds = [World.of(*before), World.of(before[0], after[1]), World.of(*after)]
     if before[1] is after[1] or before[0] is after[0]:
@@ -265,17 +380,24 @@ def diff(
     naming = Naming(matrix)
     last = len(worlds) - 1
     between = 0 if before[1] is after[1] else 1
-    gained, lost = Groups(), Groups()
+    change, bit = Change(matrix), matrix.universe.position.get(watched, -1)
+    gained, lost = (Groups(1 << bit if bit >= 0 else 0) for _ in range(2))
     for row in matrix.rows:
         old, middle, new = (matrix.reach(row, index) for index in (0, between, last))
         if old is new or old == new:
             continue
         opened, closed = minus(new, old), minus(old, new)
-        gained.extend(row, common(opened, middle), "nodes")
-        gained.extend(row, minus(opened, middle), "policy")
-        lost.extend(row, minus(closed, middle), "nodes")
-        lost.extend(row, common(closed, middle), "policy")
-    change = Change(matrix)
+        for groups, by_nodes, by_rules, index in (
+            (gained, common(opened, middle), minus(opened, middle), last),
+            (lost, minus(closed, middle), common(closed, middle), 0),
+        ):
+            for happening, members, reach in change.by_nodes(row.members, by_nodes):
+                whole = (
+                    index == 0 and happening is not None and happening.takes(members)
+                )
+                groups.add(row, members, reach, "nodes", happening, whole)
+            for rule, reach in change.by_rules(row, index, by_rules):
+                groups.add(row, row.members, reach, "policy", rule)
     allowed = total(matrix, 0)
     more, less = gained.ordered(), lost.ordered()
     return AccessDiff(
@@ -288,5 +410,7 @@ def diff(
         gained.total() / (allowed or 1),
         lost.total() / (allowed or 1),
         len(more[limit:] if limit else ()) + len(less[limit:] if limit else ()),
-        unsure(matrix),
+        unsure(matrix.worlds),
+        (gained.touching, lost.touching),
+        Access.of(matrix, last),
     )

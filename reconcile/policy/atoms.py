@@ -1,4 +1,7 @@
-"""Services cut into atoms: pieces that every rule opens completely or not at all."""
+"""Services cut into atoms: pieces that every rule opens completely or not at all.
+
+Logging in over SSH and the capabilities of `app` grants are atoms too.
+"""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
@@ -17,23 +20,29 @@ _ANY = (0, 65535)
 
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """A piece of service: protocols and ports, or logging in over SSH.
+    """A piece of service: protocols and ports, a login over SSH, or a capability.
 
     `protocols` behave alike in every rule; those without ports have `ports` None.
-    For SSH `login` is the user as the rule writes it and `check` whether it asks.
+    For SSH `login` is the user as the rule writes it and `check` whether it asks. The
+    same `capability` with another `value` is another atom.
     """
 
     protocols: tuple[int, ...] = ()
     ports: tuple[int, int] | None = None
     login: str = ""
     check: bool = False
+    capability: str = ""
+    value: str = ""
 
 
 class Atoms:
-    """All atoms of some services and logins, numbered."""
+    """All atoms of some services, logins and capabilities, numbered."""
 
     def __init__(
-        self, services: Iterable[Service], logins: Iterable[tuple[str, bool]]
+        self,
+        services: Iterable[Service],
+        logins: Iterable[tuple[str, bool]],
+        capabilities: Iterable[tuple[str, str]] = (),
     ) -> None:
         distinct = set(services)
         wanted = sorted(set(logins))
@@ -48,6 +57,11 @@ class Atoms:
         for login, check in wanted:
             self._logins[login, check] = len(self.list)
             self.list.append(Atom(login=login, check=check))
+        self._capabilities = {}
+        for name, value in sorted(set(capabilities)):
+            self._capabilities[name, value] = len(self.list)
+            self.list.append(Atom(capability=name, value=value))
+        self.logins = sum(1 << number for number in self._logins.values())
         self._masks = {service: self._mask(service) for service in distinct}
         self.ssh_port = sum(
             1 << index
@@ -59,6 +73,19 @@ class Atoms:
     def ssh(self) -> dict[tuple[str, bool], int]:
         """The number of the atom of each login, with and without check."""
         return self._logins
+
+    def granted(self, capabilities: Iterable[tuple[str, str]]) -> int:
+        """Return the atoms of capabilities with their values."""
+        return sum(1 << self._capabilities[each] for each in set(capabilities))
+
+    def named(self, capability: str) -> int:
+        """Return the atoms of a capability, whatever its value."""
+        known = self._capabilities.items()
+        return sum(1 << number for (name, _), number in known if name == capability)
+
+    def needing(self, atoms: int) -> int:
+        """Return the logins if port 22, which they need, is among some atoms."""
+        return self.logins if atoms & self.ssh_port else 0
 
     def mask(self, services: Iterable[Service]) -> int:
         """Return the atoms that services cover."""
@@ -104,7 +131,18 @@ class Atoms:
             mine = [atom for atom in chosen if protocol in atom.protocols]
             text = _ports([atom.ports or _ANY for atom in mine])
             by_ports.setdefault(text, []).append(protocol)
-        return [_name(numbers, text) for text, numbers in by_ports.items()] + logins
+        found = [_name(numbers, text) for text, numbers in by_ports.items()]
+        return found + logins + [self._use(atom) for atom in chosen if atom.capability]
+
+    def _use(self, atom: Atom) -> str:
+        """Name a capability, with its value where there is more than one."""
+        several = self.named(atom.capability).bit_count() > 1
+        return f"can use {atom.capability}" + f" {atom.value}" * several
+
+
+def service(protocol: int, port: int) -> str:
+    """Return one port as people write it: `tcp 22`."""
+    return _name([protocol], str(port))
 
 
 def _name(numbers: Sequence[int], ports: str) -> str:
@@ -120,7 +158,9 @@ def _ports(intervals: Iterable[tuple[int, int]]) -> str:
     merged = IntervalSet(intervals)
     if merged.covers(1, 65535):
         return "*"
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in merged)
+    # Nothing listens on port 0, which is a part of "all ports" only.
+    spans = [(a or min(b, 1), b) for a, b in merged]
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
 
 
 def _within(number: int, interval: tuple[int, int]) -> bool:

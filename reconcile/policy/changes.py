@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from reconcile.policy import pairing, rulediff
 from reconcile.policy.fields import (
-    APPROVERS,
     RULES,
     SECTIONS,
     Path,
+    field_name,
     find,
     section_name,
 )
@@ -363,9 +363,8 @@ def _values(
 
 
 def _approvers(paths: Paths, before: Object, after: Object) -> Iterator[Item]:
-    known = {name.lower(): name for name in APPROVERS}
-    old = {known.get(str(key).lower(), str(key)): key for key in before}
-    new = {known.get(str(key).lower(), str(key)): key for key in after}
+    old = {field_name("autoApprovers", str(key)): key for key in before}
+    new = {field_name("autoApprovers", str(key)): key for key in after}
     for name in [*new, *(name for name in old if name not in new)]:
         keys = old.get(name, name), new.get(name, name)
         one, two = before.get(keys[0]), after.get(keys[1])

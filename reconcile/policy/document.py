@@ -17,7 +17,8 @@ class Problem:
     """A finding in a policy value, before it has a line.
 
     `message` holds the server's own words where it has some for this. `key` tells
-    that the finding is about the name at the path and not the value.
+    that the finding is about the name at the path and not the value. `related` are
+    paths that explain it, each with a few words.
     """
 
     code: str
@@ -27,6 +28,7 @@ class Problem:
     severity: Severity = "error"
     why: str = ""
     help: str = ""
+    related: tuple[tuple[Path, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,16 @@ class SshRule:
 
     def __str__(self) -> str:
         return f"ssh[{self.index}]"
+
+
+Origin = Rule | SshRule | None  # what allows a path; None for "no policy at all"
+
+
+def targets_of(rule: Rule | SshRule) -> list[Selector]:
+    """Return the selectors of a rule's destinations."""
+    if isinstance(rule, SshRule):
+        return list(rule.targets)
+    return [target.selector for target in rule.targets]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,19 @@
 """Entries of access lists: who, where, by which services, and because of what."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Literal
 
-from reconcile.model import Node
-from reconcile.policy.document import Rule, SshRule
-from reconcile.policy.fields import get
-from reconcile.policy.matrix import Matrix, Reach, Row
+from reconcile.policy.causes import Change, Happening
+from reconcile.policy.document import Origin, Rule, SshRule, targets_of
+from reconcile.policy.matrix import Matrix, Reach, Row, joined
 from reconcile.policy.naming import Naming
-from reconcile.policy.pairing import canonical
 from reconcile.policy.selectors import Selector
-from reconcile.policy.universe import merge, usable
+from reconcile.policy.universe import World
+from reconcile.policy.words import EVERYTHING
 
-Origin = Rule | SshRule | None
 Cause = Literal["policy", "nodes"]
+OWN = "autogroup:self"
 _LOOKED_AT = 50  # rows of one entry that are asked for their rules
 
 
@@ -24,9 +22,9 @@ class Entry:
     """Sources that reach the same destinations by the same services.
 
     `paths` counts (source, destination, piece of service), where a piece is what no
-    rule cuts apart. `rules` are the rules that
-    allow it (for lost access: that allowed it), None among them for "no policy at
-    all"; `because` says in words what made the difference.
+    rule cuts apart. `rules` are the rules that allow it (for lost access: that allowed
+    it), None among them for "no policy at all"; `because` says in words what made the
+    difference.
     """
 
     sources: tuple[str, ...]
@@ -40,48 +38,173 @@ class Entry:
     because: tuple[str, ...] = ()
 
 
+# -- of one state, rule by rule --------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Opened:
+    """What rules open for the same sources on the same destinations.
+
+    `own` are the destinations of `autogroup:self`, which differ from source to source;
+    `pairs` counts sources with destinations.
+    """
+
+    members: int
+    targets: int
+    pairs: int
+    own: bool
+    atoms: int = 0
+    rules: dict[str, Origin] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question about the world of an index, limited to sets of bits.
+
+    `said` are the words for the services, for who asked about some in particular.
+    """
+
+    index: int
+    sources: int = -1
+    targets: int = -1
+    atoms: int = -1
+    said: tuple[str, ...] = ()
+
+
+def listed(matrix: Matrix, naming: Naming, asked: Asked) -> list[Entry]:
+    """Return what each rule opens, in their order.
+
+    Two entries may share paths, as two rules may; rules that open something else to
+    the same sources on the same destinations share an entry.
+    """
+    by_rule: dict[tuple[str, int, int, bool], _Opened] = {}
+    for row in matrix.rows:
+        members = row.members & asked.sources
+        for rule, reach in matrix.opened(row, asked.index) if members else ():
+            for opened, reached in reach:
+                there = reached & asked.targets
+                part = _Opened(
+                    members,
+                    there,
+                    paths_of(members, there),
+                    rule.own and asked.targets == -1,
+                    opened & asked.atoms,
+                )
+                _collect(by_rule, rule.origin, part)
+    found: dict[tuple[int, int, bool], _Opened] = {}
+    order = {
+        str(rule.origin): i
+        for i, rule in reversed([*enumerate(matrix.rules[asked.index].values())])
+    }
+    pairs = [(key[0], each) for key, each in by_rule.items() if each.pairs]
+    for origin, each in sorted(pairs, key=lambda pair: order[pair[0]]):
+        key = each.members, each.targets, each.own
+        same = found.setdefault(key, each)
+        same.atoms |= each.atoms
+        same.rules[origin] = each.rules[origin]
+    return [_listed(matrix, naming, each, asked.said) for each in found.values()]
+
+
+def _collect(
+    by_rule: dict[tuple[str, int, int, bool], _Opened], origin: Origin, part: _Opened
+) -> None:
+    """Add what a rule opens to one row to what it opens to others in the same way."""
+    if not part.atoms or not part.targets:
+        return
+    key = str(origin), part.atoms, 0 if part.own else part.targets, part.own
+    known = by_rule.setdefault(key, part)
+    known.rules[str(origin)] = origin
+    if known is not part:
+        known.members |= part.members
+        known.targets |= part.targets
+        known.pairs += part.pairs
+
+
+def _listed(
+    matrix: Matrix, naming: Naming, opened: _Opened, said: tuple[str, ...]
+) -> Entry:
+    rules = tuple(opened.rules.values())
+    sources, targets = _selectors(rules)
+    members, reached = opened.members, _others(opened.members, opened.targets)
+    return Entry(
+        tuple(naming.names(members, sources)),
+        (OWN,) if opened.own else tuple(naming.names(reached, targets)),
+        members.bit_count(),
+        reached.bit_count(),
+        said or tuple(matrix.atoms.names(opened.atoms)),
+        opened.pairs * opened.atoms.bit_count(),
+        rules,
+    )
+
+
+# -- of a difference, cause by cause ---------------------------------------------------
+
+_About = Happening | Rule | SshRule | None
+
+
 @dataclass(slots=True)
 class Group:
-    """Rows of which the same is to be said."""
+    """Paths gained or lost of which the same is to be said.
 
-    atoms: int
-    targets: int
-    cause: Cause = "policy"
+    `about` is what happened to nodes or the rule that changed. What a node that goes
+    or comes loses or gains is `whole`: one group, whatever the services.
+    """
+
+    cause: Cause
+    about: _About
+    whole: bool
     members: int = 0
+    targets: int = 0
+    atoms: int = 0
+    paths: int = 0
     rows: list[Row] = field(default_factory=list)
-
-    @property
-    def paths(self) -> int:
-        """How many (source, destination, service atom) there are."""
-        return paths_of(self.members, self.targets) * self.atoms.bit_count()
 
 
 class Groups:
-    """Collects rows by what is to be said of them."""
+    """Collects what rows gain or lose by what is to be said of it.
 
-    def __init__(self) -> None:
-        self._groups: dict[tuple[Cause, int, int], Group] = {}
+    `touching` counts the paths from and to one node, the watched bit.
+    """
 
-    def extend(self, row: Row, reach: Reach, cause: Cause) -> None:
-        """Add what a whole row reaches."""
-        for atoms, targets in reach:
-            self.add(row, row.members, atoms, targets, cause)
+    def __init__(self, watched: int = 0) -> None:
+        self._groups: dict[object, Group] = {}
+        self._watched = watched
+        self.touching = 0
 
     def add(
-        self, row: Row, members: int, atoms: int, targets: int, cause: Cause = "policy"
+        self,
+        row: Row,
+        members: int,
+        reach: Reach,
+        cause: Cause,
+        about: _About,
+        whole: bool = False,
     ) -> None:
-        """Add some sources of a row that reach the same; nothing is no entry."""
-        if not atoms or not targets:
-            return
-        key = cause, atoms, targets
-        group = self._groups.setdefault(key, Group(atoms, targets, cause))
-        group.members |= members
-        group.rows.append(row)
+        """Add what some sources of a row gain or lose."""
+        for atoms, targets in joined(reach):
+            paths = paths_of(members, targets) * atoms.bit_count()
+            if not paths:
+                continue
+            what = members if whole else (atoms, targets)
+            key = cause, str(about), whole, what
+            group = self._groups.setdefault(key, Group(cause, about, whole))
+            group.members |= members
+            group.targets |= targets
+            group.atoms |= atoms
+            group.paths += paths
+            if len(group.rows) < _LOOKED_AT:
+                group.rows.append(row)
+            if self._watched & (members | targets):
+                pairs = paths_of(members, targets)
+                pairs -= paths_of(members & ~self._watched, targets & ~self._watched)
+                self.touching += pairs * atoms.bit_count()
 
     def ordered(self) -> list[Group]:
         """Return the groups, those of most paths first."""
-        found = [group for group in self._groups.values() if group.paths]
-        return sorted(found, key=lambda g: (-g.paths, g.members, g.targets, g.atoms))
+        return sorted(
+            self._groups.values(),
+            key=lambda g: (-g.paths, g.members, g.targets, g.atoms, g.cause),
+        )
 
     def total(self) -> int:
         """Count all paths: (source, destination, service atom)."""
@@ -89,55 +212,52 @@ class Groups:
 
 
 def entry(
-    matrix: Matrix,
-    naming: Naming,
-    group: Group,
-    index: int,
-    change: "Change | None" = None,
+    matrix: Matrix, naming: Naming, group: Group, index: int, change: Change
 ) -> Entry:
-    """Put a group into words, with the rules of one world.
-
-    `change` is given for an entry of a difference, to say what made it.
-    """
+    """Put a group into words, with the rules of one world."""
     rules = _rules(matrix, group, index)
-    because: tuple[str, ...] = ()
-    hints: tuple[Origin, ...] = rules
-    if change and group.cause == "nodes":
-        places = change.nodes_of(group)
-        because = tuple(
-            f"{naming.node(place)} {change.nodes[place]}" for place in places
-        )
-        hints = ()
-    elif change:
-        because = change.because(rules, 1 if index else 0)
-    sources = [selector for rule in hints if rule for selector in rule.sources]
-    targets = [selector for rule in hints if rule for selector in targets_of(rule)]
+    about, apart = group.about, 0
+    hints: Sequence[Origin] = ()
+    if isinstance(about, Happening):
+        because = change.happened(about, group.members | group.targets, naming)
+        apart = about.places
+    else:
+        hints = (about,) if about in rules else rules
+        because = change.because(hints, 1 if index else 0)
+    sources, targets = _selectors(hints)
+    reached = _others(group.members, group.targets)
     return Entry(
-        tuple(_named(change, naming, group, group.members, sources)),
-        tuple(_named(change, naming, group, group.targets, targets)),
+        _named(naming, group.members, apart, sources),
+        (EVERYTHING,) if group.whole else _named(naming, reached, apart, targets),
         group.members.bit_count(),
-        group.targets.bit_count(),
-        tuple(matrix.atoms.names(group.atoms)),
+        0 if group.whole else reached.bit_count(),
+        () if group.whole else tuple(matrix.atoms.names(group.atoms)),
         group.paths,
-        rules,
+        () if group.whole else rules,
         group.cause,
-        because,
+        tuple(because),
     )
 
 
+def _others(members: int, targets: int) -> int:
+    """Return the destinations without a single source itself: that is no path."""
+    return targets & ~members if members.bit_count() == 1 else targets
+
+
 def _named(
-    change: "Change | None",
-    naming: Naming,
-    group: Group,
-    members: int,
-    hints: Iterable[Selector],
-) -> list[str]:
-    """Name a set; nodes that changed themselves go by their own names."""
-    if change and group.cause == "nodes":
-        changed = merge(1 << place for place in change.nodes_of(group))
-        if not members & ~changed:
-            return naming.singly(members)
-    return naming.names(members, hints)
+    naming: Naming, members: int, apart: int, hints: Iterable[Selector]
+) -> tuple[str, ...]:
+    """Name a set; nodes that something happened to go by their own names."""
+    alone = members & apart
+    rest = naming.names(members & ~alone, hints) if members & ~alone else []
+    return (*naming.singly(alone), *rest)
+
+
+def _selectors(rules: Iterable[Origin]) -> tuple[list[Selector], list[Selector]]:
+    """Return the selectors of both sides of some rules."""
+    known = [rule for rule in rules if rule]
+    sources = [selector for rule in known for selector in rule.sources]
+    return sources, [selector for rule in known for selector in targets_of(rule)]
 
 
 def _rules(matrix: Matrix, group: Group, index: int) -> tuple[Origin, ...]:
@@ -147,121 +267,9 @@ def _rules(matrix: Matrix, group: Group, index: int) -> tuple[Origin, ...]:
         for number in matrix.contributing(row, index, group.atoms, group.targets)
     }
     found: dict[str, Origin] = {}  # a rule is compiled once for each address family
-    for number in sorted(numbers):
-        origin = matrix.rules[index][number].origin
-        found[str(origin)] = origin
+    for rule in matrix.in_order(index, numbers):
+        found[str(rule.origin)] = rule.origin
     return tuple(found.values())
-
-
-def _node_change(old: Node | None, new: Node | None) -> str:
-    if old is None:
-        return "is added" if new else ""
-    if new is None:
-        return "is removed"
-    said = []
-    if old.tags != new.tags:
-        added, removed = sorted(new.tags - old.tags), sorted(old.tags - new.tags)
-        if added:
-            said.append(f"becomes {', '.join(added)}")
-        if removed:
-            said.append(f"is no longer {', '.join(removed)}")
-    elif old.user != new.user:
-        said.append(f"moves from {old.user} to {new.user}")
-    if old.approved & old.available != new.approved & new.available:
-        added = sorted(new.approved - old.approved)
-        removed = sorted(old.approved - new.approved)
-        said += [f"routes {route}" for route in added]
-        said += [f"no longer routes {route}" for route in removed]
-        said += [] if added or removed else ["advertises other routes"]
-    if set(old.addresses) != set(new.addresses):
-        said.append("changes its address")
-    return ", ".join(said)
-
-
-class Change:
-    """Names what changed: rules, the names that rules use, and nodes."""
-
-    def __init__(self, matrix: Matrix) -> None:
-        self._matrix = matrix
-        self._sides = matrix.worlds[0].policy, matrix.worlds[-1].policy
-        self._rules: dict[tuple[int, str], list[str]] = {}
-
-    @cached_property
-    def nodes(self) -> dict[int, str]:
-        """The nodes that changed, each with what happened to it."""
-        before, after = self._matrix.worlds[0], self._matrix.worlds[-1]
-        found = {}
-        for place in range(self._matrix.universe.size):
-            old, new = before.machines.get(place), after.machines.get(place)
-            happened = _node_change(
-                old.node if old else None, new.node if new else None
-            )
-            if happened:
-                found[place] = happened
-        return found
-
-    def nodes_of(self, group: Group) -> list[int]:
-        """Return the changed nodes that a group is about, routers included."""
-        touched = group.members | group.targets
-        return [
-            place
-            for place, happened in self.nodes.items()
-            if touched >> place & 1 or touched & self._behind(place)
-        ]
-
-    def _behind(self, place: int) -> int:
-        """Return what a node routes to, in any of the worlds."""
-        universe, found = self._matrix.universe, 0
-        for world in self._matrix.worlds:
-            machine = world.machines.get(place)
-            if machine:
-                found |= merge(universe.network(route) for _, route in usable(machine))
-                found |= universe.internet if machine.exits else 0
-        return found
-
-    def because(self, rules: Iterable[Origin], side: int) -> tuple[str, ...]:
-        """Return the changed rules, for unchanged ones the names that moved."""
-        found: dict[str, None] = {}
-        for rule in rules:
-            if rule is None:
-                verb = "are" if side else "were"
-                found[f"there {verb} neither acls nor grants"] = None
-                continue
-            section = "ssh" if isinstance(rule, SshRule) else rule.section
-            text = self._texts(side, section)[rule.index]
-            unchanged = text in self._texts(1 - side, section)
-            moved = self._moved(rule) if unchanged else []
-            found.update(dict.fromkeys(moved or [str(rule)]))
-        return tuple(found)
-
-    def _texts(self, side: int, section: str) -> list[str]:
-        key = side, section
-        if key not in self._rules:
-            rules = get(self._sides[side].value, section) or ()
-            self._rules[key] = [canonical(rule) for rule in rules]
-        return self._rules[key]
-
-    def _moved(self, rule: Rule | SshRule) -> list[str]:
-        before, after = self._sides
-        names = [selector.text for selector in (*rule.sources, *targets_of(rule))]
-        found = [
-            f'groups."{name}"'
-            for name in names
-            if before.groups.get(name) != after.groups.get(name)
-        ]
-        found += [
-            f'hosts."{name}"'
-            for name in names
-            if before.hosts.get(name) != after.hosts.get(name)
-        ]
-        return found
-
-
-def targets_of(rule: Rule | SshRule) -> list[Selector]:
-    """Return the selectors of a rule's destinations."""
-    if isinstance(rule, SshRule):
-        return list(rule.targets)
-    return [target.selector for target in rule.targets]
 
 
 def paths_of(members: int, targets: int) -> int:
@@ -279,10 +287,10 @@ def total(matrix: Matrix, index: int) -> int:
     )
 
 
-def unsure(matrix: Matrix) -> dict[str, str]:
+def unsure(worlds: Iterable[World]) -> dict[str, str]:
     """Return what could not be known, with the reason."""
     found: dict[str, str] = {}
-    for world in matrix.worlds:
+    for world in worlds:
         found.update(world.resolver.unsure)
         for rule in world.policy.rules or ():
             for name in rule.unsure:

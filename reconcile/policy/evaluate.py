@@ -55,8 +55,16 @@ class Evaluator:
 
     def tests(self) -> tuple[Verdict, ...]:
         """Run the policy's `tests`, then its `sshTests`."""
-        verdicts = Verdicts(self._filters, self._ssh)
+        verdicts = self._verdicts
         return (*verdicts.tests(), *verdicts.ssh_tests())
+
+    def hopeless_tests(self) -> tuple[Verdict, ...]:
+        """Return the tests that fail whatever users and nodes there are."""
+        return self._verdicts.hopeless()
+
+    @cached_property
+    def _verdicts(self) -> Verdicts:
+        return Verdicts(self._filters, self._ssh)
 
     @cached_property
     def _visibility(self) -> Visibility:

@@ -37,11 +37,12 @@ RULES: Mapping[str, tuple[str, ...]] = {
     "tests": ("src", "srcPostureAttrs", "proto", "accept", "deny"),
     "sshTests": ("src", "dst", "accept", "check", "deny"),
 }
-APPROVERS = ("routes", "exitNode")
+APPROVERS = ("routes", "services", "exitNode")
 
 _CANONICAL = {name.lower(): name for name in SECTIONS}
 _CANONICAL_FIELD = {
-    section: {name.lower(): name for name in names} for section, names in RULES.items()
+    section: {name.lower(): name for name in names}
+    for section, names in {**RULES, "autoApprovers": APPROVERS}.items()
 }
 
 
@@ -51,7 +52,7 @@ def section_name(key: str) -> str:
 
 
 def field_name(section: str, key: str) -> str:
-    """Return the canonical spelling of a field of a rule; unknown ones as they are."""
+    """Return the canonical spelling of a section's field; unknown ones as they are."""
     return _CANONICAL_FIELD.get(section, {}).get(key.lower(), key)
 
 

@@ -73,27 +73,8 @@ class Filters:
             found += self._granted(machine, rule)
         return tuple(found)
 
-    def unreduced(self) -> Iterator[PortRule]:
-        """Yield the global rules, as the policy's own tests see them.
-
-        `autogroup:self` and `via` rules are not among them.
-        """
-        if self.policy.rules is None:
-            yield self._open()
-            return
-        for rule in self.policy.rules:
-            openings = [
-                Opening(addresses, target.services)
-                for target in rule.targets
-                if target.selector.autogroup != "self" and not rule.via
-                for addresses in self.resolver.targets(target.selector)
-            ]
-            sources = self.resolver.all_sources(rule.sources)
-            if openings and sources:
-                yield PortRule(sources, tuple(openings), rule)
-
-    def _open(self) -> PortRule:
-        """The one rule of a policy without `acls` and `grants`."""
+    def open(self) -> PortRule:
+        """Return the one rule of a policy without `acls` and `grants`."""
         release = self.policy.release
         service = Service(PINGABLE, ALL_PORTS)
         sources = self.resolver.wildcard if release.hosted else EVERYTHING
@@ -101,7 +82,7 @@ class Filters:
 
     def _reduce(self, machine: Machine) -> Iterator[PortRule]:
         if self.policy.rules is None:
-            yield self._open()
+            yield self.open()
             return
         for rule in self.policy.rules:
             sources = self.resolver.all_sources(rule.sources)

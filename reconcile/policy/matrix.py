@@ -5,6 +5,7 @@ rules' destination bits, kept apart by which atoms of service each rule opens. R
 the same in all worlds, so that worlds are compared row by row with single operations.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,14 +13,15 @@ from functools import lru_cache
 from itertools import pairwise
 
 from reconcile.policy.atoms import Atoms
-from reconcile.policy.document import Rule, Service, SshRule
+from reconcile.policy.document import Origin, Rule, Service, SshRule
+from reconcile.policy.pairing import canonical
 from reconcile.policy.releases import PINGABLE
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import ALL_PORTS, EVERYTHING, IntervalSet
 from reconcile.policy.universe import Universe, World, bits, family, merge, usable
 
 _LITERAL = ("address", "host")
-_SWEPT = (*_LITERAL, "any", "ipset", "service", "posture")
+BY_ADDRESS = (*_LITERAL, "any", "ipset", "service", "posture")  # not by identity
 
 # Destinations by the atoms of service that are open on them; the atoms are disjoint.
 Reach = list[tuple[int, int]]
@@ -33,7 +35,7 @@ class Compiled:
     source reaches the nodes of its own user.
     """
 
-    origin: Rule | SshRule | None
+    origin: Origin
     family: int
     atoms: int
     targets: int
@@ -58,23 +60,29 @@ class Matrix:
     def __init__(self, worlds: Sequence[World]) -> None:
         self.worlds = worlds
         self.universe = Universe(worlds, _literals(worlds))
-        self.atoms = Atoms(_services(worlds), _logins(worlds))
-        self.rules: list[list[Compiled]] = []
+        self.atoms = Atoms(_services(worlds), _logins(worlds), _capabilities(worlds))
+        # The same rule has the same number in every world.
+        self.rules: list[dict[int, Compiled]] = []
+        self._numbers: dict[object, int] = {}
         self._by_selector: list[dict[tuple[Selector, int], int]] = []
         self._own: list[int] = []
         for index, world in enumerate(worlds):
             self._compile(index, world)
-        self._reaches: list[dict[tuple[int, str | None], Reach]] = [{} for _ in worlds]
+        self._reaches: dict[tuple[int, int], Reach] = {}
         self.rows = self._rows()
+        self._order: list[dict[int, int]] = [
+            {number: place for place, number in enumerate(rules)}
+            for rules in self.rules
+        ]
 
     # Rules to bits.
 
     def _compile(self, index: int, world: World) -> None:
-        compiler = _Compiler(self.universe, self.atoms, index, world)
+        compiler = _Compiler(self.universe, self.atoms, index, world, self._numbers)
         compiler.run()
         self.rules.append(compiler.rules)
         self._by_selector.append(compiler.by_selector)
-        own = [number for number, rule in enumerate(compiler.rules) if rule.own]
+        own = [number for number, rule in compiler.rules.items() if rule.own]
         self._own.append(merge(1 << number for number in own))
 
     # Sources to rows.
@@ -120,18 +128,25 @@ class Matrix:
     # Rows to destinations.
 
     def reach(self, row: Row, index: int) -> Reach:
-        """Return what the sources of a row reach in a world."""
-        key = row.rules[index], row.owners[index]
-        known = self._reaches[index].get(key)
+        """Return what the sources of a row reach in a world.
+
+        Where nothing changed it is the same object in all worlds.
+        """
+        key = row.rules[index], self.own(row, index)
+        known = self._reaches.get(key)
         if known is None:
-            known = self._reaches[index][key] = self._reach(index, *key)
+            known = self._reaches[key] = self._reach(index, *key)
         return known
 
-    def _reach(self, index: int, rules: int, owner: str | None) -> Reach:
+    def own(self, row: Row, index: int) -> int:
+        """Return the nodes that `autogroup:self` means for a row."""
+        return self.worlds[index].owners.get(row.owners[index] or "", 0)
+
+    def _reach(self, index: int, rules: int, own: int) -> Reach:
+        compiled = self.rules[index]
         opened: dict[int, int] = defaultdict(int)
-        own = self.worlds[index].owners.get(owner or "", 0)
         for number in bits(rules):
-            rule = self.rules[index][number]
+            rule = compiled[number]
             opened[rule.atoms] |= own if rule.own else rule.targets
         found = disjoint(opened.items())
         return self._with_ssh(found) if self.atoms.ssh else found
@@ -139,7 +154,7 @@ class Matrix:
     def _with_ssh(self, found: Reach) -> Reach:
         """A login needs port 22 as well, and where a check is asked, it is asked."""
         port = merge(d for atoms, d in found if atoms & self.atoms.ssh_port)
-        logins = merge(1 << number for number in self.atoms.ssh.values())
+        logins = self.atoms.logins
         reached = [(atoms & ~logins, d) for atoms, d in found if atoms & ~logins]
         for (login, check), number in self.atoms.ssh.items():
             targets = merge(d for atoms, d in found if atoms >> number & 1) & port
@@ -150,9 +165,24 @@ class Matrix:
                 reached.append((1 << number, targets))
         return joined(reached)
 
+    def opened(self, row: Row, index: int) -> Iterator[tuple[Compiled, Reach]]:
+        """Yield what each rule opens to a row; logins only where port 22 is open."""
+        own = self.own(row, index)
+        for number in bits(row.rules[index]):
+            rule = self.rules[index][number]
+            reach = [(rule.atoms, own if rule.own else rule.targets)]
+            if isinstance(rule.origin, SshRule):
+                reach = common(reach, self.reach(row, index))
+            yield rule, reach
+
+    def in_order(self, index: int, numbers: Iterable[int]) -> list[Compiled]:
+        """Return some rules of a world in the order of its policy."""
+        ordered = sorted(numbers, key=self._order[index].__getitem__)
+        return [self.rules[index][number] for number in ordered]
+
     def contributing(self, row: Row, index: int, atoms: int, targets: int) -> list[int]:
         """Return the rules of a row that open some of the atoms on some targets."""
-        own = self.worlds[index].owners.get(row.owners[index] or "", 0)
+        own = self.own(row, index)
         return [
             number
             for number in bits(row.rules[index])
@@ -163,23 +193,33 @@ class Matrix:
 
 def disjoint(opened: Iterable[tuple[int, int]]) -> Reach:
     """Cut overlapping sets of atoms so that each atom stands in one entry only."""
+    found = sorted((atoms, reached) for atoms, reached in opened if reached)
+    return joined(
+        (piece, merge(found[number][1] for number in which))
+        for piece, which in _pieces(tuple(atoms for atoms, _ in found))
+    )
+
+
+@lru_cache(maxsize=4096)
+def _pieces(sets: tuple[int, ...]) -> list[tuple[int, tuple[int, ...]]]:
+    """Return the pieces that sets of atoms cut each other into, and whose each is.
+
+    Rows of many sources have the same few services, so that few combinations occur.
+    """
     starts: dict[int, list[int]] = defaultdict(list)
     stops: dict[int, list[int]] = defaultdict(list)
-    targets: list[int] = []
-    for atoms, reached in opened:
-        if reached:
-            for low, high in _runs(atoms):
-                starts[low].append(len(targets))
-                stops[high].append(len(targets))
-            targets.append(reached)
-    found, active = [], set[int]()
+    for number, atoms in enumerate(sets):
+        for low, high in _runs(atoms):
+            starts[low].append(number)
+            stops[high].append(number)
+    found: dict[tuple[int, ...], int] = defaultdict(int)
+    active = set[int]()
     for low, high in pairwise(sorted({*starts, *stops})):
         active.difference_update(stops.get(low, ()))
         active.update(starts.get(low, ()))
         if active:
-            piece = (1 << high) - (1 << low)
-            found.append((piece, merge(targets[number] for number in active)))
-    return joined(found)
+            found[tuple(sorted(active))] |= (1 << high) - (1 << low)
+    return [(piece, which) for which, piece in found.items()]
 
 
 @lru_cache(maxsize=4096)
@@ -287,14 +327,8 @@ class _Sweep:
 
     def at(self, address: int) -> int:
         """Return the rules that an address is a source of."""
-        low, high = 0, len(self._edges)
-        while low < high:
-            middle = (low + high) // 2
-            if self._edges[middle] <= address:
-                low = middle + 1
-            else:
-                high = middle
-        selected = self._selected[low - 1] if low else 0
+        passed = bisect_right(self._edges, address)
+        selected = self._selected[passed - 1] if passed else 0
         if selected not in self._known:
             rules = merge(self._rules[number] for number in bits(selected))
             self._known[selected] = rules
@@ -305,9 +339,16 @@ class _Compiler:
     """Turns the rules of one world into bits."""
 
     def __init__(
-        self, universe: Universe, atoms: Atoms, index: int, world: World
+        self,
+        universe: Universe,
+        atoms: Atoms,
+        index: int,
+        world: World,
+        numbers: dict[object, int],
     ) -> None:
-        self.rules: list[Compiled] = []
+        self.rules: dict[int, Compiled] = {}
+        self._numbers = numbers
+        self._met: dict[object, int] = defaultdict(int)
         self.by_selector: dict[tuple[Selector, int], int] = defaultdict(int)
         self._universe = universe
         self._atoms = atoms
@@ -345,6 +386,20 @@ class _Compiler:
                 targets = self._targets(others, version, rule.via)
                 if targets:
                     self._add(rule.sources, Compiled(rule, version, atoms, targets))
+        if rule.capabilities and not rule.via:
+            self._capabilities(rule)
+
+    def _capabilities(self, rule: Rule) -> None:
+        """With `via` a grant gives no capability; the internet can have none."""
+        atoms = self._atoms.granted(_used(rule))
+        selectors = [target.selector for target in rule.targets]
+        if any(selector.autogroup == "self" for selector in selectors):
+            self._add(rule.sources, Compiled(rule, 0, atoms, 0, own=True))
+        others = [s for s in selectors if s.autogroup != "self"]
+        for version in _versions((*rule.sources, *others)):
+            targets = self._targets(others, version, ()) & ~self._universe.internet
+            if targets:
+                self._add(rule.sources, Compiled(rule, version, atoms, targets))
 
     def _login(self, rule: SshRule) -> None:
         check = rule.action == "check" and self._world.policy.release.ssh_checks
@@ -357,15 +412,23 @@ class _Compiler:
             self._add(rule.sources, Compiled(rule, 0, atoms, targets))
 
     def _add(self, sources: Iterable[Selector], rule: Compiled) -> None:
-        number = 1 << len(self.rules)
-        self.rules.append(rule)
+        bit = 1 << self._number(rule)
         for source in sources:
-            if source.kind in _SWEPT or source.autogroup == "danger-all":
+            if source.kind in BY_ADDRESS or source.autogroup == "danger-all":
                 for version in (4, 6):
                     if rule.family in (0, version):
-                        self.by_selector[source, version] |= number
+                        self.by_selector[source, version] |= bit
             else:
-                self.by_selector[source, 0] |= number
+                self.by_selector[source, 0] |= bit
+
+    def _number(self, rule: Compiled) -> int:
+        """Number a rule by what it opens; of equal ones each has its own number."""
+        opened = rule.family, rule.atoms, rule.targets, rule.own
+        self._met[opened] += 1
+        key = opened, self._met[opened]
+        number = self._numbers.setdefault(key, len(self._numbers))
+        self.rules[number] = rule
+        return number
 
     def _targets(
         self, selectors: Iterable[Selector], version: int, via: Iterable[str]
@@ -384,7 +447,7 @@ class _Compiler:
     def _find(self, selector: Selector, version: int) -> int:
         if selector.autogroup == "internet":
             return self._exits()
-        if selector.kind in _SWEPT:
+        if selector.kind in BY_ADDRESS:
             return self._addressed(selector, version)
         return self._universe.selected(self._world, selector)
 
@@ -456,3 +519,15 @@ def _logins(worlds: Iterable[World]) -> Iterator[tuple[str, bool]]:
             check = rule.action == "check" and world.policy.release.ssh_checks
             for user in rule.users:
                 yield user, check
+
+
+def _used(rule: Rule) -> Iterator[tuple[str, str]]:
+    """Yield the capabilities of a rule, each with its value as text."""
+    for name, value in rule.capabilities.items():
+        yield name, canonical(value)
+
+
+def _capabilities(worlds: Iterable[World]) -> Iterator[tuple[str, str]]:
+    for world in worlds:
+        for rule in world.policy.rules or ():
+            yield from _used(rule)

@@ -1,11 +1,12 @@
 """Naming sets of nodes and networks with the words that people use."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, texts
 from reconcile.policy.universe import Universe, World, bits, merge
+from reconcile.policy.words import EVERYTHING
 
 INTERNET = "the internet"
 _WORDS = ("group", "tag", "autogroup")
@@ -15,16 +16,21 @@ class Naming:
     """Names sets of bits by exact match, else by a cover of named subsets.
 
     A name never claims more than the set holds: every name given is of a subset.
+    Names are taken from all worlds of the matrix, or from those that are given.
     """
 
-    def __init__(self, matrix: Matrix) -> None:
+    def __init__(self, matrix: Matrix, worlds: Sequence[World] = ()) -> None:
         self._universe = matrix.universe
-        self._worlds = matrix.worlds
+        self._worlds = worlds or matrix.worlds
         self._named = self._names()
         self._exact: dict[int, str] = {}
         for name, members in self._named:
             self._exact.setdefault(members, name)
         self._covers: dict[int, list[str]] = {}
+        self._all = {
+            world.present | world.routed | (self._universe.internet * bool(world.exits))
+            for world in self._worlds
+        }
         self._owned = dict(self._worlds[-1].owners)
         machines = self._worlds[-1].machines.items()
         self._owner_of = {place: machine.owner for place, machine in machines}
@@ -47,6 +53,8 @@ class Naming:
                 found = self._universe.selected(world, hint)
                 if hint.kind in _WORDS and found == members:
                     return [hint.text]
+        if members in self._all:
+            return [EVERYTHING]
         nodes = members & ((1 << self._universe.size) - 1)
         covers = self._cover(nodes) if nodes else []
         return covers + self.networks(members & ~nodes)
@@ -86,12 +94,24 @@ class Naming:
         raise KeyError(place)
 
     def networks(self, members: int) -> list[str]:
-        """Return the addresses of cells, and the internet, as text."""
+        """Return the addresses of cells, and the internet, as text.
+
+        What a host of the policy stands for goes by its name: `vault (10.1.0.10)`.
+        """
         cells = [
             self._universe.cells[place - self._universe.size]
             for place in bits(members & ~self._universe.internet)
         ]
-        found = texts(IntervalSet(cells))
+        addresses = IntervalSet(cells)
+        found = texts(addresses)
+        if len(found) == 1:
+            names = [
+                f"{name} ({found[0]})"
+                for world in self._worlds
+                for name, meant in world.policy.hosts.items()
+                if meant == addresses
+            ]
+            found = names[-1:] or found
         return [*found, INTERNET] if members & self._universe.internet else found
 
 

@@ -41,6 +41,8 @@ class Machine:
 class Tailnet:
     """Users and nodes; `domains` and `roles` are known for the hosted service only.
 
+    `expired` are the ids of nodes that are left out because their key has expired.
+
     `domains` are the mail domains of the tailnet, None when nobody said. `roles` maps
     a role to user names; a role that is missing from it is not known.
     """
@@ -53,12 +55,16 @@ class Tailnet:
         domains: Iterable[str] | None = None,
         roles: Mapping[str, Iterable[str]] | None = None,
         advertised: bool = False,
+        expired: Iterable[str] = (),
     ) -> None:
         self.users = tuple(users)
+        self.advertised = advertised
+        self.expired = frozenset(expired)
         self.domains = None if domains is None else frozenset(domains)
         self.roles = {role: frozenset(names) for role, names in (roles or {}).items()}
         self.machines = tuple(
-            _machine(index, node, advertised) for index, node in enumerate(nodes)
+            _machine(index, node, advertised)
+            for index, node in enumerate(n for n in nodes if n.id not in self.expired)
         )
         self.by_tag: dict[str, list[Machine]] = defaultdict(list)
         self.by_owner: dict[str, list[Machine]] = defaultdict(list)
@@ -71,6 +77,17 @@ class Tailnet:
         self.members = [m for m in self.machines if m.owner is not None]
         self.subnets = IntervalSet.union(
             route for machine in self.machines for _, route in machine.subnets
+        )
+
+    def without(self, expired: Iterable[str]) -> "Tailnet":
+        """Return the tailnet in which the keys of some nodes have expired."""
+        return Tailnet(
+            self.users,
+            [machine.node for machine in self.machines],
+            domains=self.domains,
+            roles=self.roles,
+            advertised=self.advertised,
+            expired=expired,
         )
 
     def touched(self, addresses: IntervalSet) -> list[Machine]:

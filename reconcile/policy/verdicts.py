@@ -4,18 +4,19 @@ The hosted service answers only `test(s) failed`; the reasons are Headscale's li
 where it has them (`alice@ -> 100.64.0.2:22: expected ALLOWED, got DENIED`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from reconcile.policy import selectors
-from reconcile.policy.document import Assertion, Policy
+from reconcile.policy.document import Assertion, Policy, Service
 from reconcile.policy.fields import Path
-from reconcile.policy.filters import Filters, PortRule
+from reconcile.policy.filters import Filters
 from reconcile.policy.pairing import split_ports
 from reconcile.policy.reading.rules import protocols
-from reconcile.policy.releases import ROLES, SCTP, TCP, UDP
+from reconcile.policy.releases import PINGABLE, ROLES, SCTP, TCP, UDP
 from reconcile.policy.selectors import Selector
-from reconcile.policy.sets import IntervalSet, texts
+from reconcile.policy.sets import EMPTY, IntervalSet, texts
 from reconcile.policy.ssh import SshRules
 from reconcile.policy.tailnet import Machine, addresses_of
 
@@ -51,6 +52,10 @@ class Unusable(Exception):
     """An entry that cannot be evaluated: it fails, in `deny` lists too."""
 
 
+class Absent(Unusable):
+    """The entry is sound, but names something that has no address or node here."""
+
+
 class Verdicts:
     """Runs the tests of a policy in a tailnet."""
 
@@ -59,7 +64,8 @@ class Verdicts:
         self._resolver = filters.resolver
         self._policy: Policy = filters.policy
         self._ssh = ssh
-        self._rules: list[PortRule] | None = None
+        self._targets: dict[Selector, IntervalSet] = {}
+        self._reaching: dict[tuple[str, frozenset[int]], IntervalSet] = {}
 
     def tests(self) -> tuple[Verdict, ...]:
         """Run every entry of `tests` against the rules of the whole tailnet."""
@@ -71,15 +77,37 @@ class Verdicts:
             Verdict(t, tuple(self._ssh_test(t))) for t in self._policy.ssh_tests
         )
 
+    def hopeless(self) -> tuple[Verdict, ...]:
+        """Return the entries that fail whatever users and nodes there are."""
+        tests = (*self._policy.tests, *self._policy.ssh_tests)
+        found = (Verdict(test, tuple(self._flaws(test))) for test in tests)
+        return tuple(verdict for verdict in found if not verdict.passed)
+
+    def _flaws(self, test: Assertion) -> Iterator[Failure]:
+        item = _require_login if test.section == "sshTests" else self._target
+        checks: list[tuple[Path, Callable[..., object], tuple[object, ...]]] = [
+            (test.path, self._known, (test.source, "source")),
+            (test.path, self._protocols, (test,)),
+            (test.path, _require_expectation, (test,)),
+            *((test.path, self._known, (name, "destination")) for name in test.targets),
+            *((path, item, (text,)) for path, text in chain(*test.expected.values())),
+        ]
+        for path, check, arguments in checks:
+            try:
+                check(*arguments)
+            except Absent:
+                continue
+            except Unusable as reason:
+                yield Failure(path, str(reason))
+
     def _test(self, test: Assertion) -> Iterator[Failure]:
         try:
             sources = self._sources(test)
             numbers = self._protocols(test)
+            _require_expectation(test)
         except Unusable as reason:
             yield Failure(test.path, str(reason))
             return
-        if not any(test.expected.values()):
-            yield Failure(test.path, "neither accept nor deny says what is expected")
         for name, items in test.expected.items():
             for path, text in items:
                 try:
@@ -99,7 +127,7 @@ class Verdicts:
         if not found:
             found = [IntervalSet([i]) for i in self._resolver.sources(selector)]
         if not found:
-            raise Unusable(f'source "{selector}" resolved to no IP addresses')
+            raise Absent(f'source "{selector}" resolved to no IP addresses')
         return found
 
     def _known(self, text: str, what: str) -> Selector:
@@ -132,17 +160,43 @@ class Verdicts:
     def _allowed(
         self, sources: Iterable[IntervalSet], text: str, numbers: frozenset[int]
     ) -> bool:
-        target, port = self._target(text)
-        rules = self._global_rules()
-        return all(
-            any(_opens(rule, source, target, numbers, port) for rule in rules)
-            for source in sources
-        )
+        key = text, numbers
+        if key not in self._reaching:
+            self._reaching[key] = self._sources_to(*self._target(text), numbers)
+        return all(self._reaching[key].overlaps(source) for source in sources)
 
-    def _global_rules(self) -> list[PortRule]:
-        if self._rules is None:
-            self._rules = list(self._filters.unreduced())
-        return self._rules
+    def _sources_to(
+        self, target: IntervalSet, port: int, numbers: frozenset[int]
+    ) -> IntervalSet:
+        """Return the addresses that some rule lets reach a port of a target.
+
+        The rules are those of the whole tailnet: `autogroup:self` and `via` mean
+        something else on each node, and are not among them.
+        """
+        if self._policy.rules is None:
+            everyone = self._filters.open()
+            return everyone.sources if numbers & PINGABLE else EMPTY
+        meets: dict[Selector, bool] = {}
+        found: dict[Selector, None] = {}
+        for rule in self._policy.rules:
+            for opened in () if rule.via else rule.targets:
+                if not _serves(opened.services, port, numbers):
+                    continue
+                selector = opened.selector
+                if selector not in meets:
+                    meets[selector] = self._meant(selector).overlaps(target)
+                if meets[selector]:
+                    found.update(dict.fromkeys(rule.sources))
+        return self._resolver.all_sources(found)
+
+    def _meant(self, selector: Selector) -> IntervalSet:
+        """Return the addresses that a selector means as a destination."""
+        if selector not in self._targets:
+            parts = self._resolver.targets(selector)
+            if selector.autogroup == "self":
+                parts = ()
+            self._targets[selector] = IntervalSet.union(parts)
+        return self._targets[selector]
 
     def _target(self, text: str) -> tuple[IntervalSet, int]:
         name, port_text = split_ports(text.strip())
@@ -161,7 +215,7 @@ class Verdicts:
             return found, port
         found = addresses_of(self._resolver.machines(selector))
         if not found:
-            raise Unusable(f'destination "{name}" resolved to no IP addresses')
+            raise Absent(f'destination "{name}" resolved to no IP addresses')
         return found, port
 
     # SSH.
@@ -171,15 +225,16 @@ class Verdicts:
             source = self._known(test.source, "source")
             addresses = self._ssh_sources(source)
             machines = self._ssh_targets(test, source)
+            _require_expectation(test)
         except Unusable as reason:
             yield Failure(test.path, str(reason))
             return
-        if not any(test.expected.values()):
-            yield Failure(test.path, "accept, check and deny are all empty")
         for name, logins in test.expected.items():
             for path, login in logins:
-                if not login:
-                    yield Failure(path, "the login name is empty")
+                try:
+                    _require_login(login)
+                except Unusable as reason:
+                    yield Failure(path, str(reason))
                     continue
                 yield from self._login(test, name, path, login, addresses, machines)
 
@@ -245,26 +300,24 @@ class Verdicts:
                 yield Failure(path, f"{said}: expected {expected}{asked}, got {got}")
 
 
+def _require_expectation(test: Assertion) -> None:
+    if not any(test.expected.values()):
+        names = " and ".join(test.expected)
+        raise Unusable(f"nothing is expected: {names} are empty")
+
+
+def _require_login(login: str) -> None:
+    if not login:
+        raise Unusable("the login name is empty")
+
+
 def is_ipv6(selector: Selector) -> bool:
     """Tell whether a selector is a literal IPv6 address."""
     return selector.kind == "address" and ":" in selector.text
 
 
-def _opens(
-    rule: PortRule,
-    source: IntervalSet,
-    target: IntervalSet,
-    numbers: frozenset[int],
-    port: int,
-) -> bool:
-    return rule.sources.overlaps(source) and any(
-        opening.addresses.overlaps(target)
-        and any(
-            service.protocols & numbers and port in service.ports
-            for service in opening.services
-        )
-        for opening in rule.openings
-    )
+def _serves(services: Iterable[Service], port: int, numbers: frozenset[int]) -> bool:
+    return any(s.protocols & numbers and port in s.ports for s in services)
 
 
 def _compare(

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconcile.policy.access import Access, Match, Why
-from reconcile.policy.entries import Entry, Origin
+from reconcile.policy.document import Origin, Rule
+from reconcile.policy.entries import Entry
+from reconcile.policy.words import counted
 from reconcile.report.effect import (
     Paint,
     columns,
-    counted,
     doubts,
     place_json,
     plural,
@@ -21,23 +22,37 @@ _NO_RULE = "(no policy at all)"
 _MISSING = {
     "source": "the source is not one of its sources",
     "target": "the destination is not one of its destinations",
-    "port": "the port is not one of its ports",
+    "port": "it opens something else",
 }
+_NEAREST = 10
 
 
 def entries_text(
-    entries: Sequence[Entry], access: Access, scene: Scene, title: str, paint: Paint
+    entries: Sequence[Entry],
+    access: Access,
+    scene: Scene,
+    title: str,
+    paint: Paint,
+    most: int | None = None,
 ) -> str:
-    """Return who reaches what, a line an entry, with the rules that allow it."""
+    """Return who reaches what, a line an entry, with the rules that allow it.
+
+    Of more than `most` entries the rest is only counted.
+    """
     nodes = plural(len(scene.tailnet.machines), "node")
     lines = [paint(safe(f"Access on {title} ({nodes})"), "bold")]
     lines += [paint(f"  ! {safe(remark)}", "red") for remark in said(scene.policy)]
+    lines += list(_table(entries[:most], scene)) or ["  nobody"]
+    if most is not None and len(entries) > most:
+        lines.append(f"  … and {len(entries) - most} more (--full shows them)")
+    unsure = {**access.unsure, **scene.unsure}
+    return "\n".join([*lines, *doubts(unsure, paint)]) + "\n"
+
+
+def _table(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
     rows = [_row(entry, scene) for entry in entries]
     for source, target, services, rules in columns(rows):
-        lines.append(f"  {source} -> {target}   {services}   {rules}".rstrip())
-    if not rows:
-        lines.append("  nobody")
-    return "\n".join([*lines, *doubts(access.unsure, paint)]) + "\n"
+        yield f"  {source} -> {target}   {services}   {rules}".rstrip()
 
 
 def _row(entry: Entry, scene: Scene) -> list[str]:
@@ -55,7 +70,13 @@ def _place(rule: Origin, scene: Scene) -> str:
     if rule is None:
         return _NO_RULE
     position = scene.place(rule.path)
-    return f"{rule} {position.file}:{position.line}" if position else str(rule)
+    text = f"{rule} {position.file}:{position.line}" if position else str(rule)
+    return f"{text} via {', '.join(_via(rule))}" if _via(rule) else text
+
+
+def _via(rule: Origin) -> tuple[str, ...]:
+    """Return the tags of the routers through which alone a rule opens anything."""
+    return rule.via if isinstance(rule, Rule) else ()
 
 
 def entries_json(
@@ -69,7 +90,7 @@ def entries_json(
         "paths": access.paths,
         "remarks": said(scene.policy),
         "entries": [_entry_json(entry, scene) for entry in entries],
-        "unsure": dict(sorted(access.unsure.items())),
+        "unsure": dict(sorted({**access.unsure, **scene.unsure}.items())),
     }
 
 
@@ -87,34 +108,83 @@ def _entry_json(entry: Entry, scene: Scene) -> dict[str, Any]:
 
 def _rule_json(rule: Origin, scene: Scene) -> dict[str, Any]:
     if rule is None:
-        return {"rule": None, "source": None}
-    return {"rule": str(rule), "source": place_json(scene.place(rule.path))}
+        return {"rule": None, "source": None, "via": []}
+    place = place_json(scene.place(rule.path))
+    return {"rule": str(rule), "source": place, "via": list(_via(rule))}
 
 
 # -- why -------------------------------------------------------------------------------
 
 
 def why_text(
-    question: str, answer: Why, scene: Scene, unsure: Mapping[str, str], paint: Paint
+    question: str,
+    answer: Why,
+    scene: Scene,
+    unsure: Mapping[str, str],
+    paint: Paint,
+    port: Why | None = None,
 ) -> str:
-    """Return yes, in part or no, with the rules that make it so or come nearest."""
+    """Return yes, in part or no, with the rules that make it so or come nearest.
+
+    `port` is the answer for port 22, which a login needs besides.
+    """
     lines = [paint(f"{verdict(answer)}: {safe(question)}", "bold")]
-    for match in answer.rules:
-        lines += _matched(match, scene)
-    if answer.nearest:
-        lines.append("  The nearest rules, each short of one thing:")
-        for match in answer.nearest:
-            lines += _matched(match, scene)
-    elif not answer.rules:
-        lines.append("  No rule comes near: none has even two of the three parts.")
+    if answer.opened and not answer.allowed:
+        lines += ["  Only this of it:", *_indented(_table(answer.opened, scene))]
+    if port is None:
+        lines += _reasons(answer, scene)
+    else:
+        lines += [f"  Logging in: {_login(answer)}", *_reasons(answer, scene)]
+        lines += [f"  Port 22: {_open(port)}", *_reasons(port, scene)]
+    if not answer.opened:
+        lines += _instead(answer)
     return "\n".join([*lines, *doubts(unsure, paint)]) + "\n"
+
+
+def _indented(lines: Iterator[str]) -> Iterator[str]:
+    yield from (f"  {line}" for line in lines)
+
+
+def _reasons(answer: Why, scene: Scene) -> Iterator[str]:
+    for match in answer.rules:
+        yield from _matched(match, scene)
+    if answer.nearest:
+        yield "  The nearest rules, each short of one thing:"
+        for match in answer.nearest[:_NEAREST]:
+            yield from _matched(match, scene)
+        if len(answer.nearest) > _NEAREST:
+            yield f"  … and {len(answer.nearest) - _NEAREST} more (see --format json)"
+    elif not answer.rules:
+        yield "  No rule comes near: none has even two of the three parts."
+
+
+def _login(answer: Why) -> str:
+    if not answer.rules:
+        return "no SSH rule allows it"
+    found = dict.fromkeys(s for entry in answer.opened for s in entry.services)
+    return ", ".join([*found, "allowed by"])
+
+
+def _open(port: Why) -> str:
+    if port.allowed:
+        return "open by"
+    return "open in part by" if port.opened else "closed, and a login needs it"
+
+
+def _instead(answer: Why) -> Iterator[str]:
+    """Say what the source reaches there instead, and who reaches that port."""
+    found = dict.fromkeys(s for entry in answer.instead for s in entry.services)
+    services = counted([*found]) or "nothing"
+    yield safe(f"  What the source reaches there: {services}")
+    names = dict.fromkeys(name for entry in answer.others for name in entry.sources)
+    yield safe(f"  Who reaches this there: {counted([*names]) or 'nobody'}")
 
 
 def verdict(answer: Why) -> str:
     """Return `yes`, `in part` (some sources, destinations or ways of it), or `no`."""
     if answer.allowed:
         return "yes"
-    return "in part" if answer.rules else "no"
+    return "in part" if answer.opened else "no"
 
 
 def _matched(match: Match, scene: Scene) -> Iterator[str]:
@@ -127,16 +197,33 @@ def _matched(match: Match, scene: Scene) -> Iterator[str]:
 
 
 def why_json(
-    question: str, answer: Why, scene: Scene, unsure: Mapping[str, str]
+    question: str,
+    answer: Why,
+    scene: Scene,
+    unsure: Mapping[str, str],
+    port: Why | None = None,
 ) -> dict[str, Any]:
-    """Return the answer to "why" as JSON."""
+    """Return the answer to "why" as JSON; `port_22` is null but for logging in."""
     return {
         "question": question,
+        **_answer_json(answer, scene),
+        "port_22": _answer_json(port, scene) if port else None,
+        "unsure": dict(sorted(unsure.items())),
+    }
+
+
+def _answer_json(answer: Why, scene: Scene) -> dict[str, Any]:
+    entries = {
+        "opened": answer.opened,
+        "instead": answer.instead,
+        "others": answer.others,
+    }
+    return {
         "answer": verdict(answer),
         "allowed": answer.allowed,
         "rules": [_match_json(match, scene) for match in answer.rules],
         "nearest": [_match_json(match, scene) for match in answer.nearest],
-        "unsure": dict(sorted(unsure.items())),
+        **{k: [_entry_json(e, scene) for e in found] for k, found in entries.items()},
     }
 
 

@@ -5,20 +5,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from reconcile.effect import EVERYTHING, Effect, Flow
+from reconcile.effect import Effect, Flow, Runner
 from reconcile.errors import Position
+from reconcile.policy.words import EVERYTHING, counted
 from reconcile.report.safe import safe
 
 Paint = Callable[[str, str], str]
 _SHOWN = 20
-_SINGLE = re.compile(r"node:.*|the internet|[0-9a-fA-F.:]+(/\d+)?")
+_SINGLE = re.compile(r"node:.*|the internet|(.* \()?[0-9a-fA-F.:]+(/\d+)?\)?")
 _WIDEST = 40
 _NONE = "nobody gains and nobody loses any"
 _HIDDEN = "no change to be seen; what is unknown (below) may hide one"
 
 
-def section(effect: Effect, paint: Paint, most: int | None = _SHOWN) -> list[str]:
-    """Return the Access section of a plan, without an empty line around it."""
+def section(
+    effect: Effect,
+    paint: Paint,
+    most: int | None = _SHOWN,
+    more: str = "see reconcile access diff",
+) -> list[str]:
+    """Return the Access section of a plan, without an empty line around it.
+
+    `more` says how to see what is beyond the `most` lines of each list.
+    """
     if effect.failure:
         return [f"Access: not evaluated: {safe(effect.failure)}", *_blind(paint)]
     nodes = plural(effect.nodes, "node")
@@ -33,9 +42,19 @@ def section(effect: Effect, paint: Paint, most: int | None = _SHOWN) -> list[str
     left += len(effect.gained[most:] if most else ())
     left += len(effect.lost[most:] if most else ())
     if left:
-        more = "see reconcile access diff"
         lines.append(f"    … and {left} more, all of fewer paths ({more})")
+    lines += _runner(effect.runner, paint) if effect.runner else []
     return lines + doubts(effect.unsure, paint)
+
+
+def _runner(runner: Runner, paint: Paint) -> list[str]:
+    name = safe(runner.node)
+    lost = f"this runner's own node, {name}, loses {plural(runner.lost, 'path')}"
+    gained = f"This runner's own node, {name}, gains {plural(runner.gained, 'path')}."
+    if not runner.gained and not runner.lost:
+        return [f"  No path from or to this runner's own node ({name}) changes."]
+    lines = [paint(f"  ! {lost}: it may lose its way to the server", "red")]
+    return lines * bool(runner.lost) + [f"  {gained}"] * bool(runner.gained)
 
 
 def _blind(paint: Paint) -> Iterator[str]:
@@ -67,17 +86,14 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def counted(names: Sequence[str], most: int = 4) -> str:
-    """Return names as one text, the last ones only counted."""
-    shown = ", ".join(names[:most])
-    more = len(names) - most
-    return f"{shown} and {more} more" if more > 0 else shown
-
-
 def side(names: Sequence[str], count: int) -> str:
     """Return the names of one side, with how many nodes and networks they are."""
     shown = counted(names)
-    if not count or all(_SINGLE.fullmatch(name) for name in names):
+    if (
+        not count
+        or EVERYTHING in names
+        or all(_SINGLE.fullmatch(name) for name in names)
+    ):
         return shown
     networks = any(_SINGLE.fullmatch(n) and not n.startswith("node:") for n in names)
     return f"{shown} ({plural(count, 'place' if networks else 'node')})"
@@ -100,7 +116,7 @@ def _flows(sign: str, verb: str, flows: Sequence[Flow], paint: Paint) -> Iterato
         [
             safe(side(flow.sources, flow.source_count)),
             safe(side(flow.targets, flow.target_count)),
-            safe(_services(flow)),
+            safe(services_text(flow)),
             safe(_because(flow)),
         ]
         for flow in flows
@@ -111,8 +127,9 @@ def _flows(sign: str, verb: str, flows: Sequence[Flow], paint: Paint) -> Iterato
         yield paint(text.rstrip(), colour)
 
 
-def _services(flow: Flow) -> str:
-    if flow.targets == (EVERYTHING,):
+def services_text(flow: Flow) -> str:
+    """Return by which services something is reached, or how many paths a node loses."""
+    if not flow.services:
         return f"({plural(flow.paths, 'path')})"
     return counted(flow.services)
 
@@ -145,7 +162,12 @@ def as_json(effect: Effect | None) -> dict[str, Any] | None:
         "hidden": effect.hidden,
         "unsure": dict(sorted(effect.unsure.items())),
         "remarks": list(effect.remarks),
+        "runner": _runner_json(effect.runner) if effect.runner else None,
     }
+
+
+def _runner_json(runner: Runner) -> dict[str, Any]:
+    return {"changed": bool(runner.gained or runner.lost), **asdict(runner)}
 
 
 def _flow_json(flow: Flow) -> dict[str, Any]:
@@ -166,6 +188,11 @@ def place_json(position: Position | None) -> dict[str, Any] | None:
     return {"file": position.file, "line": position.line, "column": position.column}
 
 
+def place_from_json(entry: dict[str, Any] | None) -> Position | None:
+    """Return the place that `place_json` wrote."""
+    return Position(entry["file"], entry["line"], entry["column"]) if entry else None
+
+
 def from_json(entry: dict[str, Any] | None) -> Effect | None:
     """Return the effect that `as_json` wrote."""
     if entry is None:
@@ -182,14 +209,15 @@ def from_json(entry: dict[str, Any] | None) -> Effect | None:
         unsure=entry["unsure"],
         remarks=tuple(entry["remarks"]),
         failure=entry["reason"],
+        runner=_load_runner(entry.get("runner")),
     )
+
+
+def _load_runner(entry: dict[str, Any] | None) -> Runner | None:
+    return Runner(entry["node"], entry["gained"], entry["lost"]) if entry else None
 
 
 def _load_flow(entry: dict[str, Any]) -> Flow:
-    place = entry["source"]
-    position = (
-        Position(place["file"], place["line"], place["column"]) if place else None
-    )
     return Flow(
         tuple(entry["sources"]),
         tuple(entry["targets"]),
@@ -200,5 +228,5 @@ def _load_flow(entry: dict[str, Any]) -> Flow:
         entry["cause"],
         tuple(entry["because"]),
         tuple(entry["rules"]),
-        position,
+        place_from_json(entry["source"]),
     )

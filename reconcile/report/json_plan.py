@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconcile import __version__
 from reconcile.diff.changes import (
@@ -31,6 +31,9 @@ from reconcile.report import effect
 from reconcile.report.safe import safe_lines
 from reconcile.server.releases import CAPABILITIES
 from reconcile.stale import fingerprint
+
+if TYPE_CHECKING:
+    from reconcile.checks import Checks
 
 FORMAT = "1.0"
 
@@ -122,11 +125,24 @@ def _server(plan: Plan) -> dict[str, Any]:
         "converged": [{"address": a, "field": f} for a, f in plan.converged],
         "policy": _policy(plan),
         "access": effect.as_json(plan.access),
+        **_checks(plan),
         "pending": [_pending(pending) for pending in plan.pending],
         "unmanaged": [asdict(unlisted) for unlisted in plan.unlisted],
         "notes": list(plan.notes),
         "left_out": plan.limited,
         "diagnostics": [diagnostic_json(d) for d in plan.diagnostics],
+    }
+
+
+def _checks(plan: Plan) -> dict[str, Any]:
+    """Return tests and assertions; null tells that none were run."""
+    if plan.checks is None:
+        return {"tests": None, "asserts": None}
+    from reconcile.report import tests
+
+    return {
+        "tests": tests.list_json(plan.checks.tests),
+        "asserts": tests.list_json(plan.checks.asserts),
     }
 
 
@@ -201,7 +217,15 @@ def _policy(plan: Plan) -> dict[str, Any] | None:
         "formatting_only": told.formatting_only,
         "first": told.first,
         "warnings": list(told.warnings),
+        "tests": _tests(plan),
     }
+
+
+def _tests(plan: Plan) -> dict[str, int] | None:
+    if plan.checks is None:
+        return None
+    passed = sum(check.passed for check in plan.checks.tests)
+    return {"passed": passed, "failed": len(plan.checks.tests) - passed}
 
 
 def _sha(text: str | None) -> str | None:
@@ -312,9 +336,19 @@ def _load_server(
         diagnostics=tuple(_load_diagnostic(d) for d in entry["diagnostics"]),
         limited=entry["left_out"],
         access=effect.from_json(entry.get("access")),
+        checks=_load_checks(entry),
         base=entry["base"],
         converged=tuple((c["address"], c["field"]) for c in entry["converged"]),
     )
+
+
+def _load_checks(entry: dict[str, Any]) -> "Checks | None":
+    if entry.get("tests") is None:
+        return None
+    from reconcile.checks import Checks
+    from reconcile.report.tests import list_from_json
+
+    return Checks(list_from_json(entry["tests"]), list_from_json(entry["asserts"]))
 
 
 def _load_change(entry: dict[str, Any], policy: PolicyChange | None) -> Change:

@@ -7,6 +7,7 @@ from reconcile.outcome import Outcome, Result
 from reconcile.plan import Plan
 from reconcile.report.json_plan import to_json, write
 from reconcile.report.safe import safe
+from reconcile.report.text import Paint, plain
 
 _VERBS = {
     "user.create": "create",
@@ -33,7 +34,7 @@ def progress_line(result: Result, number: int, total: int) -> str:
     )
 
 
-def render_text(outcomes: Sequence[Outcome]) -> str:
+def render_text(outcomes: Sequence[Outcome], paint: Paint = plain) -> str:
     """Return the end of an apply: counts, failures, and what did not stick."""
     results = [result for outcome in outcomes for result in outcome.results]
     if not results:
@@ -44,6 +45,10 @@ def render_text(outcomes: Sequence[Outcome]) -> str:
             lines += _trouble(result)
     for outcome in outcomes:
         lines += _not_applied(outcome)
+        if outcome.checks is not None:
+            from reconcile.report import tests
+
+            lines += tests.section(outcome.checks, paint)
     return "\n".join(lines) + "\n"
 
 
@@ -98,8 +103,19 @@ def render_json(plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> str:
     document["not_applied"] = [
         change.address for outcome in outcomes for change in outcome.not_applied
     ]
+    document["asserts"] = [
+        entry for outcome in outcomes for entry in _asserts_json(outcome)
+    ]
     document["applied"] = all(int(outcome.exit_code) == 0 for outcome in outcomes)
     return write(document)
+
+
+def _asserts_json(outcome: Outcome) -> list[dict[str, Any]]:
+    if outcome.checks is None:
+        return []
+    from reconcile.report import tests
+
+    return tests.list_json(outcome.checks.asserts)
 
 
 def operation_json(result: Result) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from reconcile.diff.changes import (
     PolicyChange,
     PolicyItem,
 )
-from reconcile.errors import Position
+from reconcile.errors import Exit, Position, exit_of
 from reconcile.kinds import BY_NAME
 from reconcile.order import steps
 from reconcile.plan import Plan
@@ -33,6 +33,7 @@ _COLOURS = {
     "!": "red",
     "#": "red",
 }
+_TESTS = ("tests[", "sshTests[")
 _SECTIONS = (("user", "Users"), ("policy", "Policy"), ("node", "Nodes"))
 
 
@@ -91,6 +92,12 @@ def _one(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
         lines += _section(plan, kind, title, paint, text_diff=text_diff)
     if plan.access is not None:
         lines += [*effect.section(plan.access, paint), ""]
+    if plan.checks is not None:
+        from reconcile.report import tests
+
+        told = any(change.kind == "policy" for change in plan.changes)
+        found = tests.section(plan.checks, paint, but_tests=told)
+        lines += [*found, ""] if found else []
     lines += _notes(plan)
     lines += _converged(plan)
     lines += _unlisted(plan)
@@ -149,8 +156,17 @@ def _section(
     if not lines:
         return []
     if kind == "policy" and changes[0].policy:
-        title = f"{title:<{_LEFT - 2}}  {_policy_title(changes[0], changes[0].policy)}"
+        told = _policy_title(changes[0], changes[0].policy)
+        title = f"{title:<{_LEFT - 2}}  {told}{_tests(plan)}"
     return [paint(title.rstrip(), "bold"), *lines, ""]
+
+
+def _tests(plan: Plan) -> str:
+    if plan.checks is None or not plan.checks.tests:
+        return ""
+    from reconcile.report import tests
+
+    return f", {tests.passing(plan.checks)}"
 
 
 def _change(change: Change, base: str) -> Iterator[Line]:
@@ -229,13 +245,14 @@ def _policy_title(change: Change, told: PolicyChange) -> str:
         return f"{file}, formatting and comments only: no rule changes"
     words = {"widen": "widened", "narrow": "narrowed", "add": "added"}
     words |= {"remove": "removed", "change": "changed", "move": "moved"}
-    counts: dict[str, int] = {}
+    counts: dict[tuple[str, str], int] = {}
     for item in told.items:
         if "[" in item.subject:
+            noun = "test" if item.subject.startswith(_TESTS) else "rule"
             kind = item.effect if item.op == "change" else item.op
             kind = kind if kind in words else "change"
-            counts[kind] = counts.get(kind, 0) + 1
-    parts = [f"{_count(n, 'rule')} {words[kind]}" for kind, n in counts.items()]
+            counts[noun, kind] = counts.get((noun, kind), 0) + 1
+    parts = [f"{_count(n, noun)} {words[k]}" for (noun, k), n in counts.items()]
     return ", ".join([file, *parts])
 
 
@@ -336,7 +353,7 @@ def _unchanged(plan: Plan) -> str:
             f"Nothing to do. {_count(len(plan.stuck), 'object')} on {safe(plan.name)} "
             f"cannot be made as {files} says (see above)."
         )
-    if plan.errors:
+    if exit_of(plan.errors) == Exit.ERROR:
         return "Nothing to do, but not everything could be compared: see the errors."
     if plan.limited:
         return (

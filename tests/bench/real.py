@@ -6,8 +6,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,22 +19,27 @@ from tests.contract.seeds import SeedNode
 Measure = Callable[..., list[tuple[float, float]]]
 Row = Callable[[str, float, float, str, str], None]
 
-NODES, WRITES, WORKERS, TURNS = 1_000, 64, 32, 5
+NODES, MANY, WRITES, WORKERS, TURNS = 1_000, 10_000, 64, 32, 5
 
 
 def bench_real(measure: Measure, row: Row) -> None:
     for release in PROGRAMS:
-        if program(release):
-            _bench(release, measure, row)
-        else:
+        if not program(release):
             print(f"{release}: skipped, no {PROGRAMS[release]} here")
+            continue
+        with _server(release, NODES) as (server, folder):
+            _plan(server, folder, NODES, measure, row)
+            _writes(server, folder)
+        with _server(release, MANY) as (server, folder):
+            _plan(server, folder, MANY, measure, row)
 
 
-def _bench(release: str, measure: Measure, row: Row) -> None:
+@contextmanager
+def _server(release: str, count: int) -> Iterator[tuple[RealServer, Path]]:
     with tempfile.TemporaryDirectory() as folder:
         nodes = [
             SeedNode(f"node-{number:05}", "alice", routes=(_route(number),))
-            for number in range(1, NODES + 1)
+            for number in range(1, count + 1)
         ]
         server = RealServer(
             release, "tailnet", Path(folder, "server"), nodes=nodes, fast=False
@@ -41,27 +47,30 @@ def _bench(release: str, measure: Measure, row: Row) -> None:
         server.prepare()
         server.start()
         try:
-            _plan(server, Path(folder), measure, row)
-            # By turns, each on nodes of its own, so that both find the same server.
-            floors, applies = [], []
-            for turn in range(TURNS):
-                floors.append(_bare(server, 1 + 2 * turn * WRITES))
-                applies.append(
-                    _apply(server, 1 + (2 * turn + 1) * WRITES, Path(folder))
-                )
+            yield server, Path(folder)
         finally:
             server.stop()
+
+
+def _writes(server: RealServer, folder: Path) -> None:
+    """By turns, each on nodes of its own, so that both find the same server."""
+    floors, applies = [], []
+    for turn in range(TURNS):
+        floors.append(_bare(server, 1 + 2 * turn * WRITES))
+        applies.append(_apply(server, 1 + (2 * turn + 1) * WRITES, folder))
     # The server collects writes into batches: single turns scatter by a half.
     floor, seconds = sum(floors) / TURNS, sum(applies) / TURNS
     print(
-        f"{WRITES} route approvals, {NODES} nodes, {release:<5} "
+        f"{WRITES} route approvals, {NODES} nodes, {server.release:<5} "
         f"{seconds:6.1f} s   floor {floor:6.1f} s   "
         f"throughput x{floor / seconds:.2f} (target 0.9)   {WORKERS} workers",
         flush=True,
     )
 
 
-def _plan(server: RealServer, folder: Path, measure: Measure, row: Row) -> None:
+def _plan(
+    server: RealServer, folder: Path, count: int, measure: Measure, row: Row
+) -> None:
     """Import the server's state and measure the empty plan of it."""
     environ = {
         **os.environ,
@@ -87,7 +96,7 @@ def _plan(server: RealServer, folder: Path, measure: Measure, row: Row) -> None:
         [*program, "plan", "-f", file],
         env=environ,
     )
-    what = f"plan, {NODES} nodes, real {server.release}"
+    what = f"plan, {count} nodes, real {server.release}"
     row(what, plan[0], floor[0], "2.5", f"{plan[1]:.0f} MB (150)")
 
 

@@ -370,6 +370,23 @@ def test_fast_and_slow_agree(policy: dict[str, Any], nodes: list[Node]) -> None:
                 assert agrees(fast, walk, [text], target.addresses, probe), told
 
 
+@settings(max_examples=60, deadline=None)
+@given(POLICY, NODES)
+def test_the_list_of_rules_opens_what_the_matrix_does(
+    policy: dict[str, Any], nodes: list[Node]
+) -> None:
+    if not valid(policy):
+        return
+    access = Access(read(policy, "main"), tailnet(nodes))
+    for place in range(len(nodes)):
+        found = answers(access, place)
+        for protocol, port in PROBES:
+            for other in range(len(nodes)):
+                entries = access.entries(1 << place, 1 << other, port, protocol)
+                reached = place != other and found[protocol, port] >> other & 1
+                assert bool(entries) == bool(reached)
+
+
 @settings(max_examples=300, deadline=None)
 @given(POLICY, POLICY, NODES, NODES)
 def test_diff_is_its_own_inverse(
@@ -380,10 +397,16 @@ def test_diff_is_its_own_inverse(
     before = read(one, "main"), tailnet(nodes)
     after = read(other, "main"), tailnet(moved)
     assert not diff(before, before)
-    there, back = diff(before, after), diff(after, before)
+    there, back = diff(before, after, None), diff(after, before, None)
     assert (there.before, there.after) == (back.after, back.before)
     assert bool(there.gained) == bool(back.lost)
     assert bool(there.lost) == bool(back.gained)
+    for found, paths in (
+        (there.gained, there.paths_gained),
+        (there.lost, there.paths_lost),
+    ):
+        assert sum(entry.paths for entry in found) == paths
+    assert there.before + there.paths_gained - there.paths_lost == there.after
     # What is gained here is lost there, as shares of the side that each starts from.
     if there.share_lost and there.before and there.after:
         ratio = there.share_gained / there.share_lost

@@ -134,10 +134,10 @@ FORM = {
         "later",
     ),
     "later field": (
-        VERSION + "policy: {|files: [a.hujson]}\n",
+        VERSION + "policy: {|deliver: {file: a.hujson}}\n",
         "RC0006",
-        "policy.files is not in this version yet",
-        "a policy in several files",
+        "policy.deliver is not in this version yet",
+        "the delivery of a policy",
     ),
     "later near miss": (VERSION + "|gaurds: {}\n", "RC0005", "`gaurds`", "`guards`?"),
     "tailscale": (
@@ -522,6 +522,93 @@ MEANING = {
         VERSION + "policy: {file: |.}\n",
         "RC0001",
         "it is a folder",
+        "",
+    ),
+    "assert nothing": (
+        VERSION + "assert:\n  - |because: it is so\n",
+        "RC0022",
+        "assert[0] must have exactly one of: no, allow, at_least",
+        "",
+    ),
+    "assert two things": (
+        VERSION + "assert:\n  - no: { from: a@, to: b@ }\n"
+        "    |at_least: { routers: 1, for: 10.0.0.0/8 }\n",
+        "RC0008",
+        "assert[0] must have exactly one of",
+        "split it into 2 entries",
+    ),
+    "allow without a port": (
+        VERSION + "assert:\n  - |allow: { from: a@, to: b@ }\n",
+        "RC0022",
+        "needs `port`",
+        "",
+    ),
+    "assert a port list": (
+        VERSION + "assert: [{ no: { from: a@, to: b@, port: |'22,80' } }]\n",
+        "RC0604",
+        "`22,80` is not a port",
+        "write one port",
+    ),
+    "assert no port": (
+        VERSION + "assert: [{ no: { from: a@, to: b@, port: |https } }]\n",
+        "RC0604",
+        "`https` is not a port",
+        "53/udp",
+    ),
+    "assert port zero": (
+        VERSION + "assert: [{ no: { from: a@, to: b@, port: |0 } }]\n",
+        "RC0604",
+        "`0` is not a port",
+        "",
+    ),
+    "assert of a group that is not declared": (
+        VERSION + "policy: { file: policy.hujson }\n"
+        'assert: [{ no: { from: |"group:admin", to: "tag:router" } }]\n',
+        "RC0602",
+        "the policy declares no group `group:admin`",
+        "did you mean `group:admins`?",
+    ),
+    "assert of a bare name": (
+        VERSION + "policy: { file: policy.hujson }\n"
+        "assert: [{ no: { from: |nas, to: 10.0.0.0/8 } }]\n",
+        "RC0602",
+        "the policy declares no host `nas`",
+        "for a node write node:nas",
+    ),
+    "assert of self": (
+        VERSION + "assert: [{ no: { from: |autogroup:self, to: a@ } }]\n",
+        "RC0603",
+        "`autogroup:self` cannot stand after `from`",
+        "node:nas",
+    ),
+    "assert from the internet": (
+        VERSION + "assert: [{ no: { from: |autogroup:internet, to: a@ } }]\n",
+        "RC0603",
+        "cannot stand after `from`",
+        "",
+    ),
+    "assert of an ip set": (
+        VERSION + "assert: [{ no: { from: a@, to: |ipset:some } }]\n",
+        "RC0603",
+        "cannot stand after `to`",
+        "",
+    ),
+    "assert for an address": (
+        VERSION + "assert: [{ at_least: { routers: 1, for: |10.0.0.1 } }]\n",
+        "RC0109",
+        "is not a network",
+        "10.0.0.1/32",
+    ),
+    "assert for a network with host bits": (
+        VERSION + "assert: [{ at_least: { routers: 1, for: |10.0.0.1/8 } }]\n",
+        "RC0109",
+        "is not a network",
+        "",
+    ),
+    "assert no router": (
+        VERSION + "assert: [{ at_least: { routers: |0, for: 10.0.0.0/8 } }]\n",
+        "RC0008",
+        "must keep to minimum 1",
         "",
     ),
 }

@@ -6,7 +6,7 @@ import pytest
 
 from reconcile import snapshot
 from reconcile.model import ServerInfo
-from tests.support import live, node, user
+from tests.support import NOW, live, node, user
 
 POLICY = """{
   "groups": {"group:ops": ["alice@", "bob@"]},
@@ -82,7 +82,9 @@ def test_list_is_limited(ask, limits, lines):
 def test_who(ask):
     code, out, _ = ask("who", "db-1:5432")
     assert code == 0
-    assert "group:ops (2 nodes) -> tag:db (1 node)   tcp 5432" in out
+    assert "group:ops (2 nodes) -> tag:db (1 node)   tcp 5432   acls[0]" in out
+    wide = POLICY.replace("22,5432", "*")
+    assert "tcp 5432   acls[0]" in ask("who", "db-1:5432", policy=wide)[1]
     assert "  nobody\n" in ask("who", "db-1:80")[1]
 
 
@@ -105,19 +107,31 @@ def test_why_no_shows_the_nearest_rules(ask):
     assert out.startswith("no: bob@ -> 10.1.2.3:443")
     assert "acls[1] (policy on the server):6" in out
     assert "but the source is not one of its sources" in out
+    assert "What the source reaches there: nothing" in out
+    assert "Who reaches this there: alice" in out
+    _, out, _ = ask("why", "bob@", "db-1:23")
+    assert "What the source reaches there: tcp 22,5432, ssh as root" in out
+    assert "but it opens something else" in out
     assert "No rule comes near" in ask("why", "db-1", "laptop:9")[1]
 
 
 def test_why_in_part(ask):
-    assert ask("why", "*", "db-1:22")[1].startswith("in part: ")
+    _, out, _ = ask("why", "*", "db-1:22")
+    assert out.startswith("in part: ")
+    assert (
+        "Only this of it:\n    group:ops (2 nodes) -> tag:db (1 node)   tcp 22" in out
+    )
 
 
 def test_ssh_needs_the_port_too(ask):
-    assert ask("why", "bob@", "db-1:ssh")[1].startswith("yes: ")
+    _, out, _ = ask("why", "bob@", "db-1:ssh")
+    assert out.startswith("yes: ")
+    assert "Logging in: ssh as root, allowed by\n  ssh[0]" in out
+    assert "Port 22: open by\n  acls[0]" in out
     closed = POLICY.replace("22,5432", "5432")
     _, out, _ = ask("why", "bob@", "db-1:ssh", policy=closed)
     assert not out.startswith("yes")
-    assert "needs port 22 too: reconcile access why bob@ db-1:22" in out
+    assert "Port 22: closed, and a login needs it" in out
     assert "nobody" in ask("who", "db-1:ssh", policy=closed)[1]
 
 
@@ -168,6 +182,20 @@ def test_a_name_that_means_nothing(ask, name):
     assert f"'{name}' means no node" in err
 
 
+def test_a_name_that_is_nearly_one(ask):
+    assert "did you mean laptop?" in ask("why", "node:labtop", "db-1:22")[2]
+    assert "did you mean tag:db?" in ask("who", "tag:dbb:22")[2]
+    assert "no node is an exit node here" in ask("who", "internet:443")[2]
+
+
+def test_a_host_of_the_policy_goes_by_its_name(ask):
+    policy = POLICY.replace('"acls"', '"hosts": {"vault": "10.1.0.9"}, "acls"')
+    policy = policy.replace("10.1.0.0/16:443", "vault:443")
+    out = ask("list", policy=policy)[1]
+    assert "alice (1 node)      -> vault (10.1.0.9)   tcp 443" in out
+    assert "10.1.0.0/16" not in out
+
+
 @pytest.mark.parametrize("text", ["db-1", "db-1:http", "db-1:0", ":22", "db-1:1/xyz"])
 def test_a_destination_needs_a_port(ask, text):
     assert ask("who", text)[0] == 64
@@ -193,6 +221,7 @@ def test_one_server_at_a_time(command, tmp_path):
     code, _, err = command("access", "list", "--server", "all")
     assert code == 64
     assert "one server at a time" in err
+    assert "choose one: --server a or --server b" in err
     assert command("access", "list", "--server", "a")[0] == 0
 
 
@@ -203,7 +232,7 @@ def test_an_open_policy_is_told_in_words(ask):
     _, out, _ = ask("list", policy="{}", release="0.26")
     assert "this server then allows nothing" in out
     assert "nobody" in out
-    assert "every node" in ask("list", policy=None, release="0.26")[1]
+    assert "everything -> everything" in ask("list", policy=None, release="0.26")[1]
     assert "no rule at all" in ask("list", policy='{"acls": []}')[1]
     star = '{"acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]}'
     assert "acls[0] lets everybody reach everything" in ask("list", policy=star)[1]
@@ -248,6 +277,72 @@ def test_json_answers(ask):
     assert answer["rules"][0]["sources"] == ["group:ops"]
     listed = json.loads(ask("list", "--format", "json")[1])
     assert (listed["paths"], listed["nodes"], len(listed["entries"])) == (7, 4, 2)
+
+
+def test_pictures(ask):
+    for arguments in (["list"], ["who", "db-1:22"]):
+        _, out, _ = ask(*arguments, "--format", "mermaid")
+        assert out.startswith("flowchart LR\n")
+        assert '["group:ops (2 nodes)"]' in out
+        assert '["tag:db (1 node)"]' in out
+        assert ask(*arguments, "--format", "dot")[1].startswith("digraph access {\n")
+    yaml = "version: 1\nnodes: { desk: { tags: [tag:db] } }\n"
+    _, out, _ = ask("diff", "--format", "dot", tailnet_yaml=yaml)
+    assert "loses tcp 22,5432" in out
+    assert ask("why", "laptop", "db-1:22", "--format", "dot")[0] == 64
+
+
+def test_a_long_list_is_cut_and_counted(ask):
+    nodes = [*NODES, *(node(n, f"n{n}", user="bob") for n in range(5, 160))]
+    each = ", ".join(
+        f'{{"action": "accept", "src": ["bob@"], "dst": ["100.64.0.{n}:22"]}}'
+        for n in range(5, 160)
+    )
+    policy = f'{{"acls": [{each}]}}'
+    out = ask("list", policy=policy, nodes=nodes)[1]
+    assert len(out.splitlines()) == 102
+    assert "… and 55 more (--full shows them)" in out
+    assert len(ask("list", "--full", policy=policy, nodes=nodes)[1].splitlines()) == 156
+    picture = ask("list", "--format", "dot", policy=policy, nodes=nodes)[1]
+    assert "95 arrows more not shown" in picture
+    listed = ask("list", "--format", "json", policy=policy, nodes=nodes)[1]
+    assert len(json.loads(listed)["entries"]) == 155
+
+
+def test_via_is_told_with_the_rule(ask):
+    grants = (
+        '{"tagOwners": {"tag:router": [], "tag:db": []}, "grants": [{"src": ["bob@"],'
+        ' "dst": ["10.1.0.0/16"], "ip": ["tcp:443"], "via": ["tag:router"]}]}'
+    )
+    for arguments in (
+        ["list"],
+        ["who", "10.1.0.9:443"],
+        ["why", "bob@", "10.1.0.9:443"],
+    ):
+        out = ask(*arguments, policy=grants)[1]
+        assert "grants[0] (policy on the server):1 via tag:router" in out
+    out = ask("list", "--format", "json", policy=grants)[1]
+    assert json.loads(out)["entries"][0]["rules"][0]["via"] == ["tag:router"]
+
+
+def test_capabilities(ask):
+    grants = (
+        '{"tagOwners": {"tag:router": [], "tag:db": []}, "grants": [{"src": ["bob@"],'
+        ' "dst": ["tag:db"], "app": {"tailscale.com/cap/drive": []}}]}'
+    )
+    out = ask("list", policy=grants)[1]
+    assert "bob (1 node) -> tag:db (1 node)   can use tailscale.com/cap/drive" in out
+    out = ask("why", "bob@", "db-1:tailscale.com/cap/drive", policy=grants)[1]
+    assert out.startswith("yes: ")
+    assert "nobody" in ask("list", "--port", "445", policy=grants)[1]
+
+
+def test_expired_keys_are_counted_and_said(ask):
+    nodes = (node(1, "laptop", user="alice", expiry=NOW), *NODES[1:])
+    for arguments in (["list"], ["who", "db-1:22"], ["why", "laptop", "db-1:22"]):
+        out = ask(*arguments, nodes=nodes)[1]
+        assert "? expired key of node:laptop: counted as if logged in again" in out
+    assert "expired key" not in ask("list")[1]
 
 
 # -- diff ------------------------------------------------------------------------------

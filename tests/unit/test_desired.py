@@ -245,7 +245,7 @@ def test_an_overlay_replaces_a_policy_of_another_form():
         "overlays: {b: {policy: {acls: [], hosts: {h: 10.0.0.1}}}}\n",
     )
     a, b = read(["tailnet.yaml"], server="all", environ={})
-    assert (a.policy.inline, b.policy.inline) == (False, True)
+    assert (a.policy.rendered, b.policy.rendered) == (False, True)
     assert str(b.policy.locate(("hosts", "h"))) == "tailnet.yaml:4:46"
 
 
@@ -330,7 +330,7 @@ def test_a_policy_file_is_kept_byte_for_byte(text):
     put("policy.hujson", text)
     desired = state("policy: {file: policy.hujson}")
     assert desired.policy.text == text
-    assert desired.policy.inline is False
+    assert desired.policy.rendered is False
     assert desired.files[1] == ("policy.hujson", sha256(text.encode()).hexdigest())
     assert str(desired.policy.locate(("acls",), key=True)).startswith("policy.hujson:")
 
@@ -343,7 +343,7 @@ def test_variables_never_reach_into_a_policy_file():
 
 def test_an_inline_policy_is_rendered_and_located_in_the_yaml():
     policy = state("policy:\n  acls: []\n  hosts: {h: 10.0.0.1}\n").policy
-    assert policy.inline is True
+    assert policy.rendered is True
     assert policy.value == {"acls": [], "hosts": {"h": "10.0.0.1"}}
     assert policy.text.startswith("// Written by reconcile from tailnet.yaml")
     assert str(policy.locate(("hosts", "h"))) == "tailnet.yaml:4:14"
@@ -384,6 +384,24 @@ def test_an_unknown_tag_points_at_its_near_miss():
         "\n"
         "1 error.\n"
     )
+
+
+def test_a_rename_lists_every_place_in_which_the_policy_has_the_old_name():
+    desired = state(
+        "users: {robert: {was: bob}}\n"
+        "policy:\n"
+        "  groups: { group:a: [bob@, nobody@] }\n"
+        "  acls:\n"
+        "    - { action: accept, src: [bob@, nobody@], dst: ['bob@:22'] }\n"
+    )
+    old = [f for f in desired.warnings if "`bob@`" in f.message]
+    assert [str(f.position) for f in old] == [
+        "tailnet.yaml:4:23",
+        "tailnet.yaml:6:31",
+        "tailnet.yaml:6:53",
+    ]
+    assert {(f.code, f.help) for f in old} == {("RC0101", "write robert@")}
+    assert len(desired.warnings) == 4  # a name that was never there is told once
 
 
 def test_findings_are_told_once_for_all_servers():

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -96,6 +97,68 @@ def test_a_removed_node(wanted):
     found = effect(desired, live(USERS, nodes(), DB))
     assert told(found.lost) == ["node:laptop -> everything : node:laptop is removed"]
     assert (found.paths_lost, found.after) == (1, 0)
+
+
+PAST, FUTURE = "2029-01-01T00:00:00Z", "2031-01-01T00:00:00Z"
+
+
+def test_a_key_that_expires_takes_all_access(wanted):
+    desired = wanted(f"nodes: {{ laptop: {{ expiry: {PAST} }} }}")
+    found = effect(desired, live(USERS, nodes(), DB))
+    assert told(found.lost) == ["node:laptop -> everything : node:laptop expires"]
+    assert (found.paths_lost, found.gained, found.after) == (1, (), 0)
+    later = wanted(f"nodes: {{ laptop: {{ expiry: {FUTURE} }} }}")
+    assert effect(later, live(USERS, nodes(), DB)) is None
+
+
+def test_an_expired_key_counts_as_if_logged_in_until_it_does(wanted):
+    """What it gains is never left out: it has it as soon as somebody logs in."""
+    was = (replace(nodes()[0], expiry=datetime(2029, 1, 1, tzinfo=UTC)), *nodes()[1:])
+    new = policy(("alice@", "tag:db:5432-5433"))
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
+    found = effect(desired, live(USERS, was, DB))
+    assert (found.before, found.paths_gained) == (1, 1)
+    assert "expired key of node:laptop: counted as if logged in" in found.remarks[0]
+    again = wanted("nodes: { laptop: { expiry: never } }")
+    found = effect(again, live(USERS, was, DB))
+    assert told(found.gained) == [
+        "node:laptop -> tag:db tcp 5432: node:laptop is logged in again"
+    ]
+    gone = wanted("removed: [node:laptop]")
+    assert effect(gone, live(USERS, was, DB)).paths_lost == 1
+
+
+def test_a_capability(wanted):
+    old = '{"tagOwners": {"tag:db": []}, "grants": []}'
+    given = '{"src": ["alice@"], "dst": ["tag:db"], "app": {"example.com/use": []}}'
+    new = old.replace('"grants": []', f'"grants": [{given}]')
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
+    found = effect(desired, live(USERS, nodes(), old))
+    assert told(found.gained) == ["alice -> tag:db can use example.com/use: grants[0]"]
+
+
+@pytest.mark.parametrize(
+    ("own", "line"),
+    [
+        (0, "No path from or to this runner's own node (node:laptop) changes."),
+        (1, "! this runner's own node, node:desk, loses 1 path:"),
+        (2, "This runner's own node, node:db-1, gains 1 path."),
+    ],
+)
+def test_the_own_node_of_the_runner(wanted, own, line):
+    """Bob's way to the database is closed, and another one to laptop opened."""
+    text = policy(("bob@", "tag:db:22"))
+    new = policy(("tag:router", "100.64.0.3:80"))
+    tagged = node(4, "gw", tags=["tag:router"])
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
+    state = live(USERS, (*nodes(), tagged), text)
+    changes = build(desired, state, name="hs").changes
+    found = of_changes(desired, state, changes, runner=state.nodes[own])
+    assert line in "\n".join(section(found, plain))
+    told = as_json(found)["runner"]
+    assert told["changed"] is (own != 0)
+    assert from_json(as_json(found)).runner == found.runner
+    assert as_json(of_changes(desired, state, changes))["runner"] is None
 
 
 def test_a_renamed_user_leaves_the_rules_that_name_it(wanted):

@@ -154,3 +154,17 @@ def test_looking_writes_nothing(repository, tmp_path):
     before = index.read_bytes()
     assert git.checkout(["tailnet.yaml"]).label == first[:7]
     assert index.read_bytes() == before
+
+
+def test_fragments_of_a_policy_are_those_of_the_commit(repository, at, tmp_path):
+    first = repository(
+        tailnet_yaml="version: 1\npolicy: { files: ['policy/*.hujson'] }\n",
+        policy__a_hujson='{"groups": {"group:a": ["alice@"]}}\n',
+        policy__b_hujson='{"acls": []}\n',
+    )
+    (there,) = read(DISK, "tailnet.yaml")
+    (tmp_path / "policy/b.hujson").unlink()
+    (tmp_path / "policy/c.hujson").write_text('{"acls": [], "hosts": {}}\n')
+    (then,) = read(at(first), "tailnet.yaml")
+    assert then.policy.text == there.policy.text
+    assert then.policy.value.keys() == {"groups", "acls"}

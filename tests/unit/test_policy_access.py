@@ -83,7 +83,7 @@ def test_everything() -> None:
     found = Access(policy(acl("*", "*:*")), tailnet())
     (entry,) = found.entries()
     assert entry.sources == ("every node", "10.1.0.0/16")
-    assert entry.targets == ("every node", "10.1.0.0/16", "the internet")
+    assert entry.targets == ("everything",)
     assert entry.services == ("*",)
     assert Access(read({}, "main"), tailnet()).entries()[0].rules == (None,)
     assert Access(policy(), tailnet()).entries() == []
@@ -120,7 +120,7 @@ def test_ssh_needs_port_22() -> None:
 def test_own_devices() -> None:
     found = Access(policy(acl("autogroup:member", "autogroup:self:22")), tailnet())
     assert lines(found.entries()) == [
-        "ann -> ann tcp/udp 22 icmp/ipv6-icmp (2x2)",
+        "autogroup:member -> autogroup:self tcp/udp 22 icmp/ipv6-icmp (4x4)",
     ]
     assert found.paths == 4  # no path to itself; two services, with and without ports
 
@@ -194,6 +194,20 @@ def test_limit() -> None:
     assert (len(found.gained), found.hidden, found.paths_gained) == (1, 2, 6)
 
 
+def test_the_new_side_of_a_difference_answers_as_if_it_were_alone() -> None:
+    nodes = [*NODES[:4], *NODES[5:]]  # one is removed, and the rule moves
+    new = policy(acl("cy@", "tag:db:22", proto="tcp"))
+    beside = diff((policy(DB), tailnet()), (new, tailnet(*nodes))).access
+    alone = Access(new, tailnet(*nodes))
+    assert lines(beside.entries()) == lines(alone.entries())
+    assert lines(beside.who("db-2", 22)) == lines(alone.who("db-2", 22))
+    for found in (beside, alone):
+        assert found.why("cy@", "tag:db", 22).allowed
+        assert not found.why("ann@", "tag:db", 5432).allowed
+        with pytest.raises(LookupError):
+            found.find("db-1")
+
+
 def test_why() -> None:
     found = Access(policy(DB, acl("cy@", "tag:db:22")), tailnet())
     yes = found.why("laptop", "db-1", 5432)
@@ -222,3 +236,76 @@ def test_who() -> None:
         found.who("nobody", 22)
     with pytest.raises(LookupError):
         found.who("192.168.0.1", 22)
+
+
+DRIVE = "tailscale.com/cap/drive"
+
+
+def grant(app: dict[str, Any], *to: str, **more: Any) -> dict[str, Any]:
+    return {"src": ["ann@"], "dst": list(to or ["tag:db"]), "app": app, **more}
+
+
+def test_capabilities_are_access_of_their_own() -> None:
+    found = Access(policy(grants=[grant({DRIVE: [{"shares": ["*"]}]})]), tailnet())
+    assert lines(found.entries()) == [f"ann -> tag:db can use {DRIVE} (2x2)"]
+    assert found.why("laptop", "db-1", DRIVE).allowed
+    assert [str(m.rule) for m in found.why("desk", "db-1", DRIVE).nearest] == [
+        "grants[0]"
+    ]
+    assert not found.who("db-1", 22)  # a capability opens no port
+    assert found.who("db-1", DRIVE)
+    with_ports = Access(policy(grants=[grant({DRIVE: []}, ip=["tcp:445"])]), tailnet())
+    assert lines(with_ports.entries()) == [
+        f"ann -> tag:db tcp 445 can use {DRIVE} (2x2)"
+    ]
+
+
+def test_capabilities_not_given() -> None:
+    exits = [grant({DRIVE: []}, "*")]
+    (entry,) = Access(policy(grants=exits), tailnet()).entries()
+    assert "the internet" not in entry.targets
+    steered = [grant({DRIVE: []}, "10.1.0.0/16", via=["tag:router"])]
+    assert Access(policy(grants=steered), tailnet()).entries() == []
+
+
+def test_a_capability_with_another_value_is_a_difference() -> None:
+    old = policy(grants=[grant({DRIVE: [{"access": "ro"}]})])
+    new = policy(grants=[grant({DRIVE: [{"access": "rw"}]})])
+    found = diff((old, tailnet()), (new, tailnet()))
+    assert lines(found.gained) == [
+        f'ann -> tag:db can use {DRIVE} [{{"access": "rw"}}] (2x2)'
+    ]
+    assert lines(found.lost) == [
+        f'ann -> tag:db can use {DRIVE} [{{"access": "ro"}}] (2x2)'
+    ]
+    assert because(found) == [("grants[0]",), ("grants[0]",)]
+    removed = diff((old, tailnet()), (policy(), tailnet()))
+    assert lines(removed.lost) == [f"ann -> tag:db can use {DRIVE} (2x2)"]
+
+
+def test_each_change_has_its_own_line() -> None:
+    """A tag, a route and a removal at once, and nodes that both ends belong to."""
+    rule = policy(
+        acl("group:ops", "tag:db:22,5432", proto="tcp"), acl("ann@", "10.1.0.0/16:80")
+    )
+    tagged = replace(NODES[3], user=None, tags=frozenset({"tag:db"}))
+    closed = replace(NODES[6], approved=frozenset())
+    after = tailnet(NODES[0], NODES[2], tagged, *NODES[4:6], closed, NODES[7])
+    found = diff((rule, tailnet()), (rule, after), None)
+    assert [(lines([e])[0], e.because) for e in (*found.gained, *found.lost)] == [
+        ("group:ops -> node:nas tcp 22,5432 (2x1)", ("node:nas becomes tag:db",)),
+        ("node:phone -> everything  (1x0)", ("node:phone is removed",)),
+        (
+            "ann -> 10.1.0.0/16 tcp/udp 80 icmp/ipv6-icmp (1x1)",
+            ("node:router no longer routes 10.1.0.0/16",),
+        ),
+    ]
+
+
+def test_a_login_that_a_port_opens_is_put_down_to_the_port() -> None:
+    ssh = {"action": "accept", "src": ["ann@"], "dst": ["tag:db"], "users": ["root"]}
+    closed = policy(DB, ssh=[ssh])
+    opened = policy(DB, acl("ann@", "tag:db:22", proto="tcp"), ssh=[ssh])
+    found = diff((closed, tailnet()), (opened, tailnet()))
+    assert lines(found.gained) == ["ann -> tag:db tcp 22 ssh as root (2x2)"]
+    assert because(found) == [("acls[1]",)]

@@ -117,3 +117,8 @@ def test_without_a_server_it_says_what_is_needed(command, tmp_path):
     code, _, err = command("test")
     assert code == 64
     assert "users and nodes are needed" in err
+
+
+def test_a_snapshot_goes_by_the_name_that_plan_gives_it_too(run, command):
+    assert run()[0] == 0
+    assert command("test", "--from", "now.json")[0] == 0

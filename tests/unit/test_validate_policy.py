@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from reconcile.scene import portable, written
+from reconcile.lint import of_words as portable
+from reconcile.scene import written
 
 FILE = "version: 1\npolicy: { file: policy.hujson }\n"
 GRANT = '{"grants": [{"src": ["*"], "dst": ["*"], "ip": ["tcp:22"]}]}'

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from reconcile.errors import Diagnostic, Position
+from reconcile.errors import Diagnostic, Position, Related
 from reconcile.policy.document import Policy, Problem
 from reconcile.policy.fields import SECTIONS, Path, section_name
 from reconcile.policy.reading import attributes, names, rules, ssh
@@ -60,6 +60,11 @@ def diagnostics(problems: Iterable[Problem], locate: Locate) -> list[Diagnostic]
             problem.severity,
             why=problem.why,
             help=problem.help,
+            related=tuple(
+                Related(place, label)
+                for path, label in problem.related
+                if (place := locate(path, False)) is not None
+            ),
         )
         for problem in problems
     ]

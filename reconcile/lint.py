@@ -1,0 +1,161 @@
+"""Lint with places: what the policy of the files does that was hardly meant.
+
+Three questions, from what is known least to what is known best: of a policy alone, of
+a policy in a tailnet, and of what a change brings.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from reconcile.desired.findings import Findings
+from reconcile.desired.state import Desired
+from reconcile.errors import Diagnostic
+from reconcile.policy.claims import Paths
+from reconcile.policy.document import Origin, Policy, Problem
+from reconcile.policy.fields import Path
+from reconcile.policy.lint import meanings, of_tailnet, of_text
+from reconcile.policy.lint.findings import MEANING, STRANGER, UNUSED
+from reconcile.policy.lint.inclusion import every_rule
+from reconcile.policy.matrix import Matrix
+from reconcile.policy.pairing import canonical
+from reconcile.policy.reading import read
+from reconcile.policy.releases import RELEASES
+from reconcile.policy.universe import World
+from reconcile.scene import Scene, Words, findings
+
+_UNDECLARED = "RC0101"  # the files do not have a user that the policy names
+
+
+def worn(desired: Desired) -> frozenset[str]:
+    """Return the tags that the files give to nodes."""
+    nodes = [node.settings for node in (desired.nodes or {}).values()]
+    rules = [rule.settings for rule in desired.rules]
+    every = [desired.node_defaults, *nodes, *rules]
+    return frozenset(tag for settings in every for tag in settings.tags or ())
+
+
+def of_words(
+    words: Words, hosted: bool, desired: Desired | None = None
+) -> list[Diagnostic]:
+    """Return what is wrong with a policy when no server is there to ask.
+
+    What every supported release refuses is an error. What some accept is fine, with a
+    warning for each thing that others refuse or ignore, and what lint finds in the
+    words alone. `desired` is what the files want besides.
+    """
+    names = ["tailscale"] if hosted else [n for n in RELEASES if n != "tailscale"]
+    policies = {name: read(words.value, name) for name in names}
+    accepting = [policy for policy in policies.values() if not policy.errors]
+    if not accepting:
+        newest = policies[names[-1]]
+        return findings(words, newest.errors)
+    found: dict[tuple[Path, bool], dict[str, Problem]] = {}
+    for name, policy in policies.items():
+        for problem in policy.problems:
+            found.setdefault((problem.path, problem.key), {})[name] = problem
+    told = [_of_some(by, names) for by in found.values()]
+    told += _weaker(accepting)
+    told += of_text(accepting[-1], worn(desired) if desired else ())
+    return findings(words, told if desired is None else _unused(told, desired))
+
+
+def _of_some(by: Mapping[str, Problem], names: Sequence[str]) -> Problem:
+    """Return a finding of several releases as a warning that names them."""
+    problem = next(iter(by.values()))
+    messages = {each.message for each in by.values()}
+    if len(by) == len(names) and len(messages) == 1:
+        return problem  # every release says so
+    why = f"refused or ignored by Headscale {', '.join(by)}"
+    return replace(problem, severity="warning", why=why)
+
+
+def _weaker(policies: Iterable[Policy]) -> list[Problem]:
+    """Return what protects less on some releases, each once, by its newest one."""
+    found = {
+        (problem.path, problem.why): problem
+        for policy in policies
+        for problem in meanings(policy, known=False)
+    }
+    return list(found.values())
+
+
+def of_scene(scene: Scene, desired: Desired) -> list[Diagnostic]:
+    """Return what lint finds in a policy and its tailnet, and what is ignored there."""
+    matrix = Matrix([World.of(scene.policy, scene.tailnet)])
+    told = [*scene.policy.problems, *of_tailnet(matrix, tags=worn(desired))]
+    return _placed(scene, told, desired)
+
+
+def brought(before: Scene, after: Scene, desired: Desired) -> list[Diagnostic]:
+    """Return what lint finds after a change and not before it.
+
+    Of rules that the change leaves as they are it is not asked whether others hold
+    them.
+    """
+    matrix = _matrix(before, after)
+    tags, last = worn(desired), len(matrix.worlds) - 1
+    more = Counter[str]()
+    if before.policy is not after.policy:
+        more = _rules(after) - _rules(before)
+
+    def is_new(rule: Origin) -> bool:
+        if not more or rule is None:
+            return False
+        return more[_text(after, rule.path)] > 0
+
+    new = list(of_tailnet(matrix, last, tags, is_new))
+    if not new:
+        return []
+    old = {_identity(before, p) for p in of_tailnet(matrix, 0, tags, lambda _: False)}
+    return _placed(after, [p for p in new if _identity(after, p) not in old], desired)
+
+
+def _matrix(before: Scene, after: Scene) -> Matrix:
+    """Return both sides as the first and the last world of a matrix."""
+    if after.computed and len(after.computed.matrix.worlds) > 1:
+        return after.computed.matrix  # from the comparison of their access
+    sides = (before, after)
+    return Matrix([World.of(side.policy, side.tailnet) for side in sides])
+
+
+def _rules(scene: Scene) -> Counter[str]:
+    return Counter(_text(scene, rule.path) for rule in every_rule(scene.policy))
+
+
+def _text(scene: Scene, path: Path) -> str:
+    """Return one text for a part of a policy, however its rules are ordered."""
+    value: object = scene.words.value
+    for step in path:
+        value = value[step]  # type: ignore[index]
+    return canonical(value)
+
+
+def _placed(
+    scene: Scene, problems: Iterable[Problem], desired: Desired
+) -> list[Diagnostic]:
+    """Give problems their places; leave out what the files' own checks say there."""
+    told = {d.position for d in desired.warnings if d.code == _UNDECLARED}
+    found = Findings()
+    found.extend(
+        finding
+        for finding in findings(scene.words, _unused(problems, desired))
+        if finding.code != STRANGER or finding.position not in told
+    )
+    return list(found.sorted())
+
+
+def _unused(problems: Iterable[Problem], desired: Desired) -> list[Problem]:
+    """Leave out the names that nothing in the policy uses, but an assertion does."""
+    claims = [each.claim for each in desired.asserts]
+    asserted = {n for c in claims if isinstance(c, Paths) for n in (c.source, c.target)}
+    return [p for p in problems if p.code != UNUSED or p.path[-1] not in asserted]
+
+
+def _identity(scene: Scene, problem: Problem) -> tuple[str, str, str]:
+    """Return what stays the same when rules move: the words, and the thing itself."""
+    message = re.sub(r"\[\d+\]| \(and in .*\)|\d+ of \d+", "", problem.message)
+    if problem.key or problem.code == MEANING:  # the message names the thing
+        return problem.code, message, ""
+    return problem.code, message, _text(scene, problem.path)

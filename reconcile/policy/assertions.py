@@ -1,0 +1,184 @@
+"""Whether claims about access hold in a tailnet, and what speaks against each.
+
+What cannot be known speaks against a claim: `no` counts paths that may be there, and
+`allow` does not count them.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from reconcile.model import EXIT_ROUTES
+from reconcile.policy import selectors
+from reconcile.policy.access import Access, rests_on
+from reconcile.policy.claims import Claim, Paths, Routers
+from reconcile.policy.document import Origin
+from reconcile.policy.entries import Entry, paths_of
+from reconcile.policy.identity import Directory
+from reconcile.policy.selectors import Selector
+from reconcile.policy.sets import IntervalSet, prefix
+from reconcile.policy.words import counted
+
+_SHOWN = 5  # paths that are named, the most important first
+_NODE = "node:"
+_INTERNET = selectors.parse("autogroup:internet")
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing that speaks against a claim, and the rules that it is about."""
+
+    text: str
+    rules: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A claim holds when no reason speaks against it; `notes` are said all the same."""
+
+    reasons: tuple[Reason, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Assertions:
+    """Holds claims against the access of one policy in one tailnet."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def answer(self, claim: Claim) -> Answer:
+        """Tell whether a claim holds.
+
+        A name that nothing declares is a reason against every claim; one that means
+        nothing today is a reason against `allow`, and a note for `no`.
+        """
+        if isinstance(claim, Routers):
+            return Answer(tuple(self._routers(claim)))
+        try:
+            sources = self._bits(claim.source)
+            targets = self._bits(claim.target, as_target=True)
+        except LookupError as error:
+            return Answer((Reason(str(error.args[0])),))
+        sides = ((claim.source, sources), (claim.target, targets))
+        empty = tuple(f"{name} selects nothing today" for name, b in sides if not b)
+        if not claim.allow:
+            return Answer(tuple(self._paths(claim, sources, targets)), empty)
+        if empty:
+            return Answer(tuple(map(Reason, empty)))
+        return Answer(tuple(self._gaps(claim, sources, targets)))
+
+    # What names mean.
+
+    def _bits(self, name: str, *, as_target: bool = False) -> int:
+        """Return what a name means; LookupError when nothing declares it."""
+        if name.startswith(_NODE):
+            found = self._access.node(name.removeprefix(_NODE))
+            if not found:
+                raise LookupError(f"there is no {name}")
+            return found
+        selector = selectors.parse(name)
+        found = self._access.selected(selector)
+        if as_target and selector.kind == "any":  # every address, as in a rule
+            found |= self._access.selected(_INTERNET)
+        if not found:
+            self._require_declared(selector)
+        return found
+
+    def _require_declared(self, selector: Selector) -> None:
+        policy, tailnet = self._access.world.policy, self._access.world.tailnet
+        declared = {
+            "group": policy.groups,
+            "tag": policy.tags,
+            "host": policy.hosts,
+        }
+        if selector.kind in declared and selector.text not in declared[selector.kind]:
+            what = (
+                f"{selector.kind} {selector}" if selector.kind == "host" else selector
+            )
+            raise LookupError(f"the policy does not declare {what}")
+        users = Directory(tailnet.users, {})
+        if selector.kind == "user" and not users.names(selector.text):
+            raise LookupError(f"there is no user {selector}")
+
+    # What is not known.
+
+    @cached_property
+    def _doubtful(self) -> int:
+        """The rules that hold something that cannot be known, as a set."""
+        return self._access.resting_on(self._access.unsure.keys())
+
+    def _is_sure(self, entry: Entry) -> bool:
+        unknown = self._access.unsure.keys()
+        return any(not rests_on(rule, unknown) for rule in entry.rules)
+
+    def _doubts(self, names: Iterable[str]) -> str:
+        unsure = self._access.unsure
+        told = [f"{name} ({unsure[name]})" for name in sorted(names) if name in unsure]
+        return ", ".join(told)
+
+    # No path.
+
+    def _paths(self, claim: Paths, sources: int, targets: int) -> Iterator[Reason]:
+        asked = (claim.port.number, claim.port.protocol) if claim.port else ()
+        entries = self._access.entries(sources, targets, *asked)
+        for entry in entries[:_SHOWN]:
+            sides = f"{counted(entry.sources)} -> {counted(entry.targets)}"
+            yield Reason(f"{sides}: {counted(entry.services)}", entry.rules)
+        if len(entries) > _SHOWN:
+            yield Reason(f"and {len(entries) - _SHOWN} more of the kind")
+        if not entries:
+            return
+        named = self._doubts({claim.source, claim.target})
+        if named or not any(map(self._is_sure, entries)):
+            unknown = named or self._doubts(self._access.unsure)
+            yield Reason(f"it may be less: not known, and taken as large: {unknown}")
+
+    # Every path.
+
+    def _gaps(self, claim: Paths, sources: int, targets: int) -> Iterator[Reason]:
+        atoms = -1
+        if claim.port:
+            atoms = self._access.services(claim.port.number, claim.port.protocol)
+        found = self._missing(sources, targets, atoms)
+        for lack, who in found[:_SHOWN]:
+            sides = f"{self._named(who)} -> {self._named(lack)}"
+            yield Reason(f"{sides}: no {claim.port}")
+        if len(found) > _SHOWN:
+            yield Reason(f"and {len(found) - _SHOWN} more of the kind")
+        if not found and self._missing(sources, targets, atoms, self._doubtful):
+            unknown = self._doubts(self._access.unsure)
+            yield Reason(f"it rests on what is not known: {unknown}")
+
+    def _missing(
+        self, sources: int, targets: int, atoms: int, without: int = 0
+    ) -> list[tuple[int, int]]:
+        """Return targets with the sources that lack them, those of most paths first."""
+        missing = self._access.missing(sources, targets, atoms, without)
+        return sorted(missing.items(), key=lambda pair: (-paths_of(*pair), pair))
+
+    def _named(self, places: int) -> str:
+        return counted(self._access.naming.names(places))
+
+    # Routers.
+
+    def _routers(self, claim: Routers) -> Iterator[Reason]:
+        routing, idle = [], []
+        for machine in self._access.world.machines.values():
+            node = machine.node
+            if _covers(node.approved & node.available, claim.network):
+                routing.append(f"{_NODE}{node.name}")
+            elif _covers(node.available, claim.network):
+                idle.append(f"{_NODE}{node.name}")
+        if len(routing) >= claim.count:
+            return
+        yield Reason(f"{len(routing)} of {claim.count}: {counted(routing) or 'none'}")
+        if idle:
+            yield Reason(f"advertised, but not approved: {counted(idle)}")
+
+
+def _covers(routes: frozenset[str], network: str) -> bool:
+    """Tell whether routes cover a network; exit routes lead to the internet only."""
+    if network in EXIT_ROUTES or not routes:
+        return network in routes
+    subnets = IntervalSet.union(prefix(route) for route in routes - EXIT_ROUTES)
+    return prefix(network) <= subnets

@@ -1,0 +1,290 @@
+"""Causes of a difference: what happened to which nodes, and which rules changed.
+
+Every path that is gained or lost is given to one cause, so that a line of a report
+has one reason and the lines together have all paths, none of them twice.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from reconcile.model import Node
+from reconcile.policy.document import Origin, Rule, SshRule, targets_of
+from reconcile.policy.fields import get
+from reconcile.policy.matrix import Compiled, Matrix, Reach, Row
+from reconcile.policy.naming import Naming
+from reconcile.policy.pairing import canonical
+from reconcile.policy.tailnet import Tailnet
+from reconcile.policy.universe import bits, merge, usable
+
+_TOLD_APART = 64  # kinds of things that happened to nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """The same thing that happened to some nodes; `gone` when they are no more there.
+
+    `touched` are the nodes and the networks that they lead or led to.
+    """
+
+    text: str
+    places: int
+    touched: int
+    gone: bool
+
+    def __str__(self) -> str:
+        return self.text
+
+    def takes(self, members: int) -> bool:
+        """Tell whether all of some sources are gone with it."""
+        return self.gone and not members & ~self.places
+
+
+class Change:
+    """Names what changed: rules, the names that rules use, and nodes."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        self._matrix = matrix
+        self._sides = matrix.worlds[0].policy, matrix.worlds[-1].policy
+        self._texts: dict[tuple[int, str], set[str]] = {}
+
+    # Nodes.
+
+    def by_nodes(
+        self, members: int, reach: Reach
+    ) -> Iterator[tuple[Happening | None, int, Reach]]:
+        """Share out what sources gain or lose by what happened to nodes.
+
+        What happened to a source comes first, then to a destination, then to the
+        routers in between. None is for what cannot be put down to a node.
+        """
+        for happening in self.happenings:
+            own = members & happening.touched
+            if own:
+                yield happening, own, reach
+                members &= ~own
+        if not members:
+            return
+        parts: dict[Happening | None, Reach] = {}
+        for atoms, targets in reach:
+            for mask, happening in self._destinations:
+                part = targets & mask
+                if part:
+                    parts.setdefault(happening, []).append((atoms, part))
+                    targets &= ~part
+            if targets:
+                parts.setdefault(None, []).append((atoms, targets))
+        for about, found in parts.items():
+            yield about, members, found
+
+    @cached_property
+    def _destinations(self) -> list[tuple[int, Happening]]:
+        """What destinations are looked up in: the nodes first, then their networks."""
+        nodes = [(each.places, each) for each in self.happenings]
+        return nodes + [(each.touched, each) for each in self.happenings]
+
+    @cached_property
+    def happenings(self) -> list[Happening]:
+        """What happened to nodes; the rarest are taken together when they are many."""
+        by_text: dict[str, list[int]] = {}
+        for place, text in self.nodes.items():
+            by_text.setdefault(text, []).append(place)
+        ordered = sorted(by_text.items(), key=lambda item: -len(item[1]))
+        kept = [self._happening(*each) for each in ordered[:_TOLD_APART]]
+        rest = [place for _, places in ordered[_TOLD_APART:] for place in places]
+        return [*kept, self._happening("", rest)] if rest else kept
+
+    def _happening(self, text: str, places: Sequence[int]) -> Happening:
+        there = merge(1 << place for place in places)
+        behind = merge(self._behind(place) for place in places)
+        now = self._matrix.worlds[-1].machines
+        gone = bool(text) and not any(place in now for place in places)
+        return Happening(text, there, there | behind, gone)
+
+    @cached_property
+    def nodes(self) -> dict[int, str]:
+        """The nodes that changed, each with what happened to it."""
+        before, after = self._matrix.worlds[0], self._matrix.worlds[-1]
+        found: dict[int, str] = {}
+        if before.tailnet is after.tailnet:
+            return found
+        for place in range(self._matrix.universe.size):
+            old, new = before.machines.get(place), after.machines.get(place)
+            if old and new:
+                happened = _node_change(old.node, new.node)
+            elif old:
+                happened = _gone(old.node, after.tailnet, "expires", "is removed")
+            elif new:
+                verbs = "is logged in again", "is added"
+                happened = _gone(new.node, before.tailnet, *verbs)
+            else:
+                happened = ""
+            if happened:
+                found[place] = happened
+        return found
+
+    def happened(self, about: Happening, touched: int, naming: Naming) -> Sequence[str]:
+        """Say what happened to those of the nodes that a set of bits is about."""
+        return [
+            f"{naming.node(place)} {self.nodes[place]}"
+            for place in bits(about.places)
+            if touched >> place & 1 or touched & self._behind(place)
+        ]
+
+    def _behind(self, place: int) -> int:
+        """Return what a node routes to, in any of the worlds."""
+        universe, found = self._matrix.universe, 0
+        for world in self._matrix.worlds:
+            machine = world.machines.get(place)
+            if machine:
+                found |= merge(universe.network(route) for _, route in usable(machine))
+                found |= universe.internet if machine.exits else 0
+        return found
+
+    # Rules.
+
+    def by_rules(
+        self, row: Row, index: int, reach: Reach
+    ) -> Iterator[tuple[Origin, Reach]]:
+        """Share out what a row gains or loses by the rules that changed.
+
+        `index` is the world that allows it. What no changed rule opens by itself (a
+        login whose port was opened, for instance) is shared out by the rules that it
+        needs besides; the rest comes with the origin None.
+        """
+        if not reach:
+            return
+        matrix, side = self._matrix, 1 if index else 0
+        own = matrix.own(row, index)
+        numbers = row.rules[index] & self._changed[side]
+        rules = [matrix.rules[index][number] for number in bits(numbers)]
+        found: dict[str, tuple[Origin, Reach]] = {}
+        for widened in (False, True):
+            for rule in rules:
+                atoms = rule.atoms
+                if widened:
+                    atoms = matrix.atoms.needing(atoms)
+                parts, reach = _taken(reach, atoms, own if rule.own else rule.targets)
+                if parts:
+                    known = found.setdefault(str(rule.origin), (rule.origin, []))
+                    known[1].extend(parts)
+        yield from found.values()
+        if reach:
+            yield None, reach
+
+    @cached_property
+    def _changed(self) -> tuple[int, int]:
+        """The rules of each side, as bits, that the other side does not have."""
+        before, after = self._matrix.rules[0], self._matrix.rules[-1]
+        return self._differing(before, 0), self._differing(after, 1)
+
+    def _differing(self, rules: Mapping[int, Compiled], side: int) -> int:
+        known: dict[str, bool] = {}
+        found = 0
+        for number, rule in rules.items():
+            name = str(rule.origin)
+            if name not in known:
+                known[name] = self._differs(rule.origin, side)
+            found |= known[name] << number
+        return found
+
+    def _differs(self, origin: Origin, side: int) -> bool:
+        if origin is None:
+            return self._sides[1 - side].rules is not None
+        return not self._same(origin, side) or bool(self._moved(origin))
+
+    def because(self, rules: Iterable[Origin], side: int) -> tuple[str, ...]:
+        """Return the changed rules, for unchanged ones the names that moved."""
+        found: dict[str, None] = {}
+        for rule in rules:
+            if rule is None:
+                verb = "are" if side else "were"
+                found[f"there {verb} neither acls nor grants"] = None
+                continue
+            moved = self._moved(rule) if self._same(rule, side) else []
+            found.update(dict.fromkeys(moved or [str(rule)]))
+        return tuple(found)
+
+    def _same(self, rule: Rule | SshRule, side: int) -> bool:
+        """Tell whether the other side has the same rule, in whatever place."""
+        section = "ssh" if isinstance(rule, SshRule) else rule.section
+        mine, others = self._written[side][section], self._written[1 - side][section]
+        if rule.index < len(others) and mine[rule.index] == others[rule.index]:
+            return True
+        key = 1 - side, section
+        if key not in self._texts:
+            self._texts[key] = {canonical(other) for other in others}
+        return canonical(mine[rule.index]) in self._texts[key]
+
+    @cached_property
+    def _written(self) -> list[dict[str, Sequence[object]]]:
+        """The rules of each side as they stand in the policy, by section."""
+        sections = "acls", "grants", "ssh"
+        return [
+            {name: get(side.value, name) or () for name in sections}
+            for side in self._sides
+        ]
+
+    def _moved(self, rule: Rule | SshRule) -> list[str]:
+        names = [selector.text for selector in (*rule.sources, *targets_of(rule))]
+        return [self._redefined[name] for name in names if name in self._redefined]
+
+    @cached_property
+    def _redefined(self) -> dict[str, str]:
+        """The groups and hosts that the two sides define differently."""
+        before, after = self._sides
+        found = {}
+        for name in {*before.groups, *after.groups}:
+            if before.groups.get(name) != after.groups.get(name):
+                found[name] = f'groups."{name}"'
+        for name in {*before.hosts, *after.hosts}:
+            if before.hosts.get(name) != after.hosts.get(name):
+                found[name] = f'hosts."{name}"'
+        return found
+
+
+def _taken(reach: Reach, atoms: int, targets: int) -> tuple[Reach, Reach]:
+    """Return what some atoms open on some targets, and the rest of a reach."""
+    inside, outside = [], []
+    for have, reached in reach:
+        both, there = have & atoms, reached & targets
+        if not both or not there:
+            outside.append((have, reached))
+            continue
+        inside.append((both, there))
+        if have & ~atoms:
+            outside.append((have & ~atoms, reached))
+        if reached & ~targets:
+            outside.append((both, reached & ~targets))
+    return inside, outside
+
+
+def _gone(node: Node, tailnet: Tailnet, expired: str, absent: str) -> str:
+    """Say why a node of one side is not in the tailnet of the other."""
+    return expired if node.id in tailnet.expired else absent
+
+
+def _node_change(old: Node, new: Node) -> str:
+    said = []
+    if old.tags != new.tags:
+        added, removed = sorted(new.tags - old.tags), sorted(old.tags - new.tags)
+        if added:
+            said.append(f"becomes {', '.join(added)}")
+        if removed:
+            said.append(f"is no longer {', '.join(removed)}")
+    elif old.user != new.user:
+        said.append(f"moves from {old.user} to {new.user}")
+    if old.approved & old.available != new.approved & new.available:
+        said += _route_change(old, new)
+    if set(old.addresses) != set(new.addresses):
+        said.append("changes its address")
+    return ", ".join(said)
+
+
+def _route_change(old: Node, new: Node) -> list[str]:
+    said = [f"routes {route}" for route in sorted(new.routes - old.routes)]
+    said += [f"no longer routes {route}" for route in sorted(old.routes - new.routes)]
+    if old.exit_node != new.exit_node:
+        verb = "becomes" if new.exit_node else "is no longer"
+        said.append(f"{verb} an exit node")
+    return said or ["advertises other routes"]

@@ -1,0 +1,213 @@
+"""What names mean in one tailnet: users, tags and addresses that are not there."""
+
+from collections.abc import Collection, Iterator
+from functools import cached_property
+
+from reconcile.policy.document import Problem
+from reconcile.policy.fields import Path, field_name, find, section_name
+from reconcile.policy.identity import Directory
+from reconcile.policy.lint.findings import (
+    MEANING,
+    STRANGER,
+    UNOWNED,
+    UNREACHED,
+    UNWORN,
+    finding,
+    listed,
+)
+from reconcile.policy.matrix import Matrix
+from reconcile.policy.references import Mention, References, references
+from reconcile.policy.selectors import Selector
+from reconcile.policy.sets import IntervalSet, prefix, texts
+from reconcile.policy.universe import bits, merge
+
+_RULES = ("acls", "grants", "ssh", "nodeAttrs")
+_TESTS = ("tests", "sshTests")
+
+
+class Ground:
+    """One world of a matrix, and why a selector means nothing in it.
+
+    `expected` are tags that nodes will wear, although none does yet.
+    """
+
+    def __init__(
+        self, matrix: Matrix, index: int, expected: Collection[str] = ()
+    ) -> None:
+        self.expected = frozenset(expected)
+        self.world = matrix.worlds[index]
+        self._universe = matrix.universe
+        self._index = index
+        self._same: dict[str, str] = {}
+        self._directory = Directory(self.world.tailnet.users, self.world.policy.groups)
+
+    def same(self, token: str) -> str:
+        """Return the name of the user that a token means, else the token."""
+        if token not in self._same:
+            names = self._directory.names(token) if "@" in token else ()
+            self._same[token] = next(iter(names)) if len(names) == 1 else token
+        return self._same[token]
+
+    @cached_property
+    def names(self) -> References:
+        """The names that the policy declares and mentions."""
+        return references(self.world.policy.value)
+
+    def absent(self, selector: Selector) -> str:
+        """Say why a selector means nothing here; "" when it means something.
+
+        What cannot be known (IP sets, roles, postures) is never called absent.
+        """
+        world, text = self.world, selector.text
+        if selector.kind in ("ipset", "service", "posture", "domain"):
+            return ""
+        if selector.kind == "any" or selector.autogroup == "danger-all":
+            return "" if world.present else "there is no node"
+        if selector.kind in ("address", "host"):
+            return self._unserved(selector)
+        if selector.autogroup == "internet":
+            return "" if world.exits else "no exit node is approved"
+        if selector.autogroup == "self" or self._universe.selected(world, selector):
+            return ""
+        if selector.kind == "tag":
+            return f"no node wears {text}"
+        if selector.kind == "group":
+            if not world.policy.groups.get(text):
+                return f"{text} has no members"
+            return f"nobody in {text} has an untagged node"
+        if selector.kind == "user":
+            known = self._directory.names(text)
+            return f"{text} has no untagged node" if known else _no_user(text)
+        return f"{text} means no node"
+
+    def _unserved(self, selector: Selector) -> str:
+        addresses = self.world.resolver.sources(selector)
+        cells = self._universe.network(addresses) & self.world.routed
+        if cells or self._universe.addressed(self._index, addresses):
+            return ""
+        for name, route, reached in self._unapproved:
+            if reached.overlaps(addresses):
+                return f"node:{name} advertises {route}, which is not approved"
+        text = selector.text
+        if selector.kind == "host":
+            return f"no node has an address of {text}, and no approved route has it"
+        return f"no node has {text}, and no approved route leads there"
+
+    @cached_property
+    def _unapproved(self) -> list[tuple[str, str, IntervalSet]]:
+        return [
+            (machine.name, route, prefix(route))
+            for machine in self.world.machines.values()
+            for route in sorted(machine.node.available - machine.node.approved)
+            if not route.endswith("/0")
+        ]
+
+    def findings(self, told: Collection[str]) -> Iterator[Problem]:
+        """Yield the names that mean nothing here, but for those told already."""
+        seen = {*told, *self.expected}
+        for mention in self.names.mentions:
+            if mention.name in seen or not self._counts(mention):
+                continue
+            seen.add(mention.name)
+            yield from self._of(mention)
+        yield from self._unowned()
+
+    def _counts(self, mention: Mention) -> bool:
+        section = section_name(mention.section)
+        known = section in self.world.policy.release.sections
+        return known and section not in _TESTS
+
+    def _of(self, mention: Mention) -> Iterator[Problem]:
+        selector = Selector(mention.kind, mention.name)
+        if mention.kind == "user":
+            if not self._directory.names(mention.name):
+                yield self._stranger(mention)
+        elif section_name(mention.section) in _RULES:
+            why = self.absent(selector)
+            if why and mention.kind == "tag":
+                yield finding(
+                    UNWORN,
+                    why,
+                    mention.path,
+                    why="the rule does nothing for it until a node gets the tag",
+                    help="tag a node, or take the tag out of the rule",
+                )
+            elif why and mention.kind in ("address", "host"):
+                side = (
+                    "has no node" if _is_source(mention.path) else "cannot be reached"
+                )
+                help = "approve a route that has it, or correct the address"
+                message = f"{mention.name} {side}"
+                yield finding(UNREACHED, message, mention.path, why=why, help=help)
+            elif why and selector.autogroup == "internet":
+                message = f"{mention.name} cannot be reached"
+                help = "approve an exit node, or take it out of the rule"
+                yield finding(UNREACHED, message, mention.path, why=why, help=help)
+
+    def _stranger(self, mention: Mention) -> Problem:
+        from difflib import get_close_matches
+
+        names = [f"{user.name}@" for user in self.world.tailnet.users]
+        names += [user.email for user in self.world.tailnet.users if user.email]
+        near = get_close_matches(mention.name, sorted(names), 1)
+        hint = f"did you mean {near[0]}? Otherwise add the user" if near else ""
+        return finding(
+            STRANGER,
+            _no_user(mention.name),
+            mention.path,
+            why="a name that is no user's selects nothing, without an error",
+            help=f"{hint or 'add the user'}, or remove the name",
+        )
+
+    def widened(self) -> Iterator[Problem]:
+        """Yield the addresses that bring in more than themselves on this release."""
+        release, seen = self.world.policy.release, set()
+        if not (release.literals_widen or release.aliases_widen):
+            return
+        for mention in self.names.mentions:
+            selector = Selector(mention.kind, mention.name)
+            if mention.kind not in ("address", "host") or mention.name in seen:
+                continue
+            if not self._counts(mention):
+                continue
+            seen.add(mention.name)
+            own = self.world.policy.hosts.get(mention.name, IntervalSet())
+            own = prefix(mention.name) if mention.kind == "address" else own
+            more = self.world.resolver.sources(selector) - own
+            if more:
+                yield finding(
+                    MEANING,
+                    f"{mention.name} means {listed(texts(more))} as well on Headscale "
+                    f"{release.name}",
+                    mention.path,
+                    why="this release adds the other addresses of a node whose address "
+                    "it meets; Tailscale and newer releases do not",
+                    help="name the node by a tag or a user to be the same everywhere",
+                )
+
+    def _unowned(self) -> Iterator[Problem]:
+        declared = find(self.world.policy.value, "tagOwners")
+        path: Path = (declared[0],) if declared else ()
+        worn = {tag: nodes for tag, nodes in self.world.tags.items() if nodes}
+        tags = sorted(worn.keys() - self.world.policy.tags)
+        if tags:
+            nodes = merge(worn[tag] for tag in tags)
+            names = [f"node:{self.world.machines[place].name}" for place in bits(nodes)]
+            yield finding(
+                UNOWNED,
+                f"tagOwners does not have {listed(tags)}, which "
+                f"{listed(names)} {'wears' if len(names) == 1 else 'wear'}",
+                path,
+                key=bool(path),
+                why="no rule can name such a tag, and the server refuses to set it "
+                "again",
+                help=f'add "{tags[0]}": [] to tagOwners, or give the nodes other tags',
+            )
+
+
+def _no_user(token: str) -> str:
+    return f"the server has no user {token}"
+
+
+def _is_source(path: Path) -> bool:
+    return len(path) > 2 and field_name(str(path[0]), str(path[2])) in ("src", "target")

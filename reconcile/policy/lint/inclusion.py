@@ -1,0 +1,285 @@
+"""What one rule says of another by words alone, whoever the users and nodes are.
+
+A rule is included in another when each of its sources, destinations and services is in
+the other's. Sets of rules are bits, so that no pair of rules is looked at in vain.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+from reconcile.policy.document import Policy, Problem, Rule, Service, SshRule
+from reconcile.policy.lint.broad import is_open
+from reconcile.policy.lint.findings import (
+    COVERED,
+    DEAD,
+    LOCKED,
+    NAMED,
+    SHADOWED,
+    finding,
+    listed,
+)
+from reconcile.policy.releases import TCP
+from reconcile.policy.resolve import TAILNET
+from reconcile.policy.selectors import Selector
+from reconcile.policy.sets import IntervalSet, prefix
+from reconcile.policy.universe import bits
+
+Widening = Callable[[Selector], Iterable[Selector]]
+
+_ANY = Selector("any", "*")
+_EVERY_ADDRESS = Selector("autogroup", "autogroup:danger-all")
+_MEMBER = Selector("autogroup", "autogroup:member")
+_TAGGED = Selector("autogroup", "autogroup:tagged")
+
+
+class Wider:
+    """Which selectors mean at least what another one means, in every tailnet."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._groups = {name: frozenset(m) for name, m in policy.groups.items()}
+        self._sources: dict[Selector, list[Selector]] = {}
+        self._targets: dict[Selector, list[Selector]] = {}
+
+    def sources(self, selector: Selector) -> list[Selector]:
+        """Return the selectors that hold a source, itself first."""
+        if selector not in self._sources:
+            found = [*self._identities(selector), _EVERY_ADDRESS]
+            if self._in_tailnet(selector):
+                found.append(_ANY)
+            self._sources[selector] = found
+        return self._sources[selector]
+
+    def targets(self, selector: Selector) -> list[Selector]:
+        """Return the selectors that hold a destination, itself first."""
+        if selector not in self._targets:
+            self._targets[selector] = [*self._identities(selector), _ANY]
+        return self._targets[selector]
+
+    def _identities(self, selector: Selector) -> list[Selector]:
+        """An address or a role is held by itself only: releases widen them."""
+        if selector.kind == "tag":
+            return [selector, _TAGGED]
+        if selector.autogroup == "self":
+            return [selector, _MEMBER]
+        if selector.kind not in ("user", "group"):
+            return [selector]
+        own = self._groups.get(selector.text, frozenset({selector.text}))
+        groups = [
+            Selector("group", name)
+            for name, members in self._groups.items()
+            if own <= members and name != selector.text
+        ]
+        return [selector, *groups, _MEMBER]
+
+    def _in_tailnet(self, selector: Selector) -> bool:
+        if selector.kind == "address":
+            return prefix(selector.text) <= TAILNET
+        if selector.kind == "host":
+            return self._policy.hosts.get(selector.text, IntervalSet()) <= TAILNET
+        return selector.autogroup != "danger-all"
+
+
+def text_findings(policy: Policy) -> Iterator[Problem]:
+    """Yield what is wrong with the rules in whatever tailnet they stand."""
+    for rule in every_rule(policy):
+        empty = empty_side(policy, rule)
+        if empty:
+            yield dead(rule, empty, "remove the rule, or fill the list")
+    wider = Wider(policy)
+    alive = [r for r in policy.rules or () if not empty_side(policy, r)]
+    yield from _covered(alive, wider)
+    logins = [r for r in policy.ssh if not empty_side(policy, r)]
+    yield from _shadowed(logins, wider)
+    if logins and not _opens_ssh(policy):
+        for login in logins:
+            yield locked(login)
+
+
+def every_rule(policy: Policy) -> list[Rule | SshRule]:
+    """Return grants, ACL entries and SSH rules in one list."""
+    return [*(policy.rules or ()), *policy.ssh]
+
+
+def dead(rule: Rule | SshRule, why: str, help: str) -> Problem:
+    """Return the finding of a rule that matches nothing."""
+    return finding(DEAD, f"{rule} matches nothing", rule.path, why=why, help=help)
+
+
+def locked(login: SshRule, share: str = "") -> Problem:
+    """Return the finding of an SSH rule without port 22, `share` of it."""
+    return finding(
+        LOCKED,
+        f"{login} lets nobody in{share}: port 22 is closed",
+        login.path,
+        why="an SSH rule says who may log in, a rule in acls or grants who may "
+        "connect; a login needs both",
+        help="open port 22 from the same sources to the same destinations",
+    )
+
+
+def empty_side(policy: Policy, rule: Rule | SshRule) -> str:
+    """Say why a rule matches nothing whatever the tailnet, "" when it may match."""
+    if not rule.sources:
+        return "its list of sources is empty"
+    if not rule.targets:
+        return "its list of destinations is empty"
+    targets = [t if isinstance(t, Selector) else t.selector for t in rule.targets]
+    for side, chosen in (("sources", rule.sources), ("destinations", targets)):
+        if all(s.kind == "group" and not policy.groups.get(s.text) for s in chosen):
+            return f"its {side} are groups without members"
+    return ""
+
+
+def _opens_ssh(policy: Policy) -> bool:
+    return policy.rules is None or any(
+        TCP in service.protocols and 22 in service.ports
+        for rule in policy.rules
+        for target in rule.targets
+        for service in target.services
+    )
+
+
+# Rules in rules.
+
+
+def _covered(rules: Sequence[Rule], wider: Wider) -> Iterator[Problem]:
+    found = dict(_inclusions(rules, wider))
+    for number, holder in found.items():
+        while holder in found:  # one that is itself in a wider rule is not named
+            holder = found[holder]
+        if not is_open(rules[holder]):
+            yield covered(rules[number], [rules[holder]])
+
+
+def covered(rule: Rule | SshRule, holders: Sequence[Rule | SshRule]) -> Problem:
+    """Return the finding of a rule that others make superfluous."""
+    return finding(
+        COVERED,
+        f"{rule} adds nothing to {listed(holders)}",
+        rule.path,
+        why="rules only add, and all that it opens is open already",
+        help="remove it; or, where it was meant to narrow, narrow the wider rule",
+        related=tuple((h.path, f"{h} opens it") for h in holders[:NAMED]),
+    )
+
+
+def _inclusions(rules: Sequence[Rule], wider: Wider) -> Iterator[tuple[int, int]]:
+    """Yield the numbers of the rules that another one includes, and of that one.
+
+    Of rules that say the same the first is the one that stays.
+    """
+    by_source, by_target = _index(rules)
+    for number, rule in enumerate(rules):
+        if rule.via or rule.capabilities:
+            continue
+        found = _holding(rule.sources, by_source, wider.sources)
+        targets = [target.selector for target in rule.targets]
+        found &= _holding(targets, by_target, wider.targets)
+        for other in bits(found & ~(1 << number)):
+            if _includes(rules[other], rule, wider) and (
+                other < number or not _same(rules, number, other, wider)
+            ):
+                yield number, other
+                break
+
+
+def _index(
+    rules: Sequence[Rule],
+) -> tuple[Mapping[Selector, int], Mapping[Selector, int]]:
+    """Return the rules that can hold others, by their sources and destinations."""
+    by_source: dict[Selector, int] = defaultdict(int)
+    by_target: dict[Selector, int] = defaultdict(int)
+    for number, rule in enumerate(rules):
+        if rule.via or rule.unsure:
+            continue
+        for source in rule.sources:
+            by_source[source] |= 1 << number
+        for target in rule.targets:
+            by_target[target.selector] |= 1 << number
+    return by_source, by_target
+
+
+def _holding(
+    chosen: Iterable[Selector], index: Mapping[Selector, int], wider: Widening
+) -> int:
+    """Return the rules that hold every one of some selectors."""
+    found = -1
+    for selector in chosen:
+        held = 0
+        for other in wider(selector):
+            held |= index.get(other, 0)
+        found &= held
+    return max(found, 0)
+
+
+def _includes(one: Rule, other: Rule, wider: Wider) -> bool:
+    """Tell whether a rule opens each service of each destination of another."""
+    services: dict[Selector, list[Service]] = defaultdict(list)
+    for target in one.targets:
+        services[target.selector] += target.services
+    return all(
+        any(
+            service.protocols <= offered.protocols and service.ports <= offered.ports
+            for holder in wider.targets(target.selector)
+            for offered in services.get(holder, ())
+        )
+        for target in other.targets
+        for service in target.services
+    )
+
+
+def _same(rules: Sequence[Rule], one: int, other: int, wider: Wider) -> bool:
+    """Tell whether a rule that includes another one is included in it as well."""
+    by_source, by_target = _index([rules[one]])
+    back = rules[other]
+    targets = [target.selector for target in back.targets]
+    return bool(
+        _holding(back.sources, by_source, wider.sources)
+        and _holding(targets, by_target, wider.targets)
+        and _includes(rules[one], back, wider)
+    )
+
+
+# Logins that are asked for after all.
+
+
+def asked(users: Collection[str], asking: Collection[str]) -> bool:
+    """Tell whether every one of some logins is among those that are asked for."""
+    return all(
+        user in asking or ("autogroup:nonroot" in asking and user != "root")
+        for user in users
+    )
+
+
+def _shadowed(rules: Sequence[SshRule], wider: Wider) -> Iterator[Problem]:
+    checks = [rule for rule in rules if rule.action == "check"]
+    for rule in rules:
+        if rule.action == "check":
+            continue
+        for check in checks:
+            if (
+                asked(rule.users, check.users)
+                and _in(rule.sources, check.sources, wider.sources)
+                and _in(rule.targets, check.targets, wider.targets)
+            ):
+                yield shadowed(rule, check)
+                break
+
+
+def _in(
+    chosen: Iterable[Selector], held: Collection[Selector], wider: Widening
+) -> bool:
+    return all(any(other in held for other in wider(selector)) for selector in chosen)
+
+
+def shadowed(rule: SshRule, check: SshRule, share: str = "") -> Problem:
+    """Return the finding of an accept that check overrules, `share` of it."""
+    return finding(
+        SHADOWED,
+        f"{check} asks for a check where {rule} accepts{share}",
+        rule.path,
+        why="check goes before accept, whatever their order in the policy",
+        help=f"remove {rule}, or take its logins out of {check}",
+        related=((check.path, "asks for the same logins"),),
+    )

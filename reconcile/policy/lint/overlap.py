@@ -1,0 +1,285 @@
+"""Which rules open something, and which open only what others open as well.
+
+Sources with the same rules are one crowd. In a crowd each rule's destinations are held
+against those that two rules or more open: what lies inside is open without the rule.
+That is linear in the rules of a crowd. Only the rules that pass everywhere are looked
+at one by one, for the rules that hold them.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from reconcile.policy.document import Origin, Rule, targets_of
+from reconcile.policy.entries import paths_of
+from reconcile.policy.matrix import Matrix, Reach, disjoint, minus
+from reconcile.policy.reading.ssh import localpart_domain
+from reconcile.policy.universe import World, bits, merge
+
+Among = Callable[[Origin], bool]
+
+
+@dataclass(slots=True)
+class Crowd:
+    """Sources with the same rules: their bits, and what each rule opens to them."""
+
+    members: int
+    opened: dict[int, Reach] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many sources and destinations, how many pairs of them, by which atoms."""
+
+    sources: int
+    targets: int
+    pairs: int
+    atoms: int
+
+
+class Overlap:
+    """The rules of one world of a matrix by crowds; a rule goes by its number."""
+
+    def __init__(self, matrix: Matrix, index: int) -> None:
+        self._matrix = matrix
+        self._index = index
+        self._compiled = matrix.rules[index]
+        self.rules: list[Origin] = []
+        self._of: dict[int, int] = {}  # compiled rule to rule
+        known: dict[int, int] = {}
+        for place, compiled in self._compiled.items():
+            number = known.setdefault(id(compiled.origin), len(self.rules))
+            if number == len(self.rules):
+                self.rules.append(compiled.origin)
+            self._of[place] = number
+        self._known: dict[tuple[int, int], Reach] = {}
+        self.crowds = self._crowds()
+        self.where: dict[int, list[Crowd]] = defaultdict(list)
+        for crowd in self.crowds:
+            for number in crowd.opened:
+                self.where[number].append(crowd)
+        world = matrix.worlds[index]
+        self._kinds = [_kind(rule) for rule in self.rules]
+        self._sure = [_is_sure(rule, world) for rule in self.rules]
+
+    def _crowds(self) -> list[Crowd]:
+        members: dict[tuple[int, str | None], int] = defaultdict(int)
+        for row in self._matrix.rows:
+            members[row.rules[self._index], row.owners[self._index]] |= row.members
+        owners = self._matrix.worlds[self._index].owners
+        return [
+            Crowd(places, self._opened(rules, owners.get(owner or "", 0)))
+            for (rules, owner), places in members.items()
+            if rules
+        ]
+
+    def _opened(self, rules: int, own: int) -> dict[int, Reach]:
+        """Return what each rule opens, its atoms cut so that they do not overlap."""
+        parts: dict[int, int] = defaultdict(int)
+        for number in bits(rules):
+            parts[self._of[number]] |= 1 << number
+        found = {}
+        for rule, numbers in parts.items():
+            reach = self._known.get((rule, numbers))
+            if reach is None:
+                reach = self._reach(numbers, own)
+                if not any(self._compiled[number].own for number in bits(numbers)):
+                    self._known[rule, numbers] = reach
+            if reach:
+                found[rule] = reach
+        return found
+
+    def _reach(self, numbers: int, own: int) -> Reach:
+        chosen = [self._compiled[number] for number in bits(numbers)]
+        opened = [(c.atoms, own if c.own else c.targets) for c in chosen]
+        if len(opened) == 1:
+            return opened if opened[0][1] else []
+        return disjoint(opened)
+
+    @property
+    def alive(self) -> set[str]:
+        """The names of the rules that open something to somebody."""
+        return {str(self.rules[number]) for number in self.where}
+
+    def extent(self, number: int) -> "Extent":
+        """Return how much a rule opens."""
+        sources = targets = atoms = pairs = 0
+        for crowd in self.where.get(number, ()):
+            reached = merge(each for _, each in crowd.opened[number])
+            atoms |= merge(each for each, _ in crowd.opened[number])
+            sources |= crowd.members
+            targets |= reached
+            pairs += paths_of(crowd.members, reached)
+        return Extent(sources.bit_count(), targets.bit_count(), pairs, atoms)
+
+    # What is open without a rule.
+
+    def superfluous(self, among: Among) -> dict[int, list[int]]:
+        """Return the rules that can all go without loss, each with those that hold it.
+
+        The smallest go first: of a narrow and a wide rule the wide one stays. Only
+        rules that `among` takes are looked at.
+        """
+        asked = {n for n in self.where if self._kinds[n] and among(self.rules[n])}
+        failed: set[int] = set()
+        for crowd in self.crowds:
+            if not crowd.opened.keys().isdisjoint(asked):
+                failed |= self._needed(crowd, failed)
+        chosen = [number for number in self.where if number in asked - failed]
+        chosen.sort(key=lambda n: (self._weight(n), -n))
+        gone: dict[int, list[int]] = {}
+        touched: set[int] = set()  # crowds that a rule has left
+        for number in chosen:
+            crowds = self.where[number]
+            if all(
+                id(crowd) not in touched or self._is_held(crowd, number, gone)
+                for crowd in crowds
+            ):
+                gone[number] = self._holders(number, gone)
+                touched.update(id(crowd) for crowd in crowds)
+        return gone
+
+    def _needed(self, crowd: Crowd, failed: set[int]) -> set[int]:
+        """Return the rules that open what no other rule opens to a crowd."""
+        by_kind: dict[Hashable, dict[int, list[int]]] = {}
+        for number, reach in crowd.opened.items():
+            kind = self._kinds[number]
+            if kind is None:
+                continue
+            masks = by_kind.setdefault(kind, {})
+            for atoms, targets in reach:
+                counts = masks.setdefault(atoms, [0, 0])
+                if self._sure[number]:
+                    counts[1] |= counts[0] & targets
+                    counts[0] |= targets
+        spare = {kind: _spread(masks) for kind, masks in by_kind.items()}
+        return {
+            number
+            for number, reach in crowd.opened.items()
+            if number not in failed
+            and (kind := self._kinds[number]) is not None
+            and any(
+                targets & ~spare[kind][atoms][self._sure[number]]
+                for atoms, targets in reach
+            )
+        }
+
+    def _others(
+        self, crowd: Crowd, number: int, gone: Iterable[int]
+    ) -> Iterable[tuple[int, Reach]]:
+        """Yield the rules of a crowd that can hold another one."""
+        for other, reach in crowd.opened.items():
+            same = self._kinds[other] == self._kinds[number] and self._sure[other]
+            if same and other != number and other not in gone:
+                yield other, reach
+
+    def _is_held(self, crowd: Crowd, number: int, gone: Iterable[int]) -> bool:
+        rest = crowd.opened[number]
+        for _, reach in self._others(crowd, number, gone):
+            if _meet(rest, reach):
+                rest = minus(rest, reach)
+                if not rest:
+                    return True
+        return False
+
+    def _holders(self, number: int, gone: Iterable[int]) -> list[int]:
+        """Return one rule that holds another one, else a few that do so together."""
+        crowds = self.where[number]
+        for other, reach in self._others(crowds[0], number, gone):
+            if _meet(crowds[0].opened[number], reach) and all(
+                not minus(crowd.opened[number], crowd.opened.get(other, []))
+                for crowd in crowds
+            ):
+                return [other]
+        rest = [(crowd, crowd.opened[number]) for crowd in crowds]
+        found: list[int] = []
+        while rest:
+            crowd, reach = rest[0]
+            others = self._others(crowd, number, [*gone, *found])
+            best = max(others, key=lambda each: _common(reach, each[1]))[0]
+            found.append(best)
+            left = [(c, minus(r, c.opened.get(best, []))) for c, r in rest]
+            rest = [(c, r) for c, r in left if r]
+        return sorted(found)
+
+    def _weight(self, number: int) -> int:
+        return sum(
+            crowd.members.bit_count() * targets.bit_count() * atoms.bit_count()
+            for crowd in self.where[number]
+            for atoms, targets in crowd.opened[number]
+        )
+
+
+def _spread(masks: dict[int, list[int]]) -> dict[int, tuple[int, int]]:
+    """Return for each set of atoms what is opened at least once, at least twice.
+
+    That is over all of its atoms, and over all rules that open any of these.
+    """
+    if len(masks) == 1:
+        return {atoms: (once, twice) for atoms, (once, twice) in masks.items()}
+    ones: dict[int, int] = defaultdict(int)
+    twos: dict[int, int] = defaultdict(int)
+    for atoms, (once, twice) in masks.items():
+        for place in _places(atoms):
+            twos[place] |= twice | (ones[place] & once)
+            ones[place] |= once
+    return {
+        atoms: (
+            _every(ones[place] for place in _places(atoms)),
+            _every(twos[place] for place in _places(atoms)),
+        )
+        for atoms in masks
+    }
+
+
+@lru_cache(maxsize=4096)
+def _places(atoms: int) -> tuple[int, ...]:
+    return tuple(bits(atoms))
+
+
+def _every(sets: Iterable[int]) -> int:
+    found = -1
+    for each in sets:
+        found &= each
+    return found
+
+
+def _meet(one: Reach, other: Reach) -> bool:
+    """Tell whether two rules open something in common."""
+    return any(
+        atoms & taken and targets & reached
+        for atoms, targets in one
+        for taken, reached in other
+    )
+
+
+def _common(one: Reach, other: Reach) -> int:
+    return sum(
+        (atoms & taken).bit_count() * (targets & reached).bit_count()
+        for atoms, targets in one
+        for taken, reached in other
+    )
+
+
+def _kind(rule: Origin) -> Hashable:
+    """Return what two rules must have in common to stand in for each other.
+
+    None is for rules that do more than to open paths: they steer them, or hand out
+    capabilities or logins by the user's own name.
+    """
+    if isinstance(rule, Rule):
+        return None if rule.via or rule.capabilities else "rule"
+    if rule is None or any(localpart_domain(user) for user in rule.users):
+        return None
+    return rule.action, rule.accept_env, rule.check_period
+
+
+def _is_sure(rule: Origin, world: World) -> bool:
+    """Tell whether a rule opens, for certain, all that it seems to open."""
+    if rule is None or (isinstance(rule, Rule) and rule.unsure):
+        return False
+    return not any(
+        selector.text in world.resolver.unsure
+        for selector in (*rule.sources, *targets_of(rule))
+    )

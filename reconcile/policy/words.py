@@ -1,0 +1,12 @@
+"""Words that answers share, apart from the evaluator, so that reports load fast."""
+
+from collections.abc import Sequence
+
+EVERYTHING = "everything"
+
+
+def counted(names: Sequence[str], most: int = 4) -> str:
+    """Return names as one text, the last ones only counted."""
+    shown = ", ".join(names[:most])
+    more = len(names) - most
+    return f"{shown} and {more} more" if more > 0 else shown

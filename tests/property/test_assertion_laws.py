@@ -1,0 +1,104 @@
+"""Assertions against the access list, against a slow walk, and beside another world."""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconcile.model import Node
+from reconcile.policy.access import Access, diff
+from reconcile.policy.assertions import Assertions
+from reconcile.policy.claims import Paths, Port
+from reconcile.policy.reading import read
+from tests.property.test_access_laws import (
+    NODES,
+    POLICY,
+    PROBES,
+    TAGS,
+    Walk,
+    tailnet,
+    valid,
+)
+
+PLACES = st.sampled_from(
+    [
+        "ann@",
+        "ben@",
+        "group:one",
+        "group:two",
+        *TAGS,
+        "autogroup:member",
+        "autogroup:tagged",
+        "alias",
+        "100.64.0.0/30",
+        "10.0.0.0/8",
+        "10.1.1.0/24",
+    ]
+)
+PORTS = st.sampled_from([None, Port(22), Port(443), Port(53, 17)])
+
+
+def named(access: Access, name: str) -> int:
+    try:
+        return access.find(name)
+    except LookupError:
+        return 0
+
+
+@settings(max_examples=400, deadline=None)
+@given(POLICY, NODES, PLACES, PLACES, PORTS)
+def test_no_holds_exactly_when_the_access_list_is_empty(
+    policy: dict[str, Any], nodes: list[Node], source: str, target: str, port: Any
+) -> None:
+    if not valid(policy):
+        return
+    access = Access(read(policy, "main"), tailnet(nodes))
+    asked = (port.number, port.protocol) if port else ()
+    listed = access.entries(named(access, source), named(access, target), *asked)
+    answer = Assertions(access).answer(Paths(False, source, target, port))
+    assert bool(answer.reasons) == bool(listed)
+
+
+@settings(max_examples=400, deadline=None)
+@given(POLICY, NODES, st.sampled_from([p for p in PROBES if p[0] in (6, 17)]))
+def test_no_and_allow_between_two_nodes_are_what_packets_do(
+    policy: dict[str, Any], nodes: list[Node], probe: tuple[int, int]
+) -> None:
+    if not valid(policy):
+        return
+    access, walk = Access(read(policy, "main"), tailnet(nodes)), Walk(policy, nodes)
+    here, there = nodes[0], nodes[-1]
+    sides = f"node:{here.name}", f"node:{there.name}"
+    pairs = [(a, b) for a in here.addresses for b in there.addresses]
+    least = any(walk.allows(*pair, probe) for pair in pairs)
+    most = least or any(walk.allows(*pair, probe, mixed=True) for pair in pairs)
+    judge = Assertions(access)
+    port = Port(probe[1], probe[0])
+    if least:
+        assert judge.answer(Paths(False, *sides, port)).reasons
+        assert not judge.answer(Paths(True, *sides, port)).reasons
+    if not most:
+        assert not judge.answer(Paths(False, *sides, port)).reasons
+        assert judge.answer(Paths(True, *sides, port)).reasons
+
+
+@settings(max_examples=300, deadline=None)
+@given(POLICY, POLICY, NODES, NODES, PLACES, PLACES, st.booleans())
+def test_an_answer_is_the_same_beside_another_world(
+    one: dict[str, Any],
+    other: dict[str, Any],
+    nodes: list[Node],
+    moved: list[Node],
+    source: str,
+    target: str,
+    allow: bool,
+) -> None:
+    if not valid(one) or not valid(other):
+        return
+    before = read(one, "main"), tailnet(nodes)
+    after = read(other, "main"), tailnet(moved)
+    claim = Paths(allow, source, target, Port(443))
+    beside = Assertions(diff(before, after).access).answer(claim)
+    alone = Assertions(Access(*after)).answer(claim)
+    assert bool(beside.reasons) == bool(alone.reasons)
+    assert beside.notes == alone.notes
