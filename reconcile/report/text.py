@@ -323,7 +323,7 @@ def _converged(plan: Plan) -> list[str]:
     if not plan.converged:
         return []
     listed = ", ".join(f"{a}.{field}" if field else a for a, field in plan.converged)
-    return [f"On the server already, done by hand: {safe(listed)} (no call)", ""]
+    return [f"Converged, on the server already: {safe(listed)} (no call)", ""]
 
 
 def _unlisted(plan: Plan) -> list[str]:

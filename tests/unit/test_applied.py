@@ -231,10 +231,10 @@ def test_done_by_hand_already_converges_without_a_call(
     made = commit(yaml("db"))
     code, out, _ = command("apply")
     assert code == 0
-    assert "On the server already, done by hand: node:nas.tags (no call)" in out
+    assert "Converged, on the server already: node:nas.tags (no call)" in out
     assert "No changes." in out
     assert ref() == made
-    assert "by hand" not in command("plan")[1]
+    assert "Converged" not in command("plan")[1]
 
 
 @pytest.fixture

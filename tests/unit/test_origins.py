@@ -374,7 +374,7 @@ def test_the_plan_tells_drift_conflict_and_what_converged(mixed):
         for line in lines
     )
     assert "+ user:new tailnet.yaml:2" in lines
-    assert "On the server already, done by hand: node:exit.exit_node (no call)" in lines
+    assert "Converged, on the server already: node:exit.exit_node (no call)" in lines
     assert any(
         line.startswith("1 conflict, changed here and on the server: node:nas.routes.")
         for line in lines
