@@ -6,7 +6,7 @@ nothing else, so what was reviewed is what is done.
 
 import json
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -31,15 +31,36 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """What was applied last: the short commit, and the desired state that it holds."""
+
+    commit: str
+    desired: Desired
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Some of what is not as the files say, curable or not."""
+
+    changes: tuple[Change, ...] = ()
+    pending: tuple[Pending, ...] = ()
+
+    def __len__(self) -> int:
+        return len({c.address for c in self.changes}) + len(self.pending)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What to do to one server.
 
     `name` is what the server is called; `taken_at` when its state was read; `files`
     are (path, sha256) of the desired state, `commit` its git commit or "". `stuck` is
     what is not as desired and cannot be made so on this server. `limited`
-    tells that --target or --exclude left changes out. `access` is what the changes
-    do to access, None when they cannot touch it or when nobody asked; `checks` is what
-    becomes of tests and assertions then, None when there was nothing to check.
+    counts the changes that were left out, wholly or in part. `access` is what the
+    changes do to access, None when they cannot touch it or when nobody asked; `checks`
+    is what becomes of tests and assertions then, None when there was nothing to check.
+    `base` is the commit that was applied last, "" when there is none to compare with,
+    and `converged` (address, field) of what its successor wants and the server has.
     """
 
     name: str
@@ -59,6 +80,8 @@ class Plan:
     limited: int = 0
     access: Effect | None = None
     checks: "Checks | None" = None
+    base: str = ""
+    converged: tuple[tuple[str, str], ...] = ()
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -72,6 +95,29 @@ class Plan:
         What `validate` and `plan` warn about is not news to a drift on a cron.
         """
         return tuple(d for d in self.errors if d.code not in DIFFERENCES)
+
+    @property
+    def drifted(self) -> Differences:
+        """What moved on the server since the last apply; without one, everything."""
+        return self._differences(moved=True)
+
+    @property
+    def unapplied(self) -> Differences:
+        """What the files want since the last apply; without one, nothing."""
+        return self._differences(moved=False) if self.base else Differences()
+
+    def _differences(self, *, moved: bool) -> Differences:
+        changes: tuple[Change | None, ...] = (*self.changes, *self.stuck)
+        pending = [node for node in self.pending if node.policy != "ok"]
+        if self.base:
+            changes = tuple(c.part(moved=moved) for c in changes if c)
+            pending = [node for node in pending if node.origin.moved == moved]
+        return Differences(tuple(c for c in changes if c), tuple(pending))
+
+    @property
+    def conflicts(self) -> tuple[str, ...]:
+        """What the files and the server changed both, to different ends: addresses."""
+        return tuple(a for change in self.changes for a in change.conflicts)
 
     @property
     def blocked(self) -> tuple[Change, ...]:
@@ -94,6 +140,7 @@ def build(
     *,
     name: str,
     commit: str = "",
+    base: Base | None = None,
     target: Collection[str] = (),
     exclude: Collection[str] = (),
     bridge: bool = True,
@@ -101,14 +148,16 @@ def build(
     """Diff the two states and return the plan, limited to what was asked for.
 
     `target` and `exclude` are addresses, globs allowed; `node:nas.routes` means one
-    field of one object. `bridge` lets a policy be written twice where nodes would
-    lose access between one write and their new tags.
+    field of one object. With a `base` each change tells who moved. `bridge` lets a
+    policy be written twice where nodes would lose access between one write and their
+    new tags.
     """
     chosen = _Selection(name, target, exclude)
     written = chosen.has("policy") and not live.server.lacks("policy.write")
-    found = diff(desired, live, policy_written=written)
+    then = base.desired if base else None
+    found = diff(desired, live, base=then, policy_written=written)
     changes = tuple(chosen.limit(found.changes))
-    limited = len(found.changes) - len(changes)
+    whole = {*map(id, changes)} & {*map(id, found.changes)}
     if bridge:
         changes = with_bridge(changes)
     return Plan(
@@ -137,7 +186,9 @@ def build(
                 if not problem.address or chosen.has(problem.address)
             ),
         ),
-        limited=limited,
+        limited=len(found.changes) - len(whole),
+        base=base.commit if base else "",
+        converged=tuple(c for c in found.converged if chosen.has(*c)),
     )
 
 
@@ -206,17 +257,7 @@ class _Selection:
                 if self.has(change.address, name)
             }
             if after:
-                yield change if after == change.after else _part(change, after)
-
-
-def _part(change: Change, after: dict[str, Any]) -> Change:
-    """Return the change with some of its fields, and what was said of those."""
-    return replace(
-        change,
-        after=after,
-        notes={name: note for name, note in change.notes.items() if name in after},
-        irreversible=tuple(way for way in change.irreversible if way.field in after),
-    )
+                yield change if after == change.after else change.only(after)
 
 
 def _substance(change: Change) -> list[Any]:

@@ -4,19 +4,20 @@ Every command starts here, so that `plan`, `drift` and `apply` cannot differ in 
 they get to a plan.
 """
 
-import re
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from reconcile import desired as desired_state
 from reconcile import snapshot
+from reconcile.applied import LastApply, last_apply, record
+from reconcile.desired.servers import ALL
 from reconcile.desired.state import Desired, ServerRef
 from reconcile.diff import kinds_needed
 from reconcile.diff.changes import Change
@@ -30,12 +31,14 @@ from reconcile.errors import (
     StalePlan,
     UsageError,
 )
+from reconcile.git import checkout
 from reconcile.model import Live, Node, Operation
 from reconcile.plan import Plan, build
 from reconcile.runner import own_node
 from reconcile.server import connect
 from reconcile.server.credential import Secret, from_command, from_env, from_file
 from reconcile.server.headscale import Headscale
+from reconcile.text import STDIN
 
 if TYPE_CHECKING:
     import httpx
@@ -55,6 +58,7 @@ class Options:
     target: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     snapshot: str | None = None
+    theirs: bool = False
     single_policy_write: bool = False
     timeout: float = 30.0
     parallelism: int = 32
@@ -179,7 +183,7 @@ class Run:
     ) -> None:
         self.desired = desired
         self._options = options
-        self._commit = git_commit(desired.files)
+        self._checkout = checkout(path for path, _ in desired.files if path != STDIN)
         self.server: Headscale | None = None
         self._live: Callable[[AbstractSet[str]], Live]
         self._last: Live
@@ -219,16 +223,63 @@ class Run:
         `limited` heeds --target and --exclude.
         """
         self._last = self.read()
-        made = build(
+        made = self._build(limited=limited)
+        if self._before.why_not:
+            made = replace(made, notes=(*made.notes, self._before.why_not))
+        return self._checked(self.judged(made)) if check else made
+
+    def _build(self, *, limited: bool) -> Plan:
+        """Build the plan; --theirs excludes the conflicts that a first one finds."""
+        options = self._options
+        made = partial(
+            build,
             self.desired,
             self._last,
             name=self.ref.name,
-            commit=self._commit,
-            target=self._options.target if limited else (),
-            exclude=self._options.exclude if limited else (),
-            bridge=not self._options.single_policy_write,
+            commit=self._checkout.label if self._checkout else "",
+            base=self._before.base,
+            bridge=not options.single_policy_write,
         )
-        return self._checked(self.judged(made)) if check else made
+        if not limited:
+            return made()
+        plan = made(target=options.target, exclude=options.exclude)
+        if not (options.theirs and plan.conflicts):
+            return plan
+        theirs = (escape(address) for address in plan.conflicts)
+        return made(target=options.target, exclude=(*options.exclude, *theirs))
+
+    @cached_property
+    def _before(self) -> LastApply:
+        """What was applied last to this server, looked up for the first plan."""
+        options = self._options
+        name = self.desired.server.name if self.desired.server else None
+        read = partial(
+            desired_state.read,
+            options.files,
+            server=name if options.server == ALL else options.server,
+            environ=options.environ,
+            offline=True,
+        )
+        return last_apply(
+            self._checkout,
+            self.ref.name,
+            self.desired,
+            lambda storage: read(storage=storage),
+        )
+
+    def applied(self, plan: Plan) -> str:
+        """Remember that the server is as the files say; return what to tell of it.
+
+        Nothing is remembered when the plan left something out. That git could not do
+        it is told, and no more: the server is as it should be.
+        """
+        options = self._options
+        if plan.limited or options.target or options.exclude:
+            return ""
+        try:
+            return record(self._checkout, self.ref.name, self.desired, self._before)
+        except ReconcileError as error:
+            return str(error)
 
     def judged(self, plan: Plan) -> Plan:
         """Add what the changes do to access, and whether tests and assertions hold.
@@ -402,35 +453,3 @@ def require_files(plan: Plan, desired: Desired) -> None:
         f"{', '.join(names)} changed after this plan was saved",
         "make a new plan: reconcile plan --out FILE",
     )
-
-
-def git_commit(files: Sequence[tuple[str, str]]) -> str:
-    """Return the short commit that the first file stands in, "" outside of git.
-
-    A file with changes that are not committed shows as `4f2c91a+edits`.
-    """
-    paths = [path for path, _ in files if path not in ("-", "<stdin>")]
-    if not paths:
-        return ""
-    folder = Path(paths[0]).resolve().parent
-    absolute = [str(Path(path).resolve()) for path in paths]
-    status = _git(str(folder), "status", "--porcelain=v2", "--branch", "--", *absolute)
-    found = re.search(r"^# branch\.oid ([0-9a-f]{7})", status, re.MULTILINE)
-    if found is None:
-        return ""
-    edited = any(not line.startswith("#") for line in status.splitlines())
-    return f"{found[1]}+edits" if edited else found[1]
-
-
-def _git(folder: str, *arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "-C", folder, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

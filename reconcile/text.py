@@ -5,7 +5,9 @@ import re
 import stat
 import sys
 from bisect import bisect_right
+from glob import escape, glob
 from pathlib import Path
+from typing import Protocol
 
 from reconcile.errors import Diagnostic, InputError, Position
 
@@ -46,16 +48,59 @@ def shown(path: str) -> str:
     return "<stdin>" if path == STDIN else path
 
 
-def read(path: str, cause: Position | None = None) -> bytes:
+class Storage(Protocol):
+    """Where the files are: on the disk, or in a commit of git.
+
+    What is not there, or is of the other sort, raises the OSError that the disk would.
+    """
+
+    def read(self, path: str) -> bytes:
+        """Return the bytes of a file."""
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether a path is a folder."""
+
+    def names(self, path: str) -> list[str]:
+        """Return the names of what is in a folder, in no order."""
+
+    def glob(self, folder: str, pattern: str) -> list[str]:
+        """Return the paths that match a pattern (`**` too) below a folder, in order."""
+
+
+class _Disk:
+    def read(self, path: str) -> bytes:
+        with Path(path).open("rb") as handle:
+            mode = os.fstat(handle.fileno()).st_mode
+            # A pipe (`<(command)`) is fine; a device may never end.
+            if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+                raise ValueError("it is a device, not a file")
+            return handle.read(LIMIT + 1)
+
+    def is_folder(self, path: str) -> bool:
+        return Path(path).is_dir()
+
+    def names(self, path: str) -> list[str]:
+        return [entry.name for entry in Path(path).iterdir()]
+
+    def glob(self, folder: str, pattern: str) -> list[str]:
+        whole = str(Path(escape(folder)) / pattern)
+        # Path.glob would refuse an absolute pattern.
+        return sorted(glob(whole, recursive=True))  # noqa: PTH207
+
+
+DISK: Storage = _Disk()
+
+
+def read(path: str, cause: Position | None = None, storage: Storage = DISK) -> bytes:
     """Return the bytes of a file, or of standard input for `-`.
 
     Raises InputError (RC0001), at `cause` (the place that names the file) if given.
     """
     place = cause or Position(shown(path), 1, 1)
     try:
-        data = _read_stdin() if path == STDIN else _read_file(path)
+        data = _read_stdin() if path == STDIN else storage.read(path)
     except (OSError, ValueError) as error:
-        raise InputError([_unreadable(path, error, place)]) from None
+        raise InputError([_unreadable(path, error, place, storage)]) from None
     if len(data) > LIMIT:
         message = f"{shown(path)} is larger than {LIMIT // 2**20} MB"
         raise InputError([Diagnostic("RC0001", message, place)])
@@ -66,20 +111,13 @@ def _read_stdin() -> bytes:
     return sys.stdin.buffer.read(LIMIT + 1)
 
 
-def _read_file(path: str) -> bytes:
-    with Path(path).open("rb") as handle:
-        mode = os.fstat(handle.fileno()).st_mode
-        # A pipe (`<(command)`) is fine; a device may never end.
-        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-            raise ValueError("it is a device, not a file")
-        return handle.read(LIMIT + 1)
-
-
-def _unreadable(path: str, error: Exception, place: Position) -> Diagnostic:
+def _unreadable(
+    path: str, error: Exception, place: Position, storage: Storage
+) -> Diagnostic:
     help = ""
     match error:
         case FileNotFoundError() | NotADirectoryError():
-            why, help = "there is no such file", _similar_file(path)
+            why, help = "there is no such file", _similar_file(path, storage)
         case IsADirectoryError():
             why, help = "it is a folder", "name a file in it"
         case PermissionError():
@@ -91,13 +129,14 @@ def _unreadable(path: str, error: Exception, place: Position) -> Diagnostic:
     return Diagnostic("RC0001", f"cannot read {shown(path)}: {why}", place, help=help)
 
 
-def _similar_file(path: str) -> str:
+def _similar_file(path: str, storage: Storage) -> str:
     """Propose a file of the same folder with nearly the same name."""
     from difflib import get_close_matches
 
     folder = Path(path).parent
     try:
-        names = [entry.name for entry in folder.iterdir() if entry.is_file()]
+        found = storage.names(str(folder))
+        names = [n for n in found if not storage.is_folder(str(folder / n))]
     except (OSError, ValueError):
         return ""
     found = get_close_matches(Path(path).name, sorted(names), n=1)

@@ -3,7 +3,7 @@
 import pytest
 
 from reconcile import desired as desired_state
-from tests.support import NOW, dedent
+from tests.support import NOW, call_git, dedent
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +32,27 @@ def wanted(tmp_path, monkeypatch):
         return state
 
     return read
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """Return a function that commits files in an empty repository, and chdir there."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "t")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "t@example.com")
+    call_git("init", "-q")
+
+    def commit(**files):
+        for name, text in files.items():
+            path = tmp_path / name.replace("__", "/").replace("_", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        call_git("add", "-A")
+        call_git("commit", "-qm", "change", "--allow-empty")
+        return call_git("rev-parse", "HEAD")
+
+    return commit
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Live states made by hand, short enough to read inside a test."""
 
+import subprocess
 from datetime import UTC, datetime
 from textwrap import dedent as _dedent
 
@@ -65,3 +66,9 @@ def changes(desired, state):
 def problems(desired, state):
     """Return the problems that a diff finds, by code."""
     return {problem.code: problem for problem in diff(desired, state).problems}
+
+
+def call_git(*arguments):
+    """Run git in the current folder and return what it prints."""
+    done = subprocess.run(["git", *arguments], check=True, capture_output=True)
+    return done.stdout.decode().strip()

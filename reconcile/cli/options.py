@@ -98,6 +98,14 @@ _PARALLEL = [
     ),
 ]
 
+_THEIRS = [
+    click.option(
+        "--theirs",
+        is_flag=True,
+        help="Leave as it is on the server what both sides changed.",
+    ),
+]
+
 
 def _add(options: list[Callable[[_F], _F]]) -> Callable[[_F], _F]:
     def decorate(command: _F) -> _F:
@@ -109,6 +117,7 @@ def _add(options: list[Callable[[_F], _F]]) -> Callable[[_F], _F]:
 
 
 output = _add(_OUTPUT)
+theirs = _add(_THEIRS)
 files = _add(_FILES)
 offline = _add(_FILES + _FROM)
 live = _add(_FILES + _LIVE)

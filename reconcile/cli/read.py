@@ -160,6 +160,7 @@ def _tested(
 
 @click.command()
 @options.plan
+@options.theirs
 @click.option(
     "--format", "format_", type=click.Choice(["text", "json"]), default="text"
 )
@@ -234,10 +235,14 @@ def drift(format_: str, text_diff: bool, drift_exit_code: int, **flags: Any) -> 
     findings = [d for plan in plans for d in plan.drift_diagnostics]
     if findings:
         print_diagnostics(findings)
-    found = any(text.differs(plan) for plan in plans)
+    found = any(plan.drifted or plan.unapplied for plan in plans)
     if found:
+        moved = any(plan.drifted for plan in plans)
+        what = "something differs"
+        if not moved:
+            what = "the files are not applied yet; nothing moved on the server"
         note(
-            f"Exit code {drift_exit_code} says that something differs "
+            f"Exit code {drift_exit_code} says that {what} "
             "(--drift-exit-code N changes it); reconcile plan shows the way back."
         )
     if findings:

@@ -9,7 +9,7 @@ import click
 
 from reconcile.cli import options
 from reconcile.cli.read import saved_plans
-from reconcile.cli.terminal import out, paint, progress_of, show_plans
+from reconcile.cli.terminal import note, out, paint, progress_of, show_plans
 from reconcile.errors import Exit, ReconcileError, UsageError, exit_of
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ _PROGRESS = click.Choice(["auto", "plain", "json", "none"])
 @click.argument("plan_file", metavar="[PLANFILE]", required=False)
 @click.option("--auto-approve", is_flag=True, help="Do not ask.")
 @click.option("--checksum", metavar="SUM", help="Only if the plan has this checksum.")
+@options.theirs
+@click.option("--ours", is_flag=True, help="Let the files win what both sides changed.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
 @click.option("--progress", type=_PROGRESS, default="auto", show_default=True)
 @click.option(
@@ -34,6 +36,8 @@ def apply(
     plan_file: str | None,
     auto_approve: bool,
     checksum: str | None,
+    theirs: bool,
+    ours: bool,
     fail_fast: bool,
     progress: str,
     format_: str,
@@ -42,7 +46,12 @@ def apply(
     """Make the server what the files say: plan, ask, do it, read back."""
     from reconcile.session import runs
 
-    chosen = options.collect(**flags)
+    if theirs and (ours or plan_file):
+        raise UsageError(
+            f"--theirs and {'--ours' if ours else 'a saved plan'} exclude each other",
+            "leave one out" if ours else "save it with: reconcile plan --theirs --out",
+        )
+    chosen = options.collect(theirs=theirs, **flags)
     saved = saved_plans(plan_file) if plan_file else None
     opened = runs(chosen, writable=True)
     try:
@@ -50,6 +59,8 @@ def apply(
         if format_ == "text":
             show_plans(plans, "text")
         _require(plans, checksum)
+        if not ours:
+            _require_no_conflict(plans)
         code = exit_of(error for plan in plans for error in plan.errors)
         if code:
             if format_ == "json":
@@ -57,6 +68,8 @@ def apply(
             click.echo("Nothing was changed.", err=True)
             return code
         if not any(plan.changes for plan in plans):
+            for run_, plan_ in zip(opened, plans, strict=True):
+                _remember(run_, plan_)
             return _report(plans, [], format_)
         if not (auto_approve or checksum or saved):
             _ask()
@@ -117,6 +130,28 @@ def _require(plans: Sequence["Plan"], checksum: str | None) -> None:
         )
 
 
+def _require_no_conflict(plans: Sequence["Plan"]) -> None:
+    """Refuse to overwrite what somebody changed on the server while the files moved."""
+    from reconcile.errors import Refused
+    from reconcile.report.origin import WAYS_OUT
+    from reconcile.report.safe import safe
+
+    conflicts = [address for plan in plans for address in plan.conflicts]
+    if conflicts:
+        raise Refused(
+            f"{', '.join(map(safe, conflicts))}: changed in the files and on the "
+            "server since the last apply. Nothing was changed.",
+            WAYS_OUT,
+        )
+
+
+def _remember(run_: "Run", plan_: "Plan") -> None:
+    from reconcile.report.safe import safe
+
+    if told := run_.applied(plan_):
+        note(safe(told))
+
+
 def _ask() -> None:
     if not sys.stdin.isatty():
         raise UsageError(
@@ -154,6 +189,8 @@ def _carryout(
         ).run()
         checks = None if outcome.unread else run_.holding()
         outcomes.append(replace(outcome, checks=checks))
+        if outcomes[-1].exit_code == Exit.OK:
+            _remember(run_, plan_)
     return _report(plans, outcomes, format_)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from glob import escape, glob, has_magic
+from glob import has_magic
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class Files:
 
     environ: Mapping[str, str]
     findings: Findings
+    storage: text.Storage = text.DISK
     read: list[File] = field(default_factory=list)
     digests: list[tuple[str, str]] = field(default_factory=list)
     _seen: dict[str, Position | None] = field(default_factory=dict)
@@ -42,14 +43,14 @@ class Files:
     def add(self, paths: Iterable[str]) -> None:
         """Read files, folders of them, and standard input for `-`."""
         for path in paths:
-            if path != text.STDIN and Path(path).is_dir():
+            if path != text.STDIN and self.storage.is_folder(path):
                 for name in self._folder(path):
                     self._add(name, None, None, ())
             else:
                 self._add(path, None, None, ())
 
     def _folder(self, path: str) -> list[str]:
-        entries = sorted(Path(path).iterdir())
+        entries = sorted(Path(path) / name for name in self.storage.names(path))
         names = [str(e) for e in entries if e.suffix in (".yaml", ".yml")]
         if not names:
             self.findings.error(
@@ -62,7 +63,7 @@ class Files:
 
     def bytes(self, path: str, cause: Position | None = None) -> bytes:
         """Return the bytes of a file, and note their digest."""
-        data = text.read(path, cause)
+        data = text.read(path, cause, self.storage)
         self.digests.append((path, sha256(data).hexdigest()))
         return data
 
@@ -136,9 +137,7 @@ class Files:
         folder = folder_of(place)
         if not has_magic(pattern):
             return [str(folder / pattern)]
-        whole = str(Path(escape(str(folder))) / pattern)
-        # Path.glob would refuse an absolute pattern.
-        found = sorted(glob(whole, recursive=True))  # noqa: PTH207
+        found = self.storage.glob(str(folder), pattern)
         if not found:
             self.findings.error(
                 "RC0024",

@@ -12,6 +12,7 @@ from reconcile.desired.layers import Tree, merge, overlaid
 from reconcile.desired.settings import SettingsReader
 from reconcile.desired.state import Desired, Manage, Removed, WantedPolicy
 from reconcile.errors import Position
+from reconcile.text import DISK, Storage
 
 if TYPE_CHECKING:
     from reconcile.policy.claims import Assert
@@ -24,16 +25,18 @@ def read(
     environ: Mapping[str, str],
     offline: bool = False,
     now: datetime | None = None,
+    storage: Storage = DISK,
 ) -> tuple[Desired, ...]:
     """Return the desired state of each chosen server (`all`: of every one).
 
     `paths` are files, folders, or `-`. With `offline` nothing will be connected to,
     so a variable without a value in a server's URL or credential is no mistake.
+    `storage` is where the files are: on the disk, or in a commit.
     Raises InputError with every finding of the run; warnings alone raise nothing
     and are in the results.
     """
     findings = Findings()
-    files = Files(environ, findings)
+    files = Files(environ, findings, storage)
     files.add(paths)
     tree = merge(files.read, findings)
     chosen = servers.selected(tree, server, findings) if files.read else []

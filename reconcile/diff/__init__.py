@@ -10,14 +10,22 @@ from reconcile.desired.state import Desired
 from reconcile.diff.changes import Difference
 from reconcile.diff.found import Found
 from reconcile.diff.nodes import diff_nodes
+from reconcile.diff.origins import with_origins
 from reconcile.diff.policies import diff_policy, facts
 from reconcile.diff.users import diff_users
 from reconcile.model import Live, Node, User
 
 
-def diff(desired: Desired, live: Live, *, policy_written: bool = True) -> Difference:
+def diff(
+    desired: Desired,
+    live: Live,
+    *,
+    base: Desired | None = None,
+    policy_written: bool = True,
+) -> Difference:
     """Return every change, pending node, unlisted object and problem.
 
+    With a `base`, the desired state that was applied last, each tells its origin.
     `policy_written` is False when the wanted policy will not get to the server (left
     out by --exclude, or in file mode): then tags need an owner in the live one.
     Nodes come before users, because a user can go only when its nodes go.
@@ -27,7 +35,12 @@ def diff(desired: Desired, live: Live, *, policy_written: bool = True) -> Differ
     diff_policy(desired, live, found)
     diff_nodes(desired, live, facts(desired, live, written=policy_written), found)
     diff_users(desired, live, found)
-    return found.finish()
+    difference = found.finish()
+    if base is None:
+        return difference
+    # Mostly the files stand as they were applied last; then both diffs are one.
+    since = difference if base is desired else diff(base, live)
+    return with_origins(difference, since, desired, base, live)
 
 
 def _in_order(live: Live) -> Live:

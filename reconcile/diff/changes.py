@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -36,6 +36,24 @@ class Action(StrEnum):
     def symbol(self) -> str:
         """The sign in front of a change: + ~ > -."""
         return {"create": "+", "update": "~", "rename": ">", "delete": "-"}[self]
+
+
+class Origin(StrEnum):
+    """Who moved, seen from what was applied last, the weakest first.
+
+    Intent: the files did, or nobody knows. Due: time did. Drift: the server did.
+    Conflict: both did, to different ends.
+    """
+
+    INTENT = "intent"
+    DUE = "due"
+    DRIFT = "drift"
+    CONFLICT = "conflict"
+
+    @property
+    def moved(self) -> bool:
+        """Whether the server is not as it was after the last apply."""
+        return self in ("drift", "conflict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +99,8 @@ class PolicyItem:
 class PolicyChange:
     """What a new policy text means next to the old one.
 
-    `items` lead from the live policy to the wanted one, `drifted` the other way.
+    `items` lead from the live policy to the wanted one, `drifted` the other way, and
+    `moved`, in a conflict, from the one that was applied last to the live one.
     `unchanged` counts the rules that both have; `lines` the lines that differ.
     Without items the two texts differ in layout and comments alone. `warnings` are
     sentences about what the whole policy does ("allows everything").
@@ -89,6 +108,7 @@ class PolicyChange:
 
     items: tuple[PolicyItem, ...] = ()
     drifted: tuple[PolicyItem, ...] = ()
+    moved: tuple[PolicyItem, ...] = ()
     unchanged: int = 0
     lines: int = 0
     first: bool = False
@@ -109,6 +129,8 @@ class Change:
     to a remark; `caveats` are sentences for people. `blocked` says why the server
     will not take it, "" normally. `policy` tells what a new policy text means;
     `bridge` is the text that is in force while nodes change their tags, "" for none.
+    `origins` has the fields ("" for a removal) that are not simply intent; `applied`
+    has what was applied last of those in conflict, the policy's text apart.
     """
 
     address: str
@@ -125,17 +147,58 @@ class Change:
     blocked: str = ""
     policy: PolicyChange | None = None
     bridge: str = ""
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    applied: State = field(default_factory=dict)
+
+    def origin_of(self, name: str) -> Origin:
+        """Return the origin of one field."""
+        return self.origins.get(name, Origin.INTENT)
+
+    @property
+    def origin(self) -> Origin:
+        """The strongest of the fields' origins."""
+        return max(self.origins.values(), key=list(Origin).index, default=Origin.INTENT)
+
+    def part(self, *, moved: bool) -> "Change | None":
+        """Return what the server moved of it, or else the rest; None for nothing."""
+        if self.action is not Action.UPDATE:
+            return self if self.origin.moved == moved else None
+        names = [n for n in self.after if self.origin_of(n).moved == moved]
+        return self.only(names) if names else None
+
+    @property
+    def conflicts(self) -> tuple[str, ...]:
+        """The addresses of what is in conflict: fields, or the whole object."""
+        names = [n for n, o in self.origins.items() if o is Origin.CONFLICT]
+        if self.action is Action.UPDATE and self.kind != "policy":
+            return tuple(f"{self.address}.{name}" for name in names)
+        return (self.address,) if names else ()
+
+    def only(self, names: Container[str]) -> "Change":
+        """Return the change with some of its fields, and what was said of those."""
+        return replace(
+            self,
+            after={n: value for n, value in self.after.items() if n in names},
+            notes={n: note for n, note in self.notes.items() if n in names},
+            irreversible=tuple(way for way in self.irreversible if way.field in names),
+            origins={n: origin for n, origin in self.origins.items() if n in names},
+            applied={n: value for n, value in self.applied.items() if n in names},
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A node of the file that is not on the server (yet), and what waits for it."""
+    """A node of the file that is not on the server (yet), and what waits for it.
+
+    Its origin is drift when the files that were applied last had it as well.
+    """
 
     address: str
     position: Position | None
     settings: int
     policy: str = ""
     hint: str = ""
+    origin: Origin = Origin.INTENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +221,8 @@ class Difference:
     """Everything that tells desired and live apart, and what was noticed on the way.
 
     `stuck` holds what is not as desired and cannot be made so on this server: no
-    write follows from it, but it is drift all the same.
+    write follows from it, but it is drift all the same. `converged` holds (address,
+    field) of what the files want since the last apply and the server has already.
     """
 
     changes: tuple[Change, ...] = ()
@@ -167,3 +231,4 @@ class Difference:
     unlisted: tuple[Unlisted, ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[Diagnostic, ...] = ()
+    converged: tuple[tuple[str, str], ...] = ()

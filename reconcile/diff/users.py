@@ -1,9 +1,17 @@
 """Users: created, renamed, removed; never deleted and made anew for a new name."""
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from reconcile.desired.state import Desired, WantedUser
-from reconcile.diff.changes import Action, Change, OneWay, State, Unlisted
+from reconcile.diff.changes import (
+    Action,
+    Change,
+    OneWay,
+    Origin,
+    State,
+    Unlisted,
+)
 from reconcile.diff.found import Found
 from reconcile.errors import Diagnostic, Position
 from reconcile.model import Live, User, temporary_name
@@ -72,16 +80,25 @@ def _read_only(account: str, name: str, position: Position) -> Diagnostic:
     )
 
 
-def _unwanted(desired: Desired, live: Live) -> dict[str, tuple[str, Position | None]]:
+class _Reason(NamedTuple):
+    """Why a user is to go, where that is said, and whether time alone moved."""
+
+    text: str
+    position: Position | None = None
+    origin: Origin = Origin.INTENT
+
+
+def _unwanted(desired: Desired, live: Live) -> dict[str, _Reason]:
     """Return the users that are to go: name -> why, said out loud in the file."""
-    gone: dict[str, tuple[str, Position | None]] = {
-        line.name: ("listed in `removed:`", line.position)
+    gone = {
+        line.name: _Reason("listed in `removed:`", line.position)
         for line in desired.removed
         if line.kind == "user"
     }
     for user in (desired.users or {}).values():
         if user.until and live.taken_at.date() > user.until:
-            gone[user.name] = (f"until {user.until} has passed", user.position)
+            text = f"until {user.until} has passed"
+            gone[user.name] = _Reason(text, user.position, Origin.DUE)
     return gone
 
 
@@ -250,22 +267,20 @@ def _suggest_rename(
             )
 
 
-def _remove(
-    user: User, why: tuple[str, Position | None], live: Live, found: Found
-) -> None:
+def _remove(user: User, why: _Reason, live: Live, found: Found) -> None:
     """Add the removal of a user; one that owns nodes is stuck until they go."""
-    reason, position = why
     caveat = live.server.caveats.get("user.remove")
     change = Change(
         f"user:{user.name}",
         "user",
         Action.DELETE,
         user.id,
-        position,
+        why.position,
         before=state(user),
-        reason=reason,
+        reason=why.text,
         irreversible=(OneWay("", "user", "removed", "its pre-auth keys go with it"),),
         caveats=(caveat,) if caveat else (),
+        origins={} if why.origin is Origin.INTENT else {"": why.origin},
     )
     owned = [
         node.name
@@ -281,7 +296,7 @@ def _remove(
             "RC0305",
             f"{change.address} cannot be removed: it owns {len(owned)} "
             f"node{'' if len(owned) == 1 else 's'} ({', '.join(owned[:5])})",
-            position,
+            why.position,
             why="the server refuses to remove a user that has nodes",
             help="add them to `removed:` as well: "
             + ", ".join(f"node:{name}" for name in owned[:5]),
@@ -292,6 +307,7 @@ def _remove(
 
 def _unlisted(user: User, desired: Desired, live: Live, found: Found) -> None:
     if desired.manage.users == "prune":
-        _remove(user, ("not in the file (manage.users: prune)", None), live, found)
+        why = _Reason("not in the file (manage.users: prune)")
+        _remove(user, why, live, found)
     elif desired.manage.users == "report":
         found.unlisted.append(Unlisted.plain("user", user.name))

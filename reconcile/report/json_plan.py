@@ -16,6 +16,7 @@ from reconcile.diff.changes import (
     Action,
     Change,
     OneWay,
+    Origin,
     Pending,
     PolicyChange,
     PolicyItem,
@@ -48,9 +49,11 @@ def to_json(plans: Sequence[Plan], command: str = "plan") -> dict[str, Any]:
         "source": {
             "files": [{"path": p, "sha256": digest} for p, digest in first.files],
             "commit": first.commit,
+            "base": first.base,
         },
         "servers": [_server(plan) for plan in plans],
         "summary": summary(plans),
+        "origins": origins(plans),
         "has_changes": any(plan.changes for plan in plans),
         "errored": any(plan.errors for plan in plans),
         "checksum": checksum(plans),
@@ -91,6 +94,17 @@ def summary(plans: Sequence[Plan]) -> dict[str, int]:
     return found
 
 
+def origins(plans: Sequence[Plan]) -> dict[str, int]:
+    """Return how many changes have which origin, and how much has converged.
+
+    What the server cannot make so, and nodes that are not there, count as well.
+    """
+    found = [c.origin for plan in plans for c in (*plan.changes, *plan.stuck)]
+    found += [p.origin for plan in plans for p in plan.pending if p.policy != "ok"]
+    counts = {str(origin): found.count(origin) for origin in Origin}
+    return {**counts, "converged": sum(len(plan.converged) for plan in plans)}
+
+
 def _server(plan: Plan) -> dict[str, Any]:
     return {
         "name": plan.name,
@@ -105,8 +119,10 @@ def _server(plan: Plan) -> dict[str, Any]:
             name.replace(".", "_"): not plan.server.lacks(name) for name in CAPABILITIES
         },
         "counts": plan.counts,
+        "base": plan.base,
         "changes": _changes(plan),
         "stuck": [_change(change, []) for change in plan.stuck],
+        "converged": [{"address": a, "field": f} for a, f in plan.converged],
         "policy": _policy(plan),
         "access": effect.as_json(plan.access),
         **_checks(plan),
@@ -148,6 +164,8 @@ def _change(change: Change, ordered: list[Any]) -> dict[str, Any]:
         "before": change.before,
         "after": change.after,
         "fields": list(_fields(change)),
+        "origin": str(change.origin),
+        "applied": change.applied,
         "reason": change.reason,
         "notes": dict(change.notes),
         "irreversible": [_one_way(way) for way in change.irreversible],
@@ -166,16 +184,17 @@ def _fields(change: Change) -> Any:
     for name, after in change.after.items():
         if name == "text":
             continue
-        before = change.before.get(name)
+        before, origin = change.before.get(name), str(change.origin_of(name))
+        of = {"path": name, "origin": origin}
         if isinstance(after, list):
             old = before or []
             for op, values in (
                 ("add", [v for v in after if v not in old]),
                 ("remove", [v for v in old if v not in after]),
             ):
-                yield from ({"path": name, "op": op, "value": v} for v in values)
+                yield from ({**of, "op": op, "value": v} for v in values)
         else:
-            yield {"path": name, "op": "set", "value": after, "before": before}
+            yield {**of, "op": "set", "value": after, "before": before}
 
 
 def _one_way(way: OneWay) -> dict[str, str]:
@@ -192,6 +211,7 @@ def _policy(plan: Plan) -> dict[str, Any] | None:
         "after_sha256": _sha(change.after.get("text")),
         "semantic": [_item(item) for item in told.items],
         "drifted": [_item(item) for item in told.drifted],
+        "moved": [_item(item) for item in told.moved],
         "unchanged_rules": told.unchanged,
         "changed_lines": told.lines,
         "formatting_only": told.formatting_only,
@@ -233,6 +253,7 @@ def _pending(pending: Pending) -> dict[str, Any]:
         "settings": pending.settings,
         "pending": pending.policy,
         "hint": pending.hint,
+        "origin": str(pending.origin),
     }
 
 
@@ -316,6 +337,8 @@ def _load_server(
         limited=entry["left_out"],
         access=effect.from_json(entry.get("access")),
         checks=_load_checks(entry),
+        base=entry["base"],
+        converged=tuple((c["address"], c["field"]) for c in entry["converged"]),
     )
 
 
@@ -349,10 +372,20 @@ def _load_change(entry: dict[str, Any], policy: PolicyChange | None) -> Change:
         blocked="; ".join(entry["blocked_by"]),
         policy=policy if entry["kind"] == "policy" else None,
         bridge=entry["bridge"],
+        origins=_load_origins(entry),
+        applied=entry["applied"],
     )
     if fingerprint(change) != entry["fingerprint"]:
         raise ValueError(f"{change.address} was edited after the plan was saved")
     return change
+
+
+def _load_origins(entry: dict[str, Any]) -> dict[str, Origin]:
+    """Return the origins field by field; a removal and a policy have no fields."""
+    said = {field["path"]: field["origin"] for field in entry["fields"]}
+    said = said or {next(iter(entry["after"]), ""): entry["origin"]}
+    found = {name: Origin(origin) for name, origin in said.items()}
+    return {n: origin for n, origin in found.items() if origin is not Origin.INTENT}
 
 
 def _load_policy(entry: dict[str, Any] | None) -> PolicyChange | None:
@@ -361,6 +394,7 @@ def _load_policy(entry: dict[str, Any] | None) -> PolicyChange | None:
     return PolicyChange(
         items=tuple(_load_item(item) for item in entry["semantic"]),
         drifted=tuple(_load_item(item) for item in entry["drifted"]),
+        moved=tuple(_load_item(item) for item in entry["moved"]),
         unchanged=entry["unchanged_rules"],
         lines=entry["changed_lines"],
         first=entry["first"],
@@ -387,6 +421,7 @@ def _load_pending(entry: dict[str, Any]) -> Pending:
         entry["settings"],
         entry["pending"],
         entry["hint"],
+        Origin(entry["origin"]),
     )
 
 

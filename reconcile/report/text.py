@@ -7,12 +7,18 @@ from itertools import groupby
 from typing import Any
 
 from reconcile import __version__
-from reconcile.diff.changes import Action, Change, PolicyChange, PolicyItem
+from reconcile.diff.changes import (
+    Action,
+    Change,
+    Origin,
+    PolicyChange,
+    PolicyItem,
+)
 from reconcile.errors import Exit, Position, exit_of
 from reconcile.kinds import BY_NAME
 from reconcile.order import steps
 from reconcile.plan import Plan
-from reconcile.report import effect
+from reconcile.report import effect, origin
 from reconcile.report.json_plan import checksum, summary
 from reconcile.report.safe import safe, safe_lines
 
@@ -93,6 +99,7 @@ def _one(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
         found = tests.section(plan.checks, paint, but_tests=told)
         lines += [*found, ""] if found else []
     lines += _notes(plan)
+    lines += _converged(plan)
     lines += _unlisted(plan)
     if plan.changes:
         lines.append(_order(plan))
@@ -119,6 +126,7 @@ def _head(plan: Plan) -> Iterator[str]:
     files = ", ".join(path for path, _ in plan.files[:1]) or "no file"
     more = f" and {len(plan.files) - 1} more" if len(plan.files) > 1 else ""
     commit = f" @ {plan.commit}" if plan.commit else ""
+    commit += f", applied last: {plan.base}" if plan.base else ""
     yield safe(f"Read {', '.join(read) or 'nothing'}. File: {files}{more}{commit}")
 
 
@@ -129,12 +137,13 @@ def _section(
     lines: list[str] = []
     for change in changes:
         if change.policy is not None:
+            lines += _policy_origin(change, change.policy, plan.base, paint)
             lines += _policy(change, change.policy, paint, text_diff=text_diff)
         else:
-            lines += (line.draw(paint) for line in _change(change))
+            lines += (line.draw(paint) for line in _change(change, plan.base))
     for change in plan.stuck:
         if change.kind == kind:
-            lines += (line.draw(paint) for line in _stuck(change))
+            lines += (line.draw(paint) for line in _stuck(change, plan.base))
     if kind == "node":
         for pending in plan.pending:
             remark = "not on the server yet"
@@ -160,45 +169,51 @@ def _tests(plan: Plan) -> str:
     return f", {tests.passing(plan.checks)}"
 
 
-def _change(change: Change) -> Iterator[Line]:
+def _change(change: Change, base: str) -> Iterator[Line]:
     """Yield the lines of a user or node: one for it, one for each field."""
     number = f" (#{change.server_id})" if change.kind == "node" else ""
+    moved = origin.of_object(change, base)
     match change.action:
         case Action.CREATE:
-            profile = ", ".join(
+            profile = [
                 f"{name.replace('_', ' ')} {value}"
                 for name, value in change.after.items()
                 if name != "name"
-            )
-            yield Line("+", change.address, profile, change.position)
+            ]
+            remark = ", ".join([*profile, *moved])
+            yield Line("+", change.address, remark, change.position)
         case Action.RENAME:
-            keeps = f", {change.reason}" if change.reason else ""
+            remark = ", ".join(["renamed", *filter(None, [change.reason]), *moved])
             left = f"{change.address} -> {change.after['name']}"
-            yield Line(">", left, f"renamed{keeps}", change.position)
+            yield Line(">", left, remark, change.position)
         case Action.DELETE:
-            why = "; ".join([change.reason, *(w.why for w in change.irreversible)])
+            ways = [way.why for way in change.irreversible]
+            why = "; ".join([change.reason, *ways, *moved])
             yield Line("-", f"{change.address}{number}", why, change.position)
         case Action.UPDATE:
             yield Line("~", f"{change.address}{number}", "", change.position)
-            yield from _fields(change)
+            yield from _fields(change, base)
     for caveat in change.caveats:
         yield Line("!", caveat, depth=1)
 
 
-def _stuck(change: Change) -> Iterator[Line]:
+def _stuck(change: Change, base: str) -> Iterator[Line]:
     """Yield the lines of what the server cannot make so, each with the reason."""
     number = f" (#{change.server_id})" if change.kind == "node" else ""
     why = f"cannot be removed; {change.reason}" * (change.action is Action.DELETE)
     yield Line("#", f"{change.address}{number}", why, change.position)
     for name, after in change.after.items():
-        line = _field(name, change.before.get(name), after, change.notes[name])
+        note = origin.with_field(change.notes[name], change, name, base)
+        line = _field(name, change.before.get(name), after, note)
         yield replace(line, sign="#")
 
 
-def _fields(change: Change) -> Iterator[Line]:
+def _fields(change: Change, base: str) -> Iterator[Line]:
     for name, after in change.after.items():
-        note = change.notes.get(name, "")
-        yield _field(name, change.before.get(name), after, note)
+        note = origin.with_field(change.notes.get(name, ""), change, name, base)
+        line = _field(name, change.before.get(name), after, note)
+        conflict = change.origin_of(name) is Origin.CONFLICT
+        yield replace(line, sign="!") if conflict else line
         for way in change.irreversible:
             if way.field == name:
                 yield Line("!", f"{way.label:<11} {way.text}", way.why, depth=1)
@@ -215,14 +230,8 @@ def _field(name: str, before: Any, after: Any, note: str) -> Line:
         if sign != "~":
             shown = ", ".join(part[2:] for part in added + removed)
         return Line(sign, f"{label:<11} {shown}", note, depth=1)
-    shown = f"{_word(before)} -> {_word(after)}"
+    shown = f"{origin.word(before)} -> {origin.word(after)}"
     return Line("~", f"{label:<11} {shown}", note, depth=1)
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "(none)" if value in (None, "") else str(value)
 
 
 # -- policy ------------------------------------------------------------------------
@@ -245,6 +254,17 @@ def _policy_title(change: Change, told: PolicyChange) -> str:
             counts[noun, kind] = counts.get((noun, kind), 0) + 1
     parts = [f"{_count(n, noun)} {words[k]}" for (noun, k), n in counts.items()]
     return ", ".join([file, *parts])
+
+
+def _policy_origin(
+    change: Change, told: PolicyChange, base: str, paint: Paint
+) -> Iterator[str]:
+    """Yield what is to be said first of a policy that moved on the server as well."""
+    for remark in origin.of_object(change, base):
+        yield Line("!" if told.moved else "", remark).draw(paint)
+    for item in told.moved:
+        for line in _item_lines(item):
+            yield "    " + line.draw(paint)
 
 
 def _policy(
@@ -299,6 +319,13 @@ def _notes(plan: Plan) -> list[str]:
     return [*(f"Note: {safe(note)}" for note in plan.notes), ""]
 
 
+def _converged(plan: Plan) -> list[str]:
+    if not plan.converged:
+        return []
+    listed = ", ".join(f"{a}.{field}" if field else a for a, field in plan.converged)
+    return [f"Converged, on the server already: {safe(listed)} (no call)", ""]
+
+
 def _unlisted(plan: Plan) -> list[str]:
     """List what the file does not name, as YAML that can be pasted into it."""
     if not plan.unlisted:
@@ -330,10 +357,13 @@ def _unchanged(plan: Plan) -> str:
         return "Nothing to do, but not everything could be compared: see the errors."
     if plan.limited:
         return (
-            "Nothing to do in what --target and --exclude leave; they leave out "
-            f"{_count(plan.limited, 'change')}."
+            "Nothing to do in what is left; left out by "
+            f"{_LEFT_OUT_BY}: {_count(plan.limited, 'change')}."
         )
     return f"No changes. {safe(plan.name)} matches {files} ({', '.join(counted)})."
+
+
+_LEFT_OUT_BY = "--target, --exclude or --theirs"
 
 
 def _closing(plans: Sequence[Plan], paint: Paint) -> str:
@@ -349,9 +379,13 @@ def _closing(plans: Sequence[Plan], paint: Paint) -> str:
         text += f"\nNot possible on this server: {', '.join(blocked)} (see above)."
     limited = sum(plan.limited for plan in plans)
     if limited:
-        text += f"\n{_count(limited, 'change')} left out by --target or --exclude."
+        text += f"\n{_count(limited, 'change')} left out by {_LEFT_OUT_BY}."
+    conflicts = [address for plan in plans for address in plan.conflicts]
+    if conflicts:
+        text += "\n" + paint(origin.decision(conflicts), "red")
     mark = checksum(plans)
-    how = f"    Apply exactly this with: reconcile apply --checksum {mark}"
+    ours = "--ours " * bool(conflicts)
+    how = f"    Apply exactly this with: reconcile apply {ours}--checksum {mark}"
     if blocked or any(plan.errors for plan in plans):
         how = ""
     return f"{text}\nChecksum: {mark}{how}\n"
@@ -363,37 +397,53 @@ def _closing(plans: Sequence[Plan], paint: Paint) -> str:
 def _drift(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
     lines = [*_head(plan), ""]
     found: list[str] = []
-    for change in (*plan.changes, *plan.stuck):
+    moved = plan.drifted
+    for change in moved.changes:
         if change.policy is not None:
             found += _policy_drift(change, change.policy, paint, text_diff=text_diff)
         else:
             found += (line.draw(paint) for line in _drifted(change))
-    for pending in missing(plan):
+    for pending in moved.pending:
         line = Line("-", pending.address, "not on the server", pending.position)
         found.append(line.draw(paint))
         if pending.hint:
             found.append(Line("", pending.hint, depth=1).draw(paint))
-    number = len({c.address for c in (*plan.changes, *plan.stuck)})
-    number += len(missing(plan))
     if found:
-        title = f"Drift: {_count(number, 'object')} on {safe(plan.name)} "
-        title += "differ" + ("s" if number == 1 else "") + " from the file"
-        lines += [paint(title, "bold"), *found, ""]
+        lines += [paint(_drift_title(plan, len(moved)), "bold"), *found, ""]
     elif any(d.severity == "error" for d in plan.drift_diagnostics):
         lines += ["Not everything could be compared: see the errors.", ""]
+    elif plan.unapplied:
+        lines += [f"No drift. {safe(plan.name)} did not move since {plan.base}.", ""]
     else:
         lines += [f"No drift. {_unchanged(plan).removeprefix('No changes. ')}", ""]
-    return "\n".join(lines + _notes(plan) + _unlisted(plan)).rstrip("\n") + "\n"
+    lines += _not_applied(plan, paint) + _notes(plan) + _converged(plan)
+    return "\n".join(lines + _unlisted(plan)).rstrip("\n") + "\n"
 
 
-def differs(plan: Plan) -> bool:
-    """Tell whether the server is not as the files say, curable or not."""
-    return bool(plan.changes or plan.stuck or missing(plan))
+def _drift_title(plan: Plan, number: int) -> str:
+    title = f"Drift: {_count(number, 'object')} on {safe(plan.name)} "
+    if plan.base:
+        return f"{title}moved since {plan.base} was applied"
+    return f"{title}differ{'s' * (number == 1)} from the file"
 
 
-def missing(plan: Plan) -> list[Any]:
-    """Return the nodes of the file that are gone, unless it says that this is fine."""
-    return [pending for pending in plan.pending if pending.policy != "ok"]
+def _not_applied(plan: Plan, paint: Paint) -> list[str]:
+    """List what the files want and no apply has done yet, shortly: it is no drift."""
+    rest = plan.unapplied
+    if not rest:
+        return []
+    commits = f"{plan.base}..{plan.commit}"
+    title = f"Not applied yet: {_count(len(rest), 'object')} of {commits} "
+    lines = [paint(title + "(reconcile plan shows more)", "bold")]
+    for change in rest.changes:
+        sign = change.action.symbol
+        fields = ", ".join(change.after) if change.action is Action.UPDATE else ""
+        left = "" if change.policy else fields.replace("_", " ")
+        lines.append(Line(sign, change.address, left, change.position).draw(paint))
+    for pending in rest.pending:
+        line = Line("?", pending.address, "not on the server yet", pending.position)
+        lines.append(line.draw(paint))
+    return [*lines, ""]
 
 
 def _drifted(change: Change) -> Iterator[Line]:
@@ -411,7 +461,9 @@ def _drifted(change: Change) -> Iterator[Line]:
         case Action.UPDATE:
             yield Line("~", f"{change.address}{number}", "", change.position)
             for name, wanted in change.after.items():
-                yield _field(name, wanted, change.before.get(name), "")
+                was = change.applied.get(name, wanted)
+                note = origin.meanwhile(change, name)
+                yield _field(name, was, change.before.get(name), note)
 
 
 def _policy_drift(
@@ -420,9 +472,11 @@ def _policy_drift(
     remark = "formatting and comments only" if told.formatting_only else ""
     if told.first:
         remark = "the server has none"
+    if change.origin is Origin.CONFLICT:
+        remark = "the file changed as well"
     yield Line("~", "policy", remark, change.position).draw(paint)
     if not told.first:
-        for item in told.drifted:
+        for item in told.moved or told.drifted:
             for line in _item_lines(item):
                 yield "    " + line.draw(paint)
     if text_diff:

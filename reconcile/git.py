@@ -1,0 +1,253 @@
+"""Git, as far as a run needs it: which commit the files are, and what was applied last.
+
+The commit that was last applied to a server is a ref of its own, which `git push` and
+`git fetch` carry like any other. Where there is no git, or no repository, nothing here
+fails: there is just no commit.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from glob import has_magic
+from pathlib import Path
+from typing import IO, cast
+
+from reconcile.errors import ReconcileError
+
+_SHORT = 7
+_OID = re.compile(r"[0-9a-f]{40,64}")
+# What `git check-ref-format` forbids, and everything that would need quotes in a shell.
+_NOT_IN_REFS = re.compile(r"[^A-Za-z0-9_.-]|^\.|\.(?=\.|lock$|$)")
+# Reading must not write (a refreshed index), ask, or fetch what a clone leaves out.
+_QUIETLY = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+}
+
+
+def short(commit: str) -> str:
+    """Return a commit's id as people know it."""
+    return commit[:_SHORT]
+
+
+def applied_ref(server: str) -> str:
+    """Return the ref that holds the commit last applied to a server.
+
+    Letters, digits and the inner dots of host names stay; the rest is percent-encoded,
+    so that no two names share a ref and none breaks git's rules.
+    """
+    name = _NOT_IN_REFS.sub(lambda found: _percent(found[0]), server)
+    return f"refs/reconcile/{name or '%'}/applied"
+
+
+def _percent(character: str) -> str:
+    encoded = character.encode("utf-8", "surrogatepass")
+    return "".join(f"%{byte:02X}" for byte in encoded)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """The commit that some files stand in: its full id, and whether they are as in it.
+
+    `folder` is any folder of the work tree.
+    """
+
+    folder: str
+    commit: str
+    edited: bool
+
+    @property
+    def label(self) -> str:
+        """The short commit; `4f2c91a+edits` when files differ from it."""
+        return short(self.commit) + "+edits" * self.edited
+
+    def applied(self, server: str) -> "Commit | None":
+        """Return the commit last applied to a server, None when there is no such ref.
+
+        Whether the clone has that commit is another question: see `Commit.present`.
+        """
+        said = _git(self.folder, "rev-parse", "--show-toplevel", applied_ref(server))
+        top, _, commit = said.rpartition("\n")
+        return Commit(Path(top), commit) if _OID.fullmatch(commit) else None
+
+    def record(self, server: str) -> None:
+        """Make this the commit last applied to a server.
+
+        Raises ReconcileError when git refuses.
+        """
+        ref = applied_ref(server)
+        done = _run(self.folder, "update-ref", "-m", "reconcile", ref, self.commit)
+        if done is None or done.returncode:
+            why = done.stderr.strip().splitlines() if done else []
+            raise ReconcileError(f"git could not set {ref}: {' '.join(why[:1])}")
+
+
+def checkout(paths: Iterable[str]) -> Checkout | None:
+    """Return the commit that the files stand in, None outside of git."""
+    absolute = [str(Path(path).resolve()) for path in paths]
+    if not absolute:
+        return None
+    folder = str(Path(absolute[0]).parent)
+    # Files that git ignores are in no commit, like those that it does not know.
+    status = _git(
+        folder,
+        "status",
+        "--porcelain=v2",
+        "--branch",
+        "--untracked-files=normal",
+        "--ignored",
+        "--",
+        *absolute,
+    )
+    found = re.search(r"^# branch\.oid ([0-9a-f]{40,64})$", status, re.MULTILINE)
+    if found is None:
+        return None
+    edited = any(not line.startswith("#") for line in status.splitlines())
+    return Checkout(folder, found[1], edited)
+
+
+def _git(folder: str, *arguments: str) -> str:
+    """Return what git prints, "" when it fails or is not there."""
+    done = _run(folder, *arguments)
+    return done.stdout.strip() if done and done.returncode == 0 else ""
+
+
+def _run(folder: str, *arguments: str) -> subprocess.CompletedProcess[str] | None:
+    try:
+        return subprocess.run(
+            ["git", "-C", folder, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+            env={**os.environ, **_QUIETLY},
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return None
+
+
+class Commit:
+    """The files of one commit, read without a checkout; a `text.Storage`.
+
+    Paths are those of the work tree, relative or absolute. One git process serves
+    them all; it starts with the first question and ends with `close`.
+    """
+
+    def __init__(self, top: Path, commit: str) -> None:
+        self.commit = commit
+        self._top = top
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def close(self) -> None:
+        """End the git process, if there is one."""
+        if self._process is not None:
+            with suppress(OSError):
+                self._process.communicate()
+
+    @property
+    def present(self) -> bool:
+        """Whether this clone has the commit: a shallow one may not."""
+        return self._object("") is not None
+
+    def read(self, path: str) -> bytes:
+        """Return the bytes of a file; raises OSError when it is none."""
+        kind, data = self._at(path)
+        if kind != "blob":
+            raise IsADirectoryError(path)
+        return data
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether a path is a folder of the commit."""
+        try:
+            return self._at(path)[0] == "tree"
+        except OSError:
+            return False
+
+    def names(self, path: str) -> list[str]:
+        """Return the names of what is in a folder; raises OSError when it is none."""
+        kind, data = self._at(path)
+        if kind != "tree":
+            raise NotADirectoryError(path)
+        return list(_names(data, len(self.commit) // 2))
+
+    def glob(self, folder: str, pattern: str) -> list[str]:
+        """Return the paths that match a pattern below a folder, in order."""
+        parts = Path(pattern).parts
+        if parts[-1] == "**":
+            parts = (*parts, "*")
+        return sorted(set(self._matching(folder, parts)))
+
+    def _matching(self, path: str, parts: Sequence[str]) -> Iterator[str]:
+        if not parts:
+            yield path
+            return
+        head, rest = parts[0], parts[1:]
+        if not has_magic(head):
+            yield from self._matching(os.path.join(path, head), rest)  # noqa: PTH118
+            return
+        if head == "**":
+            yield from self._matching(path, rest)
+        for name in self.names(path) if self.is_folder(path) else ():
+            below = str(Path(path) / name)
+            if name.startswith(".") and not head.startswith("."):
+                continue
+            if head == "**":
+                if self.is_folder(below):
+                    yield from self._matching(below, parts)
+            elif fnmatchcase(name, head):
+                yield from self._matching(below, rest)
+
+    def _at(self, path: str) -> tuple[str, bytes]:
+        try:
+            inside = Path(path).resolve().relative_to(self._top).as_posix()
+        except ValueError:
+            raise FileNotFoundError(path) from None
+        found = self._object("" if inside == "." else inside)
+        if found is None:
+            raise FileNotFoundError(path)
+        return found
+
+    def _object(self, inside: str) -> tuple[str, bytes] | None:
+        """Return the type and the content of what stands at a path of the commit."""
+        if "\n" in inside:
+            return None  # the question is one line
+        try:
+            process = self._started()
+            ask, answer = (
+                cast(IO[bytes], process.stdin),
+                cast(IO[bytes], process.stdout),
+            )
+            ask.write(f"{self.commit}:{inside}\n".encode("utf-8", "surrogateescape"))
+            ask.flush()
+        except OSError:  # git is gone
+            return None
+        head = answer.readline().split()
+        if len(head) != 3 or head[1] not in (b"blob", b"tree"):
+            return None
+        data = answer.read(int(head[2]))
+        answer.read(1)
+        return head[1].decode(), data
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                ["git", "-C", str(self._top), "cat-file", "--batch"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, **_QUIETLY},
+            )
+        return self._process
+
+
+def _names(tree: bytes, width: int) -> Iterator[str]:
+    """Yield the names in a tree object: `mode name NUL id`, again and again."""
+    while tree:
+        entry, _, rest = tree.partition(b"\0")
+        yield os.fsdecode(entry.partition(b" ")[2])
+        tree = rest[width:]
