@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconcile.desired.state import NEVER, Desired
 from reconcile.diff.changes import Action, Change
-from reconcile.errors import InputError, Position, ReconcileError
+from reconcile.errors import Diagnostic, InputError, Position, ReconcileError
 from reconcile.model import Live, Node, User
 from reconcile.order import approved
 from reconcile.policy.fields import get
@@ -195,12 +195,14 @@ def of_changes(
 class Sides:
     """The state before the changes and after them, each ready to be asked.
 
-    A side that cannot be evaluated is None, and `failure` says why.
+    A side that cannot be evaluated is None, and `failure` says why. `refused` is what
+    the server refuses in the policy that is in force after the changes.
     """
 
     before: "Scene | None" = None
     after: "Scene | None" = None
     failure: str = ""
+    refused: tuple[Diagnostic, ...] = ()
 
 
 def sides(desired: Desired, live: Live, changes: Sequence[Change]) -> Sides:
@@ -208,16 +210,26 @@ def sides(desired: Desired, live: Live, changes: Sequence[Change]) -> Sides:
     if live.users is None or live.nodes is None or live.policy is None:
         return Sides(failure="users, nodes and policy were not all read")
     before = after = None
-    failures = []
+    failures, refused = [], list[Diagnostic]()
     try:
         before = scene_now(live)
     except ReconcileError as error:
         failures.append(f"on the server: {_first(error)}")
     try:
         after = scene_after(desired, live, changes, before)
+        refused += _of_users(after)
     except ReconcileError as error:
         failures.append(f"after the plan: {_first(error)}")
-    return Sides(before, after, failures[0] if failures else "")
+        if isinstance(error, InputError):
+            refused += error.diagnostics
+    said = tuple(replace(each, address="policy") for each in refused)
+    return Sides(before, after, failures[0] if failures else "", said)
+
+
+def _of_users(after: "Scene") -> list[Diagnostic]:
+    from reconcile.scene import refused
+
+    return refused(after)
 
 
 def of_sides(

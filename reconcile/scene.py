@@ -12,7 +12,9 @@ from reconcile.policy.document import Policy, Problem
 from reconcile.policy.fields import Path, get
 from reconcile.policy.lint.broad import is_open
 from reconcile.policy.reading import diagnostics, read
+from reconcile.policy.refusals import refusals
 from reconcile.policy.releases import Release, release
+from reconcile.policy.resolve import Resolver
 from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.words import counted
 
@@ -115,6 +117,12 @@ def read_words(words: Words, server: ServerInfo) -> Policy:
     if policy.errors:
         raise InputError(findings(words, policy.errors))
     return policy
+
+
+def refused(scene: Scene) -> list[Diagnostic]:
+    """Return what a server refuses in a policy because of the users that it has."""
+    resolver = Resolver(scene.policy, scene.tailnet)
+    return findings(scene.words, refusals(scene.policy, scene.tailnet, resolver))
 
 
 def findings(words: Words, problems: Iterable[Problem]) -> list[Diagnostic]:

@@ -4,7 +4,7 @@ Every command starts here, so that `plan`, `drift` and `apply` cannot differ in 
 they get to a plan.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -296,24 +296,29 @@ class Run:
         both = self._sides(plan.changes)
         if moved:
             effect = of_sides(both, plan.changes, runner=self._runner(both))
-            plan = replace(plan, access=effect)
-        if moved and both.before and both.after:
-            from reconcile.lint import brought
-
-            new = brought(both.before, both.after, self.desired)
-            plan = replace(plan, diagnostics=(*plan.diagnostics, *new))
+            found = (*plan.diagnostics, *self._said(plan, both))
+            plan = replace(plan, access=effect, diagnostics=found)
         if both.after is None:
-            found = checks.unchecked(asserts, both.failure)
+            done = checks.unchecked(asserts, both.failure)
         else:
-            found = checks.run(both.after, asserts, tests=moved)
-        if not found.all:
+            done = checks.run(both.after, asserts, tests=moved)
+        if not done.all:
             return plan
         return replace(
             plan,
-            checks=found,
-            notes=(*plan.notes, *found.remarks),
-            diagnostics=(*plan.diagnostics, *checks.findings(found)),
+            checks=done,
+            notes=(*plan.notes, *done.remarks),
+            diagnostics=(*plan.diagnostics, *checks.findings(done)),
         )
+
+    def _said(self, plan: Plan, both: Sides) -> Iterator[Diagnostic]:
+        """Yield what the server refuses in a policy to be written, and what is odd."""
+        if any(change.kind == "policy" for change in plan.changes):
+            yield from both.refused
+        if both.before and both.after:
+            from reconcile.lint import brought
+
+            yield from brought(both.before, both.after, self.desired)
 
     def holding(self) -> "Checks | None":
         """Hold the assertions against the state that was read last, as it is.
@@ -375,7 +380,7 @@ class Run:
                 address="policy",
             )
             return replace(plan, diagnostics=(*plan.diagnostics, refused))
-        return plan
+        return replace(plan, diagnostics=tuple(map(_taken, plan.diagnostics)))
 
     def write(self, operation: Operation) -> None:
         """Make one change; a refusal of the policy tells the place in its file.
@@ -403,6 +408,14 @@ class Run:
             return None
         path = path_of(message, hujson.parse(self.desired.policy.text))
         return None if path is None else self.desired.policy.locate(path)
+
+
+def _taken(finding: Diagnostic) -> Diagnostic:
+    """Turn an error of ours in a policy that the server takes into a warning."""
+    if finding.address != "policy" or finding.severity != "error":
+        return finding
+    why = "the server takes it: it may be newer than this version of reconcile"
+    return replace(finding, severity="warning", why=why)
 
 
 def _server_of(live: Live) -> ServerRef:

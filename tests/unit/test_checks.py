@@ -126,11 +126,10 @@ def test_tests_of_the_stored_policy_count_when_access_moves(write, command):
 @pytest.mark.parametrize("release", ["0.27", "0.28"])
 def test_servers_that_refuse_tests_still_do(write, command, release):
     write(POLICY, PASSING, world={"emulate": release})
-    code, out, _ = command("plan")
-    assert "tests 1/1" not in out
-    assert 'unknown field: "tests"' in out
-    code, _, err = command("apply", "--auto-approve")
-    assert code == 5, err
+    code, out, err = command("plan")
+    assert (code, "tests 1/1" in out) == (1, False)
+    assert 'error[RC0608]: unknown field: "tests"' in err
+    assert command("apply", "--auto-approve")[0] == 1
 
 
 def test_a_server_that_ignores_tests_gets_them_checked_all_the_same(write, command):
@@ -333,3 +332,38 @@ def test_validate_leaves_alone_what_only_this_tailnet_lacks(write, command):
     ssh = '[{"src": "zoe@", "dst": ["tag:db"], "deny": ["root"]}]'
     write(POLICY, f'{{{OWNERS}, {RULES}, "tests": {some}, "sshTests": {ssh}}}')
     assert command("validate")[0] == 0
+
+
+# What the server refuses in a policy.
+
+STRANGE = STORED.replace('"alice@"', '"group:none"')
+
+
+@pytest.mark.parametrize("release", ["0.28", "0.29"])
+def test_what_the_server_refuses_is_known_before(write, command, stored, release):
+    write(POLICY, STRANGE, {"emulate": release})
+    code, _, err = command("plan")
+    assert code == 1
+    assert 'error[RC0602]: acls[0]: src=group not found: "group:none"' in err
+    assert "--> policy.hujson:1:" in err
+    assert command("apply", "--auto-approve")[0] == 1
+    assert stored()[1] == STORED
+
+
+def test_what_it_refuses_because_of_its_users_too(write, command, tmp_path):
+    write(POLICY, STORED.replace("22", "23"))
+    users = [user(1, "alice"), user(2, "bea", email="alice")]
+    state = live(users, [node(1, "laptop")], policy=STORED)
+    (tmp_path / "now.json").write_text(snapshot.dumps(state))
+    code, _, err = command("plan", "--from", "now.json")
+    assert code == 1
+    assert 'error[RC0602]: multiple users found: token "alice@"' in err
+
+
+def test_what_only_we_refuse_does_not_stop_a_newer_server(write, command, monkeypatch):
+    monkeypatch.setattr(Headscale, "check_policy", lambda self, text: None)
+    write(POLICY, STRANGE)
+    code, _, err = command("plan")
+    assert code == 0
+    assert "warning[RC0602]" in err
+    assert "the server takes it: it may be newer" in err
