@@ -33,13 +33,17 @@ def covers(prefix: str, route: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An owner account. `provider` is empty for a local user, `oidc` otherwise."""
+    """An owner account. `provider` is empty for a local user, `oidc` otherwise.
+
+    `provider_id` is what the identity provider calls the user, "" for a local one.
+    """
 
     id: str
     name: str
     display_name: str = ""
     email: str = ""
     provider: str = ""
+    provider_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

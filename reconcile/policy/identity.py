@@ -36,13 +36,16 @@ class Directory:
         for user in self.users:
             for token in {user.name, user.email} - {""}:
                 found.setdefault(token, []).append(user)
+        # Who bears a token as the provider's identifier is meant, whoever else fits.
+        found |= {u.provider_id: [u] for u in reversed(self.users) if u.provider_id}
         return found
 
     def user(self, token: str) -> User | None:
         """Return the user that a token means, None when there is none.
 
-        The token is an email, or a name with `@` behind it. Raises Ambiguous when two
-        users fit: one by name and one by email, or several with one email.
+        The token is an identifier of the identity provider, an email, or a name with
+        `@` behind it. Raises Ambiguous when two users fit: one by name and one by
+        email, or several with one email.
         """
         found = self._fitting(token)
         if len(found) > 1:

@@ -338,8 +338,8 @@ def _unlisted(plan: Plan) -> list[str]:
 
 
 def _order(plan: Plan) -> str:
-    ordered = steps(plan.changes)
-    phases = dict.fromkeys(step.phase.label for step in ordered)
+    ordered = steps(change for change in plan.changes if not change.blocked)
+    phases = dict.fromkeys(step.phase.label for step in ordered) or ["nothing"]
     return f"Order: {' > '.join(phases)}      ({_count(len(ordered), 'call')})"
 
 

@@ -176,6 +176,7 @@ def _user(fields: _JSON) -> User:
         display_name=entry.text("displayName"),
         email=entry.text("email"),
         provider=entry.text("provider"),
+        provider_id=entry.text("providerId"),
     )
 
 

@@ -110,6 +110,16 @@ def test_users_by_name_and_email() -> None:
     assert directory.names("group:b") == frozenset()
 
 
+def test_the_providers_identifier_is_meant_whoever_else_fits() -> None:
+    """Headscale looks for it first, and looks no further."""
+    ann = User("1", "ann", email="shared@example.com")
+    ben = User("2", "ben", provider="oidc", provider_id="shared@example.com")
+    directory = Directory([ann, ben], {})
+    assert directory.user("shared@example.com") is ben
+    assert directory.names("shared@example.com") == {"ben"}
+    assert directory.user("ann@") is ann
+
+
 def test_a_token_that_fits_two_users() -> None:
     directory = Directory(USERS)
     with pytest.raises(Ambiguous, match="multiple users found"):
