@@ -202,3 +202,11 @@ def test_nodes_of_an_old_server_keep_their_user_beside_their_tags():
     assert world.user(node.user).name == "alice"
     with pytest.raises(Refused, match="needs a user"):
         enrol.connect(world, "other", None, tags=["tag:storage"])
+
+
+def test_a_world_written_by_hand_has_the_same_devices_each_time():
+    text = '{"nodes": [{"id": 1, "name": "nas"}, {"id": 2, "name": "tv"}]}'
+    first, second = (parse(text, "world.json") for _ in range(2))
+    keys = [node.machine_key for node in first.nodes]
+    assert keys == [node.machine_key for node in second.nodes]
+    assert len(set(keys)) == 2
