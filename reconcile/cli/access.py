@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,11 +13,11 @@ from reconcile.errors import Exit, ReconcileError, UsageError
 if TYPE_CHECKING:
     from reconcile.inquiry import Inquiry
     from reconcile.policy.access import Access
+    from reconcile.policy.claims import Port
     from reconcile.policy.entries import Entry
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _CAPABILITY = re.compile(r"[\w-]+(\.[\w-]+)+/.+")
-_PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 
 
 _SNAPSHOT = "Users, nodes and policy from a saved snapshot, not the server."
@@ -109,6 +109,7 @@ def who(target: str, full: bool, format_: str, **flags: Any) -> int:
 @answering()
 def why(source: str, target: str, format_: str, **flags: Any) -> int:
     """Say by which rules a source reaches a port, or which come nearest."""
+    from reconcile.policy.claims import SSH
     from reconcile.report.access import why_json, why_text
     from reconcile.report.json_plan import write
 
@@ -117,7 +118,7 @@ def why(source: str, target: str, format_: str, **flags: Any) -> int:
     for each in (source, name):
         _find(found, each)
     answer = found.why(source, name, *port)
-    needed = found.why(source, name, 22) if port.name == "ssh" else None
+    needed = found.why(source, name, 22) if port.number == SSH else None
     question = f"{source} -> {target} on {asked.title}"
     given = question, answer, asked.scene, {**found.unsure, **asked.scene.unsure}
     if format_ == "json":
@@ -183,27 +184,21 @@ for _command in (list_, who, why, diff):
     options.output(_command)
 
 
-class _Port(NamedTuple):
-    """A port as the evaluator takes it, with its protocol."""
+def _port(text: str) -> "Port":
+    from reconcile.policy.claims import Port, port
 
-    name: int | str
-    protocol: int = 6
-
-
-def _port(text: str) -> _Port:
-    number, _, protocol = text.partition("/")
-    if text == "ssh" or _CAPABILITY.fullmatch(text):
-        return _Port(text)
-    valid = number.isascii() and number.isdigit() and protocol in ("", *_PROTOCOLS)
-    if not valid or not 0 < int(number) <= 65535:
+    if _CAPABILITY.fullmatch(text):
+        return Port(text)
+    try:
+        return port(text)
+    except ValueError:
         raise UsageError(
             f"{text!r} is not a port",
             "write 443, 53/udp, ssh for logging in, or the name of a capability",
-        )
-    return _Port(int(number), _PROTOCOLS[protocol or "tcp"])
+        ) from None
 
 
-def _destination(text: str) -> tuple[str, _Port]:
+def _destination(text: str) -> tuple[str, "Port"]:
     name, colon, port = text.rpartition(":")
     if not colon or not name:
         raise UsageError(
@@ -216,10 +211,9 @@ def _destination(text: str) -> tuple[str, _Port]:
 
 def _asked(live: bool, **flags: Any) -> tuple["Inquiry", "Access"]:
     from reconcile.inquiry import ask
-    from reconcile.policy.access import Access
 
     asked = ask(options.collect(**flags), live=live)
-    return asked, Access(asked.scene.policy, asked.scene.tailnet)
+    return asked, asked.scene.access
 
 
 def _find(found: "Access", name: str) -> int:

@@ -14,6 +14,7 @@ from functools import cached_property
 from reconcile.policy import selectors
 from reconcile.policy.atoms import service
 from reconcile.policy.causes import Change
+from reconcile.policy.claims import SSH
 from reconcile.policy.document import Origin, Policy, Rule, SshRule, targets_of
 from reconcile.policy.entries import (
     Asked,
@@ -35,7 +36,6 @@ from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.universe import World, merge
 
 LIMIT = 100  # entries of a list that are named, the largest first
-SSH = "ssh"
 Port = int | str  # a port's number, SSH for logging in, or the name of a capability
 
 

@@ -119,8 +119,7 @@ class Assertions:
     # No path.
 
     def _paths(self, claim: Paths, sources: int, targets: int) -> Iterator[Reason]:
-        asked = (claim.port.number, claim.port.protocol) if claim.port else ()
-        entries = self._access.entries(sources, targets, *asked)
+        entries = self._access.entries(sources, targets, *(claim.port or ()))
         for entry in entries[:_SHOWN]:
             sides = f"{counted(entry.sources)} -> {counted(entry.targets)}"
             yield Reason(f"{sides}: {counted(entry.services)}", entry.rules)
@@ -138,7 +137,7 @@ class Assertions:
     def _gaps(self, claim: Paths, sources: int, targets: int) -> Iterator[Reason]:
         atoms = -1
         if claim.port:
-            atoms = self._access.services(claim.port.number, claim.port.protocol)
+            atoms = self._access.services(*claim.port)
         found = self._missing(sources, targets, atoms)
         for lack, who in found[:_SHOWN]:
             sides = f"{self._named(who)} -> {self._named(lack)}"

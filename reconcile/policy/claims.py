@@ -4,6 +4,7 @@ Whether it holds is found out by `assertions`; these are only the words.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from reconcile.errors import Position
 from reconcile.policy.releases import SCTP, TCP, UDP
@@ -13,9 +14,11 @@ _NAMES = {number: name for name, number in _PROTOCOLS.items()}
 SSH = "ssh"
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
-    """One port of one protocol; `number` is SSH for logging in."""
+class Port(NamedTuple):
+    """One port of one protocol, as `Access` takes the two.
+
+    `number` is SSH for logging in, and the name of a capability for that.
+    """
 
     number: int | str
     protocol: int = TCP

@@ -53,8 +53,8 @@ def test_no_holds_exactly_when_the_access_list_is_empty(
     if not valid(policy):
         return
     access = Access(read(policy, "main"), tailnet(nodes))
-    asked = (port.number, port.protocol) if port else ()
-    listed = access.entries(named(access, source), named(access, target), *asked)
+    sides = named(access, source), named(access, target)
+    listed = access.entries(*sides, *(port or ()))
     answer = Assertions(access).answer(Paths(False, source, target, port))
     assert bool(answer.reasons) == bool(listed)
 
