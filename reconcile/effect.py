@@ -303,7 +303,8 @@ def scene_after(
         nodes = _with_approvals(nodes, users, words.value, live.server.release)
     policy = now.policy if now and not written else read_words(words, live.server)
     same = now and users == live.users and nodes == live.nodes
-    place = now.tailnet if now and same else tailnet(users, nodes, live.server)
+    known = now.tailnet if now else None
+    place = known if known and same else tailnet(users, nodes, live.server, known)
     return Scene(policy, place, words, _expired(nodes, live))
 
 

@@ -15,13 +15,10 @@ def own_node(
     `local` says from which address this machine would talk to another one.
     """
     by_address = {address: node for node in nodes for address in node.addresses}
-    asked: set[int] = set()
-    for address in by_address:
-        version = _version(address)
-        if not version or version in asked:
-            continue
-        asked.add(version)
-        found = by_address.get((local or local_address)(address))
+    for colon in (False, True):  # one address of each family tells
+        addresses = (a for a in by_address if (":" in a) is colon and _version(a))
+        address = next(addresses, "")
+        found = by_address.get((local or local_address)(address)) if address else None
         if found:
             return found
     return None

@@ -131,16 +131,23 @@ def findings(words: Words, problems: Iterable[Problem]) -> list[Diagnostic]:
 
 
 def tailnet(
-    users: Iterable[User] | None, nodes: Iterable[Node] | None, server: ServerInfo
+    users: Iterable[User] | None,
+    nodes: Iterable[Node] | None,
+    server: ServerInfo,
+    like: Tailnet | None = None,
 ) -> Tailnet:
     """Return the tailnet as the rules of a server's release see it.
+
+    `like` is one with mostly the same nodes, from which this one is made faster.
 
     Raises ReconcileError when an address of a node is none: whose traffic a rule
     means cannot be said then.
     """
     advertised = row_of(server).advertised_routes
     try:
-        return Tailnet(tuple(users or ()), tuple(nodes or ()), advertised=advertised)
+        return Tailnet(
+            tuple(users or ()), tuple(nodes or ()), advertised=advertised, like=like
+        )
     except ValueError as reason:
         raise ReconcileError(f"an address or route of a node: {reason}") from None
 

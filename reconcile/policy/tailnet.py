@@ -42,6 +42,7 @@ class Tailnet:
     """Users and nodes; `domains` and `roles` are known for the hosted service only.
 
     `expired` are the ids of nodes that are left out because their key has expired.
+    `like` is a tailnet with mostly the same nodes, of which it takes over what it can.
 
     `domains` are the mail domains of the tailnet, None when nobody said. `roles` maps
     a role to user names; a role that is missing from it is not known.
@@ -56,15 +57,20 @@ class Tailnet:
         roles: Mapping[str, Iterable[str]] | None = None,
         advertised: bool = False,
         expired: Iterable[str] = (),
+        like: "Tailnet | None" = None,
     ) -> None:
         self.users = tuple(users)
         self.advertised = advertised
         self.expired = frozenset(expired)
         self.domains = None if domains is None else frozenset(domains)
         self.roles = {role: frozenset(names) for role, names in (roles or {}).items()}
-        self.machines = tuple(
-            _machine(index, node, advertised)
-            for index, node in enumerate(n for n in nodes if n.id not in self.expired)
+        left = (node for node in nodes if node.id not in self.expired)
+        known = like.machines if like and like.advertised == advertised else ()
+        self.machines: tuple[Machine, ...] = tuple(
+            known[index]
+            if index < len(known) and known[index].node is node
+            else _machine(index, node, advertised)
+            for index, node in enumerate(left)
         )
         self.by_tag: dict[str, list[Machine]] = defaultdict(list)
         self.by_owner: dict[str, list[Machine]] = defaultdict(list)
@@ -88,6 +94,7 @@ class Tailnet:
             roles=self.roles,
             advertised=self.advertised,
             expired=expired,
+            like=self,
         )
 
     def touched(self, addresses: IntervalSet) -> list[Machine]:
