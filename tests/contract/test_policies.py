@@ -84,7 +84,14 @@ def test_a_wrong_recording_of_clients_is_noticed() -> None:
 @pytest.mark.parametrize("release", real.PROGRAMS)
 def test_a_server_answers_as_recorded(release: str, tmp_path: Path) -> None:
     _need(release)
-    assert list(answers(release, tmp_path / "server")) == recorded(release)
+    found = list(answers(release, tmp_path / "server"))
+    assert list(map(_steady, found)) == list(map(_steady, recorded(release)))
+
+
+def _steady(answer: Answer) -> Answer:
+    """Return an answer without what is left to chance: words, the order of sources."""
+    rules = [rule | {"src": sorted(rule["src"])} for rule in answer.get("filter", ())]
+    return answer | {"refusal": answer["refusal"] is not None, "filter": rules}
 
 
 @pytest.mark.real
