@@ -50,6 +50,8 @@ class Clients:
                         "--no-logs-no-support",
                         *([f"--socks5-server=127.0.0.1:{socks}"] if socks else []),
                     ],
+                    # The server is its own relay, without TLS.
+                    env={**os.environ, "TS_DEBUG_USE_DERP_HTTP": "1"},
                     stdout=log,
                     stderr=log,
                 )

@@ -171,32 +171,10 @@ class RealServer:
             path = str(self.folder.resolve() / "policy.hujson")
             Path(path).write_text(seeds.FILE_POLICY)
         mode = "file" if self.seed.startswith("file") else "database"
-        (self.folder / "derp.yaml").write_text(yaml.safe_dump(_DERP))
         config = _config(self.ports, {"mode": mode, "path": path})
         if self.fast and self.release not in ("0.26", "0.27"):
             config["tuning"] = {"node_store_batch_timeout": "5ms"}
         (self.folder / "config.yaml").write_text(yaml.safe_dump(config))
-
-
-_DERP = {
-    "regions": {
-        900: {
-            "regionid": 900,
-            "regioncode": "loop",
-            "regionname": "loopback",
-            "nodes": [
-                {
-                    "name": "900a",
-                    "regionid": 900,
-                    "hostname": "127.0.0.1",
-                    "ipv4": "127.0.0.1",
-                    "stunport": -1,
-                    "derpport": 1,
-                }
-            ],
-        }
-    }
-}
 
 
 def _config(ports: list[int], policy: dict[str, str]) -> dict[str, Any]:
@@ -211,10 +189,18 @@ def _config(ports: list[int], policy: dict[str, str]) -> dict[str, Any]:
             "v6": "fd7a:115c:a1e0::/48",
             "allocation": "sequential",
         },
+        # Clients that find no relay rebind every few seconds and lose each other.
         "derp": {
-            "server": {"enabled": False},
+            "server": {
+                "enabled": True,
+                "region_id": 900,
+                "region_code": "loop",
+                "region_name": "loopback",
+                "stun_listen_addr": f"127.0.0.1:{ports[0]}",
+                "private_key_path": "derp.key",
+                "automatically_add_embedded_derp_region": True,
+            },
             "urls": [],
-            "paths": ["derp.yaml"],
             "auto_update_enabled": False,
         },
         "disable_check_updates": True,

@@ -17,10 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from reconcile.policy.access import Access
 from reconcile.policy.evaluate import Evaluator
 from reconcile.policy.reading import read
 from reconcile.policy.sets import prefix
@@ -56,7 +57,10 @@ NODES = (
     SeedNode("server", "bob", tags=("tag:web",)),
     SeedNode("store", "bob", tags=("tag:db", "tag:web")),
 )
+GROUND = tailnet.tailnet(RELEASE, NODES)
 PORTS = (22, 80, 8000)  # tried over IPv4; the first over IPv6 as well
+# What policies give; servers give every node others.
+ATTRIBUTES = {"nextdns:abc", "mullvad", "magicdns-aaaa", "randomize-client-port"}
 PRINTER, PRINTER_ROUTE = "10.1.2.3", "10.1.0.0/16"  # behind the router
 OPEN: dict[str, Any] = {
     "tagOwners": {
@@ -71,12 +75,11 @@ Probe = tuple[str, str, int]  # from a node, to an address, at a port
 def policies(seed: object) -> Iterator[dict[str, Any]]:
     """Yield policies that the server takes; their own tests are left out."""
     generator = Generator(RELEASE, f"clients {seed}")
-    ground = tailnet.tailnet(RELEASE, NODES)
     while True:
         value = generator.policy()
         for name in ("tests", "sshTests", "autoApprovers"):
             value.pop(name, None)
-        if not refusals(Evaluator(read(value, RELEASE), ground)):
+        if not refusals(Evaluator(read(value, RELEASE), GROUND)):
             yield value
 
 
@@ -85,7 +88,6 @@ class Namespace:
 
     def __init__(self, server: PolicyServer, clients: Clients) -> None:
         self.server, self.clients = server, clients
-        self.ground = tailnet.tailnet(RELEASE, NODES)
         self.socks = {node.name: 1080 + n for n, node in enumerate(NODES)}
 
     def join(self) -> None:
@@ -114,7 +116,7 @@ class Namespace:
         if refusal is not None:
             return {"policy": policy, "refusal": refusal}
         answer = {"policy": policy, "refusal": None}
-        evaluator = Evaluator(read(policy, RELEASE), self.ground)
+        evaluator = Evaluator(read(policy, RELEASE), GROUND)
         deadline = time.monotonic() + 15
         while True:
             answer["clients"] = {node.name: self.netmap(node.name) for node in NODES}
@@ -123,7 +125,8 @@ class Namespace:
             ):
                 break
             time.sleep(0.2)
-        answer["opened"] = [list(probe) for probe in self._opened(evaluator)]
+        tried = probes(answer["clients"])
+        answer["opened"] = [list(probe) for probe in self._opened(evaluator, tried)]
         return answer
 
     def netmap(self, name: str) -> Answer:
@@ -132,18 +135,18 @@ class Namespace:
         return {
             "filter": [rule(each) for each in page.get("PacketFilterRules") or ()],
             "ssh": logins(page.get("SSHPolicy")),
-            "peers": sorted(_short(peer["Name"]) for peer in page.get("Peers") or ()),
-            "routes": {
+            "peers": {
                 _short(peer["Name"]): sorted(
                     set(peer.get("AllowedIPs") or ()) - set(peer["Addresses"])
                 )
                 for peer in page.get("Peers") or ()
             },
-            "attributes": sorted(page["SelfNode"].get("CapMap") or ()),
+            "attributes": sorted(
+                ATTRIBUTES & set(page["SelfNode"].get("CapMap") or ())
+            ),
         }
 
-    def _opened(self, evaluator: Evaluator) -> list[Probe]:
-        tried = probes(evaluator)
+    def _opened(self, evaluator: Evaluator, tried: list[Probe]) -> list[Probe]:
         results = asyncio.run(self._tried(tried))
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
@@ -181,21 +184,18 @@ def _pairs() -> list[Probe]:
     return found
 
 
-def probes(evaluator: Evaluator) -> list[Probe]:
-    """Return what is tried under a policy: every pair, and the network's printer.
+def probes(told: Answer) -> list[Probe]:
+    """Return what is tried: every pair, and the network's printer.
 
-    The printer only from where its route is shown: any other client would dial the
+    The printer only from where a client was told its route: any other would dial the
     address past the tailnet, and an exit node takes every such address for its own.
     """
-    machines = {machine.name: machine for machine in evaluator.tailnet.machines}
-    router = machines["router"]
     return _pairs() + [
-        (name, PRINTER, port)
-        for name, machine in machines.items()
+        (node.name, PRINTER, port)
+        for node in NODES
         for port in PORTS
-        if machine is not router
-        and not machine.exits
-        and PRINTER_ROUTE in evaluator.routes(machine, router)
+        if node.routes != EXIT
+        and PRINTER_ROUTE in told[node.name]["peers"].get("router", ())
     ]
 
 
@@ -219,6 +219,38 @@ def opens(evaluator: Evaluator, probe: Probe) -> bool:
         if machine.matches(target)
         for rule in evaluator.filter(machine)
     )
+
+
+def differences(answer: Answer) -> list[str]:
+    """Return where what clients were told, and what they opened, differs from ours."""
+    if answer["refusal"] is not None:
+        return [f"ours accepts, server {answer['refusal']!r}"]
+    policy = read(answer["policy"], RELEASE)
+    evaluator = Evaluator(policy, GROUND)
+    opened = {tuple(probe) for probe in answer["opened"]}
+    return [
+        *client_differences(evaluator, answer["clients"]),
+        *(
+            f"{probe} was {'opened' if probe in opened else 'shut'}, against the filter"
+            for probe in probes(answer["clients"])
+            if (probe in opened) != opens(evaluator, probe)
+        ),
+        *_against_access(Access(policy, GROUND), opened),
+    ]
+
+
+def _against_access(access: Access, opened: Collection[Any]) -> Iterator[str]:
+    """Compare what was opened with `access`, which has one answer for both families."""
+    for source, (number, target), port in itertools.product(
+        NODES, enumerate(NODES, 1), PORTS
+    ):
+        if source is target:
+            continue
+        allowed = access.why(source.name, target.name, port).allowed
+        reached = any((source.name, a, port) in opened for a in addresses(number))
+        over_both = port == PORTS[0]
+        if reached > allowed or (over_both and reached != allowed):
+            yield f"access {source.name} -> {target.name}:{port}: {allowed}"
 
 
 async def _connects(socks: int, address: str, port: int) -> bool:

@@ -190,9 +190,6 @@ def _ssh(evaluator: Evaluator, recorded: Mapping[str, Any]) -> Iterator[str]:
             yield f"ssh of {machine.name}: ours {ours}, server {theirs}"
 
 
-ATTRIBUTES = ("nextdns:abc", "mullvad", "magicdns-aaaa", "randomize-client-port")
-
-
 def client_differences(evaluator: Evaluator, clients: Mapping[str, Any]) -> list[str]:
     """Return where what clients were told differs from the evaluator.
 
@@ -214,12 +211,8 @@ def client_differences(evaluator: Evaluator, clients: Mapping[str, Any]) -> list
         for what, one, other in (
             ("capabilities", granted, policy_cases.recorded_granted(told["filter"])),
             ("ssh", logins(evaluator, machine), told["ssh"] if with_ssh else []),
-            ("peers", peers, told["peers"] if with_peers else peers),
-            (
-                "attributes",
-                sorted(evaluator.attributes(machine)),
-                [name for name in told["attributes"] if name in ATTRIBUTES],
-            ),
+            ("peers", peers, sorted(told["peers"]) if with_peers else peers),
+            ("attributes", sorted(evaluator.attributes(machine)), told["attributes"]),
         ):
             if one != other:
                 found.append(f"{what} of {machine.name}: ours {one}, client {other}")
