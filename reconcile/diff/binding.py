@@ -4,13 +4,12 @@ Nodes appear by themselves, so an entry may find none (pending), one (bound) or 
 many (an error that offers narrower matches). Nothing here changes anything.
 """
 
-import json
 from collections import ChainMap
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 
-from reconcile.desired.state import Desired, Match, NodeRule, NodeSettings, WantedNode
+from reconcile.desired.state import Desired, NodeRule, NodeSettings, WantedNode
+from reconcile.diff.matching import Index, holds, quoted, rule_holds, values_of
 from reconcile.errors import Diagnostic, Position
 from reconcile.model import Node
 
@@ -48,13 +47,13 @@ def bind(desired: Desired, nodes: Iterable[Node]) -> Bindings:
 
     An entry's own field wins over a rule's, and a rule's over `defaults`.
     """
-    index = _Index(nodes)
+    index = Index(nodes)
     problems: list[Diagnostic] = []
     entries: dict[str, WantedNode] = {}
     pending: list[WantedNode] = []
     meant: set[str] = set()
     for entry in (desired.nodes or {}).values():
-        found = index.find(entry.match)
+        found = index.find(entry.match.fields)
         if not found:
             pending.append(entry)
         elif len(found) > 1:
@@ -74,53 +73,6 @@ def bind(desired: Desired, nodes: Iterable[Node]) -> Bindings:
     return Bindings(tuple(bound), tuple(pending), tuple(unlisted), tuple(problems))
 
 
-class _Index:
-    """The live nodes by each field that an entry may match, built when first used."""
-
-    def __init__(self, nodes: Iterable[Node]) -> None:
-        self.nodes = tuple(nodes)
-        self._by_field: dict[str, dict[str, list[Node]]] = {}
-
-    def find(self, match: Match) -> list[Node]:
-        fields = list(match.fields.items())
-        name, wanted = fields[0]
-        found = self._by(name).get(wanted, [])
-        return [node for node in found if all(_holds(node, *f) for f in fields[1:])]
-
-    def _by(self, name: str) -> dict[str, list[Node]]:
-        if name not in self._by_field:
-            table: dict[str, list[Node]] = {}
-            for node in self.nodes:
-                for value in _values(node, name):
-                    table.setdefault(value, []).append(node)
-            self._by_field[name] = table
-        return self._by_field[name]
-
-
-def _values(node: Node, name: str) -> Iterable[str]:
-    """Return what a node offers for a field of `match`: several tags, addresses."""
-    if name == "tag":
-        return node.tags
-    if name == "ip":
-        return node.addresses
-    value: str | None = getattr(node, name)
-    return (value,) if value else ()
-
-
-def _holds(node: Node, name: str, wanted: str) -> bool:
-    return wanted in _values(node, name)
-
-
-def _rule_holds(rule: NodeRule, node: Node) -> bool:
-    """Tell whether a rule is about a node; `name` and `hostname` may hold globs."""
-    return all(
-        any(fnmatchcase(value, wanted) for value in _values(node, name))
-        if name in ("name", "hostname")
-        else _holds(node, name, wanted)
-        for name, wanted in rule.match.fields.items()
-    )
-
-
 def _settle(
     node: Node,
     entry: WantedNode | None,
@@ -128,7 +80,7 @@ def _settle(
     problems: list[Diagnostic],
 ) -> Bound | None:
     """Put together what entry, rules and defaults want of one node."""
-    rules = [rule for rule in desired.rules if _rule_holds(rule, node)]
+    rules = [rule for rule in desired.rules if rule_holds(rule, node)]
     if entry is None and not rules:
         return None
     settings, problem = _merge_rules(node, rules)
@@ -202,23 +154,18 @@ def _narrow(entry: WantedNode, node: Node, others: list[Node], *, tagged: bool) 
     """
     given = entry.match.fields
     for name in _TELLING:
-        values = list(_values(node, name))
+        values = list(values_of(node, name))
         passing = (name == "user" and tagged) or (
             name == "name" and node.name != entry.name
         )
         if name in given or not values or passing:
             continue
-        if sum(_holds(other, name, values[0]) for other in others) == 1:
+        if sum(holds(other, name, values[0]) for other in others) == 1:
             if name in ("id", "machine_key"):
-                return f"{name}: {_quoted(values[0])}"
+                return f"{name}: {quoted(values[0])}"
             fields = {**given, name: values[0]}
-            return ", ".join(f"{k}: {_quoted(v)}" for k, v in fields.items())
-    return f"id: {_quoted(node.id)}"
-
-
-def _quoted(value: str) -> str:
-    """Quote a value for YAML; JSON strings are YAML strings."""
-    return json.dumps(value, ensure_ascii=True)
+            return ", ".join(f"{k}: {quoted(v)}" for k, v in fields.items())
+    return f"id: {quoted(node.id)}"
 
 
 def _bound_twice(entry: WantedNode, first: WantedNode, node: Node) -> Diagnostic:
