@@ -1,7 +1,7 @@
 """The plan and the drift for people, in plain text; colour comes from the caller."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from difflib import unified_diff
 from itertools import groupby
 from typing import Any
@@ -14,56 +14,17 @@ from reconcile.diff.changes import (
     PolicyChange,
     PolicyItem,
 )
-from reconcile.errors import Exit, Position, exit_of
+from reconcile.errors import Exit, exit_of
 from reconcile.kinds import BY_NAME
 from reconcile.order import steps
 from reconcile.plan import Plan
 from reconcile.report import effect, origin
 from reconcile.report.json_plan import checksum, summary
+from reconcile.report.line import LEFT, Line, Paint, plain
 from reconcile.report.safe import safe, safe_lines
 
-Paint = Callable[[str, str], str]
-
-_LEFT, _MIDDLE = 44, 42
-_COLOURS = {
-    "+": "green",
-    "-": "red",
-    "~": "yellow",
-    ">": "cyan",
-    "!": "red",
-    "#": "red",
-}
 _TESTS = ("tests[", "sshTests[")
 _SECTIONS = (("user", "Users"), ("policy", "Policy"), ("node", "Nodes"))
-
-
-def plain(text: str, _colour: str) -> str:
-    """Paint nothing."""
-    return text
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a section: a sign, what it is about, a remark, and its source."""
-
-    sign: str
-    left: str
-    middle: str = ""
-    position: Position | None = None
-    depth: int = 0
-
-    def draw(self, paint: Paint) -> str:
-        """Lay the line out in columns; what is too long pushes the next aside."""
-        head = "  " + "    " * self.depth
-        left = f"{head}{self.sign or ' '} {safe(self.left)}"
-        text = left
-        if self.middle:
-            text = f"{left:<{_LEFT - 2}}  {safe(self.middle)}"
-        if self.position:
-            place = f"{safe(self.position.file)}:{self.position.line}"
-            text = f"{text:<{_LEFT + _MIDDLE - 2}}  {place}"
-        colour = _COLOURS.get(self.sign, "")
-        return paint(text, colour) if colour else text
 
 
 def render_plans(
@@ -157,7 +118,7 @@ def _section(
         return []
     if kind == "policy" and changes[0].policy:
         told = _policy_title(changes[0], changes[0].policy)
-        title = f"{title:<{_LEFT - 2}}  {told}{_tests(plan)}"
+        title = f"{title:<{LEFT - 2}}  {told}{_tests(plan)}"
     return [paint(title.rstrip(), "bold"), *lines, ""]
 
 
