@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from reconcile.desired.state import Desired, NodeRule, NodeSettings, WantedNode
 from reconcile.diff.matching import Index, holds, quoted, rule_holds, values_of
+from reconcile.diff.replacement import successors
 from reconcile.errors import Diagnostic, Position
 from reconcile.model import Node
 
@@ -23,54 +24,90 @@ _TELLING = ("preauth_key", "user", "hostname", "name", "machine_key", "id")
 class Bound:
     """A live node, what is wanted of it, and the entry or rule that says so.
 
-    `wanted_name` is None where only rules speak: rules never rename.
+    `wanted_name` is None where only rules speak: rules never rename. `replaced` tells
+    that the entry's match finds nothing, and that this node is its device anew.
     """
 
     node: Node
     wanted_name: str | None
     settings: NodeSettings
     entry: WantedNode | None
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
-    """Every node that the file speaks of, and what could not be bound."""
+    """Every node that the file speaks of, and what could not be bound.
+
+    `unlisted` are the nodes of which it says nothing; `strangers` have no entry, but
+    perhaps a rule.
+    """
 
     bound: tuple[Bound, ...] = ()
     pending: tuple[WantedNode, ...] = ()
     unlisted: tuple[Node, ...] = ()
+    strangers: tuple[Node, ...] = ()
     problems: tuple[Diagnostic, ...] = field(default=())
 
 
 def bind(desired: Desired, nodes: Iterable[Node]) -> Bindings:
     """Bind the entries and rules of the desired state to the live nodes.
 
-    An entry's own field wins over a rule's, and a rule's over `defaults`.
+    An entry's own field wins over a rule's, and a rule's over `defaults`. Nodes that
+    the file removes are bound to nothing.
     """
-    index = Index(nodes)
+    removed = {line.name for line in desired.removed if line.kind == "node"}
+    index = Index(node for node in nodes if node.name not in removed)
     problems: list[Diagnostic] = []
+    entries, missing, several = _matched(desired, index, problems)
+    free = {node.id for node in index.nodes} - entries.keys() - several
+    anew = {
+        node.id: entry
+        for entry, node in successors(missing, index, free)
+        if desired.replaces(entry)
+    }
+    meaning = entries | anew
+    left = free - anew.keys()
+    bound, unlisted = [], []
+    for node in index.nodes:
+        one = _settle(node, meaning.get(node.id), desired, problems)
+        if one is not None:
+            bound.append(replace(one, replaced=True) if node.id in anew else one)
+        elif node.id in left:
+            unlisted.append(node)
+    taken = {entry.name for entry in anew.values()}
+    return Bindings(
+        bound=tuple(bound),
+        pending=tuple(entry for entry in missing if entry.name not in taken),
+        unlisted=tuple(unlisted),
+        strangers=tuple(n for n in index.nodes if n.id in left),
+        problems=tuple(problems),
+    )
+
+
+def _matched(
+    desired: Desired, index: Index, problems: list[Diagnostic]
+) -> tuple[dict[str, WantedNode], list[WantedNode], set[str]]:
+    """Return what the matches find.
+
+    That is: the entries by the id of the one node that each finds, the entries that
+    find none, and the ids of the nodes among which an entry cannot tell.
+    """
     entries: dict[str, WantedNode] = {}
-    pending: list[WantedNode] = []
-    meant: set[str] = set()
+    missing: list[WantedNode] = []
+    several: set[str] = set()
     for entry in (desired.nodes or {}).values():
         found = index.find(entry.match.fields)
         if not found:
-            pending.append(entry)
+            missing.append(entry)
         elif len(found) > 1:
             problems.append(_ambiguous(entry, found, desired.node_defaults))
-            meant |= {node.id for node in found}
+            several |= {node.id for node in found}
         elif found[0].id in entries:
             problems.append(_bound_twice(entry, entries[found[0].id], found[0]))
         else:
             entries[found[0].id] = entry
-    bound, unlisted = [], []
-    for node in index.nodes:
-        one = _settle(node, entries.get(node.id), desired, problems)
-        if one is not None:
-            bound.append(one)
-        elif node.id not in meant:
-            unlisted.append(node)
-    return Bindings(tuple(bound), tuple(pending), tuple(unlisted), tuple(problems))
+    return entries, missing, several
 
 
 def _settle(

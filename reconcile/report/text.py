@@ -11,6 +11,7 @@ from reconcile.diff.changes import (
     Action,
     Change,
     Origin,
+    Pending,
     PolicyChange,
     PolicyItem,
 )
@@ -106,14 +107,12 @@ def _section(
         if change.kind == kind:
             lines += (line.draw(paint) for line in _stuck(change, plan.base))
     if kind == "node":
+        lines += _replaced(plan, paint)
         for pending in plan.pending:
             remark = "not on the server yet"
             if pending.settings:
                 remark += f" ({_count(pending.settings, 'setting')} pending)"
-            line = Line("?", pending.address, remark, pending.position)
-            lines.append(line.draw(paint))
-            if pending.hint:
-                lines.append(Line("", pending.hint, depth=1).draw(paint))
+            lines += _pending("?", pending, remark, paint)
     if not lines:
         return []
     if kind == "policy" and changes[0].policy:
@@ -193,6 +192,24 @@ def _field(name: str, before: Any, after: Any, note: str) -> Line:
         return Line(sign, f"{label:<11} {shown}", note, depth=1)
     shown = f"{origin.word(before)} -> {origin.word(after)}"
     return Line("~", f"{label:<11} {shown}", note, depth=1)
+
+
+def _pending(sign: str, pending: Pending, remark: str, paint: Paint) -> Iterator[str]:
+    yield Line(sign, pending.address, remark, pending.position).draw(paint)
+    if pending.hint:
+        yield Line("", pending.hint, depth=1).draw(paint)
+
+
+def _replaced(plan: Plan, paint: Paint) -> Iterator[str]:
+    """Yield which entries stand for a device installed anew, and why."""
+    for one in plan.replaced:
+        left = f"{one.address} is now #{one.server_id} {one.name}"
+        alike = ", ".join(f"{name} {value}" for name, value in one.alike.items())
+        why = f"replace: auto, its match finds none and only this has {alike}"
+        yield Line("", left, why, one.position).draw(paint)
+        if one.match:
+            advice = f"its match is out of date; write match: {one.match}"
+            yield Line("", advice, depth=1).draw(paint)
 
 
 # -- policy ------------------------------------------------------------------------
@@ -365,10 +382,7 @@ def _drift(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
         else:
             found += (line.draw(paint) for line in _drifted(change))
     for pending in moved.pending:
-        line = Line("-", pending.address, "not on the server", pending.position)
-        found.append(line.draw(paint))
-        if pending.hint:
-            found.append(Line("", pending.hint, depth=1).draw(paint))
+        found += _pending("-", pending, "not on the server", paint)
     if found:
         lines += [paint(_drift_title(plan, len(moved)), "bold"), *found, ""]
     elif any(d.severity == "error" for d in plan.drift_diagnostics):
@@ -377,6 +391,8 @@ def _drift(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
         lines += [f"No drift. {safe(plan.name)} did not move since {plan.base}.", ""]
     else:
         lines += [f"No drift. {_unchanged(plan).removeprefix('No changes. ')}", ""]
+    if replaced := list(_replaced(plan, paint)):
+        lines += [*replaced, ""]
     lines += _not_applied(plan, paint) + _notes(plan) + _converged(plan)
     return "\n".join(lines + _unlisted(plan)).rstrip("\n") + "\n"
 
