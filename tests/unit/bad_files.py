@@ -140,6 +140,12 @@ FORM = {
         "the delivery of a policy",
     ),
     "later near miss": (VERSION + "|gaurds: {}\n", "RC0005", "`gaurds`", "`guards`?"),
+    "pending after some days": (
+        VERSION + "nodes: {nas: {pending: |{error: true, after: 7d}}}\n",
+        "RC0008",
+        "nodes.nas.pending must be ok, warn or error, not a map",
+        "there is no `after`",
+    ),
     "unknown way to replace": (
         VERSION + "nodes: {nas: {replace: |atuo}}\n",
         "RC0008",
