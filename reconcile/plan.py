@@ -20,6 +20,7 @@ from reconcile.diff.changes import (
     Action,
     Change,
     Pending,
+    Replaced,
     Unlisted,
 )
 from reconcile.effect import Effect
@@ -74,6 +75,7 @@ class Plan:
     changes: tuple[Change, ...] = ()
     stuck: tuple[Change, ...] = ()
     pending: tuple[Pending, ...] = ()
+    replaced: tuple[Replaced, ...] = ()
     unlisted: tuple[Unlisted, ...] = ()
     notes: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -176,6 +178,7 @@ def build(
         changes=changes,
         stuck=tuple(chosen.limit(found.stuck)),
         pending=found.pending,
+        replaced=found.replaced,
         unlisted=found.unlisted,
         notes=found.notes,
         diagnostics=(

@@ -35,6 +35,7 @@ def check(desired: Desired, tree: Tree, findings: Findings, now: datetime) -> No
             node.match,
             effective(node.settings, desired.node_defaults),
             findings,
+            replaces=desired.replaces(node),
         )
         check_match_user(node.match, desired, findings)
     for index, rule in enumerate(desired.rules):

@@ -143,7 +143,9 @@ def _not_allowed(found: Violation, source: Source) -> Diagnostic:
         "RC0008",
         f"{dotted(found.path)} must be {_alternatives(names)}, not {shown}",
         source.locate(found.path),
-        help=f"did you mean {quoted(meant)}?" if meant else "",
+        help=f"did you mean {quoted(meant)}?"
+        if meant
+        else found.schema.get("errorMessage", ""),
     )
 
 

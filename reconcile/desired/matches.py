@@ -14,11 +14,20 @@ def check_match(
     match: Match,
     settings: NodeSettings,
     findings: Findings,
+    *,
+    replaces: bool = False,
 ) -> None:
-    """Report what is dangerous about a match; `name` is None for a rule's."""
+    """Report what is dangerous about a match; `name` is None for a rule's.
+
+    `replaces` tells whether the entry may go over to a device installed anew.
+    """
     fields = match.fields
-    if fields.keys() <= _CHOSEN_BY_DEVICE:
-        _check_spoofable(address, match, settings, findings)
+    if gains := _gains(settings):
+        if fields.keys() <= _CHOSEN_BY_DEVICE:
+            _spoofable(address, match, settings, gains, findings)
+        elif replaces and match.lasting.keys() <= _CHOSEN_BY_DEVICE:
+            called = match.lasting.get("hostname", name or "")
+            _spoofable_later(address, match, called, settings, gains, findings)
     if settings.tags and "user" in fields:
         _stops(
             address,
@@ -77,12 +86,13 @@ def _stops(
     )
 
 
-def _check_spoofable(
-    address: str, match: Match, settings: NodeSettings, findings: Findings
+def _spoofable(
+    address: str,
+    match: Match,
+    settings: NodeSettings,
+    gains: str,
+    findings: Findings,
 ) -> None:
-    gains = _gains(settings)
-    if not gains:
-        return
     by = " and ".join(sorted(match.fields))
     chosen = match.fields.get("hostname", match.fields.get("name", ""))
     more = "" if settings.tags else "user, "
@@ -92,6 +102,25 @@ def _check_spoofable(
         match.position,
         why=f"anyone who can enrol a device called {quoted(chosen)} gets that too",
         help=f"add {more}preauth_key or machine_key to the match",
+    )
+
+
+def _spoofable_later(
+    address: str,
+    match: Match,
+    called: str,
+    settings: NodeSettings,
+    gains: str,
+    findings: Findings,
+) -> None:
+    more = "preauth_key" if settings.tags else "user or preauth_key"
+    findings.warn(
+        "RC0207",
+        f"`replace: auto` gives {gains} of {address} to a device by its hostname only",
+        match.position,
+        why="once the device is gone, anyone who can enrol another called "
+        f"{quoted(called)} gets that",
+        help=f"add {more} to the match: a new installation has to fulfil it too",
     )
 
 

@@ -63,6 +63,7 @@ def _node(name: str, value: dict[str, Any], reader: SettingsReader) -> WantedNod
         match=match,
         settings=reader.read(value, path),
         pending=value.get("pending"),
+        replace=value.get("replace"),
     )
 
 

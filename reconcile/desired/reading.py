@@ -95,6 +95,7 @@ def _state(
         nodes=nodes.read_nodes(reader),
         node_defaults=reader.read(defaults, ("defaults", "nodes")),
         node_pending=defaults.get("pending"),
+        node_replace=defaults.get("replace"),
         rules=nodes.read_rules(reader),
         removed=_removed(tree),
         policy=wanted,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from reconcile.policy.claims import Assert
 
 NEVER: Literal["never"] = "never"
+# What a match may say that outlives a new installation of the device.
+_LASTING = ("hostname", "user", "preauth_key", "tag")
 Expiry = datetime | Literal["never"]
 
 
@@ -67,6 +69,14 @@ class Match:
         """Where the match was written."""
         return self.place()
 
+    @property
+    def lasting(self) -> Mapping[str, str]:
+        """The fields that still hold when the device is installed anew.
+
+        The others are the device's own identity, or a name that may be taken.
+        """
+        return {name: self.fields[name] for name in _LASTING if name in self.fields}
+
 
 @dataclass(frozen=True, slots=True)
 class Routes:
@@ -95,7 +105,8 @@ class WantedNode:
     """One entry of `nodes`: the wanted name, how to find the node, its settings.
 
     `pending` is None where the file does not say what a node that is not there
-    (yet) means. Its place is looked up when it is asked for.
+    (yet) means, `replace` where it does not say whether the entry may go over to the
+    device when it is installed anew. Its place is looked up when it is asked for.
     """
 
     name: str
@@ -103,6 +114,7 @@ class WantedNode:
     match: Match
     settings: NodeSettings
     pending: Literal["ok", "warn", "error"] | None = None
+    replace: Literal["auto", "report"] | None = None
 
     @property
     def position(self) -> Position:
@@ -159,9 +171,9 @@ class Desired:
 
     `files` holds (path as given, sha256) of everything that was read, so that a
     saved plan can tell whether it is stale. `node_defaults` is what an entry wants
-    that neither it nor a rule speaks of, `node_pending` likewise. `warnings` are
-    findings that do not stop a run. `if_unsupported` says what a declared setting
-    means that the server cannot make: an error, or a warning.
+    that neither it nor a rule speaks of, `node_pending` and `node_replace` likewise.
+    `warnings` are findings that do not stop a run. `if_unsupported` says what a
+    declared setting means that the server cannot make: an error, or a warning.
     """
 
     server: ServerRef | None
@@ -169,6 +181,7 @@ class Desired:
     nodes: Mapping[str, WantedNode] | None = None
     node_defaults: NodeSettings = NodeSettings()
     node_pending: Literal["ok", "warn", "error"] | None = None
+    node_replace: Literal["auto", "report"] | None = None
     rules: tuple[NodeRule, ...] = ()
     removed: tuple[Removed, ...] = ()
     policy: WantedPolicy | None = None
@@ -177,3 +190,7 @@ class Desired:
     if_unsupported: Literal["error", "warn"] = "error"
     files: tuple[tuple[str, str], ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+
+    def replaces(self, entry: WantedNode) -> bool:
+        """Tell whether an entry may go over to its device, installed anew."""
+        return (entry.replace or self.node_replace) == "auto"

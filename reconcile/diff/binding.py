@@ -4,13 +4,13 @@ Nodes appear by themselves, so an entry may find none (pending), one (bound) or 
 many (an error that offers narrower matches). Nothing here changes anything.
 """
 
-import json
 from collections import ChainMap
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 
-from reconcile.desired.state import Desired, Match, NodeRule, NodeSettings, WantedNode
+from reconcile.desired.state import Desired, NodeRule, NodeSettings, WantedNode
+from reconcile.diff.matching import Index, holds, quoted, rule_holds, values_of
+from reconcile.diff.replacement import successors
 from reconcile.errors import Diagnostic, Position
 from reconcile.model import Node
 
@@ -24,101 +24,90 @@ _TELLING = ("preauth_key", "user", "hostname", "name", "machine_key", "id")
 class Bound:
     """A live node, what is wanted of it, and the entry or rule that says so.
 
-    `wanted_name` is None where only rules speak: rules never rename.
+    `wanted_name` is None where only rules speak: rules never rename. `replaced` tells
+    that the entry's match finds nothing, and that this node is its device anew.
     """
 
     node: Node
     wanted_name: str | None
     settings: NodeSettings
     entry: WantedNode | None
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
-    """Every node that the file speaks of, and what could not be bound."""
+    """Every node that the file speaks of, and what could not be bound.
+
+    `unlisted` are the nodes of which it says nothing; `strangers` have no entry, but
+    perhaps a rule.
+    """
 
     bound: tuple[Bound, ...] = ()
     pending: tuple[WantedNode, ...] = ()
     unlisted: tuple[Node, ...] = ()
+    strangers: tuple[Node, ...] = ()
     problems: tuple[Diagnostic, ...] = field(default=())
 
 
 def bind(desired: Desired, nodes: Iterable[Node]) -> Bindings:
     """Bind the entries and rules of the desired state to the live nodes.
 
-    An entry's own field wins over a rule's, and a rule's over `defaults`.
+    An entry's own field wins over a rule's, and a rule's over `defaults`. Nodes that
+    the file removes are bound to nothing.
     """
-    index = _Index(nodes)
+    removed = {line.name for line in desired.removed if line.kind == "node"}
+    index = Index(node for node in nodes if node.name not in removed)
     problems: list[Diagnostic] = []
+    entries, missing, several = _matched(desired, index, problems)
+    free = {node.id for node in index.nodes} - entries.keys() - several
+    anew = {
+        node.id: entry
+        for entry, node in successors(missing, index, free)
+        if desired.replaces(entry)
+    }
+    meaning = entries | anew
+    left = free - anew.keys()
+    bound, unlisted = [], []
+    for node in index.nodes:
+        one = _settle(node, meaning.get(node.id), desired, problems)
+        if one is not None:
+            bound.append(replace(one, replaced=True) if node.id in anew else one)
+        elif node.id in left:
+            unlisted.append(node)
+    taken = {entry.name for entry in anew.values()}
+    return Bindings(
+        bound=tuple(bound),
+        pending=tuple(entry for entry in missing if entry.name not in taken),
+        unlisted=tuple(unlisted),
+        strangers=tuple(n for n in index.nodes if n.id in left),
+        problems=tuple(problems),
+    )
+
+
+def _matched(
+    desired: Desired, index: Index, problems: list[Diagnostic]
+) -> tuple[dict[str, WantedNode], list[WantedNode], set[str]]:
+    """Return what the matches find.
+
+    That is: the entries by the id of the one node that each finds, the entries that
+    find none, and the ids of the nodes among which an entry cannot tell.
+    """
     entries: dict[str, WantedNode] = {}
-    pending: list[WantedNode] = []
-    meant: set[str] = set()
+    missing: list[WantedNode] = []
+    several: set[str] = set()
     for entry in (desired.nodes or {}).values():
-        found = index.find(entry.match)
+        found = index.find(entry.match.fields)
         if not found:
-            pending.append(entry)
+            missing.append(entry)
         elif len(found) > 1:
             problems.append(_ambiguous(entry, found, desired.node_defaults))
-            meant |= {node.id for node in found}
+            several |= {node.id for node in found}
         elif found[0].id in entries:
             problems.append(_bound_twice(entry, entries[found[0].id], found[0]))
         else:
             entries[found[0].id] = entry
-    bound, unlisted = [], []
-    for node in index.nodes:
-        one = _settle(node, entries.get(node.id), desired, problems)
-        if one is not None:
-            bound.append(one)
-        elif node.id not in meant:
-            unlisted.append(node)
-    return Bindings(tuple(bound), tuple(pending), tuple(unlisted), tuple(problems))
-
-
-class _Index:
-    """The live nodes by each field that an entry may match, built when first used."""
-
-    def __init__(self, nodes: Iterable[Node]) -> None:
-        self.nodes = tuple(nodes)
-        self._by_field: dict[str, dict[str, list[Node]]] = {}
-
-    def find(self, match: Match) -> list[Node]:
-        fields = list(match.fields.items())
-        name, wanted = fields[0]
-        found = self._by(name).get(wanted, [])
-        return [node for node in found if all(_holds(node, *f) for f in fields[1:])]
-
-    def _by(self, name: str) -> dict[str, list[Node]]:
-        if name not in self._by_field:
-            table: dict[str, list[Node]] = {}
-            for node in self.nodes:
-                for value in _values(node, name):
-                    table.setdefault(value, []).append(node)
-            self._by_field[name] = table
-        return self._by_field[name]
-
-
-def _values(node: Node, name: str) -> Iterable[str]:
-    """Return what a node offers for a field of `match`: several tags, addresses."""
-    if name == "tag":
-        return node.tags
-    if name == "ip":
-        return node.addresses
-    value: str | None = getattr(node, name)
-    return (value,) if value else ()
-
-
-def _holds(node: Node, name: str, wanted: str) -> bool:
-    return wanted in _values(node, name)
-
-
-def _rule_holds(rule: NodeRule, node: Node) -> bool:
-    """Tell whether a rule is about a node; `name` and `hostname` may hold globs."""
-    return all(
-        any(fnmatchcase(value, wanted) for value in _values(node, name))
-        if name in ("name", "hostname")
-        else _holds(node, name, wanted)
-        for name, wanted in rule.match.fields.items()
-    )
+    return entries, missing, several
 
 
 def _settle(
@@ -128,7 +117,7 @@ def _settle(
     problems: list[Diagnostic],
 ) -> Bound | None:
     """Put together what entry, rules and defaults want of one node."""
-    rules = [rule for rule in desired.rules if _rule_holds(rule, node)]
+    rules = [rule for rule in desired.rules if rule_holds(rule, node)]
     if entry is None and not rules:
         return None
     settings, problem = _merge_rules(node, rules)
@@ -202,23 +191,18 @@ def _narrow(entry: WantedNode, node: Node, others: list[Node], *, tagged: bool) 
     """
     given = entry.match.fields
     for name in _TELLING:
-        values = list(_values(node, name))
+        values = list(values_of(node, name))
         passing = (name == "user" and tagged) or (
             name == "name" and node.name != entry.name
         )
         if name in given or not values or passing:
             continue
-        if sum(_holds(other, name, values[0]) for other in others) == 1:
+        if sum(holds(other, name, values[0]) for other in others) == 1:
             if name in ("id", "machine_key"):
-                return f"{name}: {_quoted(values[0])}"
+                return f"{name}: {quoted(values[0])}"
             fields = {**given, name: values[0]}
-            return ", ".join(f"{k}: {_quoted(v)}" for k, v in fields.items())
-    return f"id: {_quoted(node.id)}"
-
-
-def _quoted(value: str) -> str:
-    """Quote a value for YAML; JSON strings are YAML strings."""
-    return json.dumps(value, ensure_ascii=True)
+            return ", ".join(f"{k}: {quoted(v)}" for k, v in fields.items())
+    return f"id: {quoted(node.id)}"
 
 
 def _bound_twice(entry: WantedNode, first: WantedNode, node: Node) -> Diagnostic:

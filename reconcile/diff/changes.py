@@ -202,6 +202,23 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced:
+    """An entry that stands for a device installed anew, since its match finds none.
+
+    `server_id` and `name` are those of the node that it is now, and `alike` the fields
+    that told. `match` is what to write into the file, "" when the old match will hold
+    again once the changes are made.
+    """
+
+    address: str
+    position: Position | None
+    server_id: str
+    name: str
+    alike: Mapping[str, str]
+    match: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Unlisted:
     """An object on the server that the file does not list; `yaml` can be pasted."""
 
@@ -228,6 +245,7 @@ class Difference:
     changes: tuple[Change, ...] = ()
     stuck: tuple[Change, ...] = ()
     pending: tuple[Pending, ...] = ()
+    replaced: tuple[Replaced, ...] = ()
     unlisted: tuple[Unlisted, ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[Diagnostic, ...] = ()

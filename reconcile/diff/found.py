@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from reconcile.diff.changes import Change, Difference, Pending, Unlisted
+from reconcile.diff.changes import Change, Difference, Pending, Replaced, Unlisted
 from reconcile.errors import Diagnostic, Position, Severity
 from reconcile.kinds import BY_NAME
 
@@ -20,6 +20,7 @@ class Found:
     changes: list[Change] = field(default_factory=list)
     stuck: list[Change] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)
+    replaced: list[Replaced] = field(default_factory=list)
     unlisted: list[Unlisted] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[Diagnostic] = field(default_factory=list)
@@ -55,6 +56,7 @@ class Found:
             changes=tuple(sorted(self.changes, key=lambda c: c.address)),
             stuck=tuple(sorted(self.stuck, key=lambda c: c.address)),
             pending=tuple(sorted(self.pending, key=lambda p: p.address)),
+            replaced=tuple(sorted(self.replaced, key=lambda r: r.address)),
             unlisted=tuple(sorted(self.unlisted, key=_by_section)),
             notes=tuple(self.notes),
             problems=tuple(self.problems),

@@ -1,13 +1,21 @@
 """Nodes: name, tags, approved routes, exit node, key expiry, removal."""
 
-import re
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
 from reconcile.desired.state import NEVER, Desired, Expiry, NodeSettings, WantedNode
+from reconcile.diff import replacement
 from reconcile.diff.binding import Bindings, Bound, bind
-from reconcile.diff.changes import Action, Change, OneWay, Pending, State, Unlisted
+from reconcile.diff.changes import (
+    Action,
+    Change,
+    OneWay,
+    Pending,
+    Replaced,
+    State,
+    Unlisted,
+)
 from reconcile.diff.found import Found
 from reconcile.diff.policies import PolicyFacts
 from reconcile.errors import Diagnostic, Position
@@ -20,9 +28,6 @@ from reconcile.model import (
     route_order,
 )
 
-# What Headscale appends to a name that is taken: eight characters up to 0.28, a number
-# from 0.29 on. Eight letters without a digit are taken for a word of its owner.
-_COLLISION = re.compile(r"[0-9]{1,3}|(?=[a-z]*[0-9])[a-z0-9]{8}")
 _REAUTH = "cannot be undone from here: the device must re-authenticate"
 _ENROL = "the device must enrol again"
 _LOGIN = "the device is logged out until it logs in again"
@@ -38,11 +43,13 @@ def diff_nodes(desired: Desired, live: Live, facts: PolicyFacts, found: Found) -
         return
     _removals(desired, live, found)
     kept = [node for node in live.nodes if node.id not in found.removed_nodes]
-    bindings = bind(desired, kept)
+    bindings = bind(desired, live.nodes)
     found.problems.extend(bindings.problems)
     _free_names(bindings, kept, found)
     for bound in bindings.bound:
         _Comparison(bound, live.server, live.taken_at, facts, found).compare()
+        if bound.replaced and bound.entry:
+            found.replaced.append(_replaced(bound.entry, bound.node))
     for entry in bindings.pending:
         _pending(entry, desired, bindings, found)
     if desired.nodes is not None:
@@ -326,7 +333,7 @@ def _removal(node: Node, position: Position) -> Change:
 def _pending(
     entry: WantedNode, desired: Desired, bindings: Bindings, found: Found
 ) -> None:
-    hint = _replacement(entry, bindings.unlisted)
+    hint = replacement.hint(entry, bindings.strangers, replaces=desired.replaces(entry))
     count = _settings_count(entry.settings)
     found.pending.append(
         Pending(
@@ -352,24 +359,25 @@ def _pending(
         )
 
 
+def _replaced(entry: WantedNode, node: Node) -> Replaced:
+    """Return what is said of an entry that went over to a device installed anew.
+
+    A match by nothing but the name holds again as soon as the name is given.
+    """
+    outdated = entry.match.fields.keys() - entry.match.lasting.keys() - {"name"}
+    return Replaced(
+        f"node:{entry.name}",
+        entry.position,
+        node.id,
+        node.name,
+        alike=replacement.kept(entry),
+        match=replacement.new_match(entry, node) if outdated else "",
+    )
+
+
 def _settings_count(settings: NodeSettings) -> int:
     names = ("tags", "routes", "exit_node", "expiry")
     return sum(getattr(settings, name) is not None for name in names)
-
-
-def _replacement(entry: WantedNode, strangers: Collection[Node]) -> str:
-    """Say which unlisted node looks like this one, installed anew."""
-    names = {entry.name, entry.match.fields.get("hostname", entry.name)}
-    for node in strangers:
-        stem, _, suffix = node.name.rpartition("-")
-        if node.hostname in names or (stem in names and _COLLISION.fullmatch(suffix)):
-            owner = f"user {node.user}" if node.user else "tagged"
-            return (
-                f"looks like it was re-installed: #{node.id} {node.name} "
-                f"(hostname {node.hostname}, {owner}) is new; if so, write "
-                f"match: {{ machine_key: {node.machine_key} }}"
-            )
-    return ""
 
 
 def _unlisted(node: Node, desired: Desired, found: Found) -> None:

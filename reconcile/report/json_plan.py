@@ -20,6 +20,7 @@ from reconcile.diff.changes import (
     Pending,
     PolicyChange,
     PolicyItem,
+    Replaced,
     Unlisted,
 )
 from reconcile.errors import WRONG_SHAPE, Diagnostic, Position, Related, not_ours
@@ -127,6 +128,7 @@ def _server(plan: Plan) -> dict[str, Any]:
         "access": effect.as_json(plan.access),
         **_checks(plan),
         "pending": [_pending(pending) for pending in plan.pending],
+        "replaced": [_replaced(replaced) for replaced in plan.replaced],
         "unmanaged": [asdict(unlisted) for unlisted in plan.unlisted],
         "notes": list(plan.notes),
         "left_out": plan.limited,
@@ -257,6 +259,17 @@ def _pending(pending: Pending) -> dict[str, Any]:
     }
 
 
+def _replaced(replaced: Replaced) -> dict[str, Any]:
+    return {
+        "address": replaced.address,
+        "source": _position(replaced.position),
+        "server_id": replaced.server_id,
+        "name": replaced.name,
+        "alike": dict(replaced.alike),
+        "match": replaced.match,
+    }
+
+
 def _position(position: Position | None) -> dict[str, Any] | None:
     if position is None:
         return None
@@ -331,6 +344,7 @@ def _load_server(
         changes=tuple(_load_change(c, policy) for c in entry["changes"]),
         stuck=tuple(_load_change(c, None) for c in entry["stuck"]),
         pending=tuple(_load_pending(p) for p in entry["pending"]),
+        replaced=tuple(_load_replaced(r) for r in entry["replaced"]),
         unlisted=tuple(Unlisted(**u) for u in entry["unmanaged"]),
         notes=tuple(entry["notes"]),
         diagnostics=tuple(_load_diagnostic(d) for d in entry["diagnostics"]),
@@ -422,6 +436,17 @@ def _load_pending(entry: dict[str, Any]) -> Pending:
         entry["pending"],
         entry["hint"],
         Origin(entry["origin"]),
+    )
+
+
+def _load_replaced(entry: dict[str, Any]) -> Replaced:
+    return Replaced(
+        entry["address"],
+        _load_position(entry["source"]),
+        entry["server_id"],
+        entry["name"],
+        entry["alike"],
+        entry["match"],
     )
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from reconcile.outcome import Outcome, Result
 from reconcile.plan import Plan
 from reconcile.report.json_plan import to_json, write
+from reconcile.report.line import Paint, plain
 from reconcile.report.safe import safe
-from reconcile.report.text import Paint, plain
 
 _VERBS = {
     "user.create": "create",

@@ -1,7 +1,7 @@
 """The plan and the drift for people, in plain text; colour comes from the caller."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from difflib import unified_diff
 from itertools import groupby
 from typing import Any
@@ -11,59 +11,21 @@ from reconcile.diff.changes import (
     Action,
     Change,
     Origin,
+    Pending,
     PolicyChange,
     PolicyItem,
 )
-from reconcile.errors import Exit, Position, exit_of
+from reconcile.errors import Exit, exit_of
 from reconcile.kinds import BY_NAME
 from reconcile.order import steps
 from reconcile.plan import Plan
 from reconcile.report import effect, origin
 from reconcile.report.json_plan import checksum, summary
+from reconcile.report.line import LEFT, Line, Paint, plain
 from reconcile.report.safe import safe, safe_lines
 
-Paint = Callable[[str, str], str]
-
-_LEFT, _MIDDLE = 44, 42
-_COLOURS = {
-    "+": "green",
-    "-": "red",
-    "~": "yellow",
-    ">": "cyan",
-    "!": "red",
-    "#": "red",
-}
 _TESTS = ("tests[", "sshTests[")
 _SECTIONS = (("user", "Users"), ("policy", "Policy"), ("node", "Nodes"))
-
-
-def plain(text: str, _colour: str) -> str:
-    """Paint nothing."""
-    return text
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a section: a sign, what it is about, a remark, and its source."""
-
-    sign: str
-    left: str
-    middle: str = ""
-    position: Position | None = None
-    depth: int = 0
-
-    def draw(self, paint: Paint) -> str:
-        """Lay the line out in columns; what is too long pushes the next aside."""
-        head = "  " + "    " * self.depth
-        left = f"{head}{self.sign or ' '} {safe(self.left)}"
-        text = left
-        if self.middle:
-            text = f"{left:<{_LEFT - 2}}  {safe(self.middle)}"
-        if self.position:
-            place = f"{safe(self.position.file)}:{self.position.line}"
-            text = f"{text:<{_LEFT + _MIDDLE - 2}}  {place}"
-        colour = _COLOURS.get(self.sign, "")
-        return paint(text, colour) if colour else text
 
 
 def render_plans(
@@ -145,19 +107,17 @@ def _section(
         if change.kind == kind:
             lines += (line.draw(paint) for line in _stuck(change, plan.base))
     if kind == "node":
+        lines += _replaced(plan, paint)
         for pending in plan.pending:
             remark = "not on the server yet"
             if pending.settings:
                 remark += f" ({_count(pending.settings, 'setting')} pending)"
-            line = Line("?", pending.address, remark, pending.position)
-            lines.append(line.draw(paint))
-            if pending.hint:
-                lines.append(Line("", pending.hint, depth=1).draw(paint))
+            lines += _pending("?", pending, remark, paint)
     if not lines:
         return []
     if kind == "policy" and changes[0].policy:
         told = _policy_title(changes[0], changes[0].policy)
-        title = f"{title:<{_LEFT - 2}}  {told}{_tests(plan)}"
+        title = f"{title:<{LEFT - 2}}  {told}{_tests(plan)}"
     return [paint(title.rstrip(), "bold"), *lines, ""]
 
 
@@ -232,6 +192,24 @@ def _field(name: str, before: Any, after: Any, note: str) -> Line:
         return Line(sign, f"{label:<11} {shown}", note, depth=1)
     shown = f"{origin.word(before)} -> {origin.word(after)}"
     return Line("~", f"{label:<11} {shown}", note, depth=1)
+
+
+def _pending(sign: str, pending: Pending, remark: str, paint: Paint) -> Iterator[str]:
+    yield Line(sign, pending.address, remark, pending.position).draw(paint)
+    if pending.hint:
+        yield Line("", pending.hint, depth=1).draw(paint)
+
+
+def _replaced(plan: Plan, paint: Paint) -> Iterator[str]:
+    """Yield which entries stand for a device installed anew, and why."""
+    for one in plan.replaced:
+        left = f"{one.address} is now #{one.server_id} {one.name}"
+        alike = ", ".join(f"{name} {value}" for name, value in one.alike.items())
+        why = f"replace: auto, its match finds none and only this has {alike}"
+        yield Line("", left, why, one.position).draw(paint)
+        if one.match:
+            advice = f"its match is out of date; write match: {one.match}"
+            yield Line("", advice, depth=1).draw(paint)
 
 
 # -- policy ------------------------------------------------------------------------
@@ -404,10 +382,7 @@ def _drift(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
         else:
             found += (line.draw(paint) for line in _drifted(change))
     for pending in moved.pending:
-        line = Line("-", pending.address, "not on the server", pending.position)
-        found.append(line.draw(paint))
-        if pending.hint:
-            found.append(Line("", pending.hint, depth=1).draw(paint))
+        found += _pending("-", pending, "not on the server", paint)
     if found:
         lines += [paint(_drift_title(plan, len(moved)), "bold"), *found, ""]
     elif any(d.severity == "error" for d in plan.drift_diagnostics):
@@ -416,6 +391,8 @@ def _drift(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
         lines += [f"No drift. {safe(plan.name)} did not move since {plan.base}.", ""]
     else:
         lines += [f"No drift. {_unchanged(plan).removeprefix('No changes. ')}", ""]
+    if replaced := list(_replaced(plan, paint)):
+        lines += [*replaced, ""]
     lines += _not_applied(plan, paint) + _notes(plan) + _converged(plan)
     return "\n".join(lines + _unlisted(plan)).rstrip("\n") + "\n"
 

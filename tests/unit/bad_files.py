@@ -140,6 +140,18 @@ FORM = {
         "the delivery of a policy",
     ),
     "later near miss": (VERSION + "|gaurds: {}\n", "RC0005", "`gaurds`", "`guards`?"),
+    "pending after some days": (
+        VERSION + "nodes: {nas: {pending: |{error: true, after: 7d}}}\n",
+        "RC0008",
+        "nodes.nas.pending must be ok, warn or error, not a map",
+        "there is no `after`",
+    ),
+    "unknown way to replace": (
+        VERSION + "nodes: {nas: {replace: |atuo}}\n",
+        "RC0008",
+        "must be auto or report, not `atuo`",
+        "`auto`?",
+    ),
     "tailscale": (
         VERSION + "server: {type: |tailscale, url: https://x}\n",
         "RC0006",
@@ -666,6 +678,21 @@ WARNINGS = {
         "RC0207",
         "matched by name only, and gets the exit node",
         "add user, preauth_key or machine_key",
+    ),
+    "spoofable once replaced": (
+        VERSION
+        + "nodes: {nas: {|match: {id: 3}, replace: auto, tags: [tag:storage]}}\n",
+        "RC0207",
+        "`replace: auto` gives tag:storage of node:nas to a device by its hostname",
+        "add preauth_key to the match",
+    ),
+    "spoofable by a default": (
+        VERSION
+        + "defaults: {nodes: {replace: auto}}\n"
+        + "nodes: {nas: {|match: {id: 3, hostname: box}, exit_node: true}}\n",
+        "RC0207",
+        "gives the exit node of node:nas",
+        "`box`",
     ),
     "spoofable rule": (
         VERSION + "node_rules: [{|match: {hostname: 'k8s-*'}, tags: [tag:k8s]}]\n",

@@ -13,7 +13,7 @@ from reconcile.model import ServerInfo
 from reconcile.plan import build
 from reconcile.report.effect import as_json, from_json, section, total
 from reconcile.report.json_plan import dumps, loads
-from reconcile.report.text import plain
+from reconcile.report.line import plain
 from tests.support import live, node, user
 
 RULE = '{"action": "accept", "src": ["%s"], "dst": ["%s"], "proto": "tcp"}'

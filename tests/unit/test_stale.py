@@ -80,6 +80,10 @@ CASES = {
             release="0.28",
         ),
     ),
+    "a device installed anew": (
+        "nodes: { nas: { match: { id: '1' }, replace: auto, tags: ['tag:web'] } }",
+        live(nodes=[node(57, "\x1b[2J\u202e nas-1", hostname="nas")]),
+    ),
     "an old release": (YAML, state(release="0.26")),
 }
 

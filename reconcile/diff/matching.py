@@ -1,0 +1,61 @@
+"""Which nodes fulfil a match?"""
+
+import json
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+
+from reconcile.desired.state import NodeRule
+from reconcile.model import Node
+
+
+class Index:
+    """The live nodes by each field that an entry may match, built when first used."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self.nodes = tuple(nodes)
+        self._by_field: dict[str, dict[str, list[Node]]] = {}
+
+    def find(self, match: Mapping[str, str]) -> list[Node]:
+        """Return the nodes for which every field of a match holds."""
+        (name, wanted), *more = match.items()
+        found = self._by(name).get(wanted, [])
+        return [node for node in found if all(holds(node, *field) for field in more)]
+
+    def _by(self, name: str) -> dict[str, list[Node]]:
+        if name not in self._by_field:
+            table: dict[str, list[Node]] = {}
+            for node in self.nodes:
+                for value in values_of(node, name):
+                    table.setdefault(value, []).append(node)
+            self._by_field[name] = table
+        return self._by_field[name]
+
+
+def values_of(node: Node, name: str) -> Iterable[str]:
+    """Return what a node offers for a field of `match`: several tags, addresses."""
+    if name == "tag":
+        return node.tags
+    if name == "ip":
+        return node.addresses
+    value: str | None = getattr(node, name)
+    return (value,) if value else ()
+
+
+def holds(node: Node, name: str, wanted: str) -> bool:
+    """Tell whether one field of a match holds for a node."""
+    return wanted in values_of(node, name)
+
+
+def rule_holds(rule: NodeRule, node: Node) -> bool:
+    """Tell whether a rule is about a node; `name` and `hostname` may hold globs."""
+    return all(
+        any(fnmatchcase(value, wanted) for value in values_of(node, name))
+        if name in ("name", "hostname")
+        else holds(node, name, wanted)
+        for name, wanted in rule.match.fields.items()
+    )
+
+
+def quoted(value: str) -> str:
+    """Quote a value for YAML; JSON strings are YAML strings."""
+    return json.dumps(value, ensure_ascii=True)
