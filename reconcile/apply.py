@@ -14,7 +14,13 @@ from time import monotonic
 from typing import Protocol
 
 from reconcile.diff.changes import Change
-from reconcile.errors import AuthError, NotFound, ReconcileError, ServerError
+from reconcile.errors import (
+    AuthError,
+    NotApplied,
+    NotFound,
+    ReconcileError,
+    ServerError,
+)
 from reconcile.model import Operation
 from reconcile.order import Step, approved, steps
 from reconcile.outcome import Outcome, Progress, Result
@@ -149,7 +155,7 @@ class Apply:
         except ReconcileError as error:
             result = Result(
                 step,
-                "failed",
+                "unseen" if isinstance(error, NotApplied) else "failed",
                 str(error),
                 error.hint,
                 lost=_unclear(error, step.operation),
@@ -243,9 +249,11 @@ def _still_due(change: Change, fresh: dict[str, Change]) -> bool:
 def _unclear(error: ReconcileError, operation: Operation) -> bool:
     """Tell whether a write may have happened in spite of an error.
 
-    No answer came, a server or a proxy failed on the way, or what was to be removed
-    was not there.
+    No answer came, a server or a proxy failed on the way, what was to be removed was
+    not there, or the server did not show it yet.
     """
+    if isinstance(error, NotApplied):
+        return True
     if isinstance(error, NotFound) and operation.verb.endswith(".remove"):
         return True
     return isinstance(error, ServerError) and (error.status >= 500 or not error.status)

@@ -149,6 +149,6 @@ def _policy(writable: bool, stored: bool) -> Finding:
     return Finding(
         False,
         "policy mode: file, so the policy cannot be written through the API",
-        "set policy.mode: database in the server's configuration, or leave `policy` "
-        "out of the file and deliver policy.hujson to the server yourself",
+        "set policy.mode: database in the server's configuration, or say in the file "
+        "how to deliver the policy (`deliver` in the policy section)",
     )

@@ -187,6 +187,12 @@ class NotAControlServer(ServerError):
     """Something answered, but it does not speak the control server's API."""
 
 
+class NotApplied(ReconcileError):
+    """A write went well, and the server shows otherwise."""
+
+    exit_code = Exit.NOT_APPLIED
+
+
 class StalePlan(ReconcileError):
     """What was planned no longer matches the server or the files."""
 

@@ -11,7 +11,7 @@ from reconcile.order import Step
 if TYPE_CHECKING:
     from reconcile.checks import Checks
 
-Status = Literal["done", "converged", "failed", "skipped"]
+Status = Literal["done", "converged", "failed", "unseen", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class Result:
     """What became of one step: its status, why, and how long it took in seconds.
 
     `converged` is what became as wanted in the meantime without us: nothing was
-    written. `lost` is True when no answer came, so that the write may have happened.
+    written. `unseen` is what went well and does not show on the server. `lost` is True
+    when no answer came, so that the write may have happened.
     """
 
     step: Step
@@ -59,9 +60,9 @@ class Outcome:
     @property
     def exit_code(self) -> Exit:
         """5: something is left to do, 6: the read-back differs, 7: assertions fail."""
-        if self.of("failed") or self.of("skipped"):
+        if self.of("failed") or (self.of("skipped") and not self.of("unseen")):
             return Exit.PARTIAL
-        if self.not_applied or self.unread:
+        if self.of("unseen") or self.not_applied or self.unread:
             return Exit.NOT_APPLIED
         failed = self.checks is not None and self.checks.failed
         return Exit.TESTS_FAILED if failed else Exit.OK

@@ -23,6 +23,7 @@ from reconcile.diff.changes import (
     Replaced,
     Unlisted,
 )
+from reconcile.diff.policies import refusal
 from reconcile.effect import Effect
 from reconcile.errors import Diagnostic
 from reconcile.model import Live, ServerInfo
@@ -155,7 +156,7 @@ def build(
     new tags.
     """
     chosen = _Selection(name, target, exclude)
-    written = chosen.has("policy") and not live.server.lacks("policy.write")
+    written = chosen.has("policy") and not refusal(desired, live)
     then = base.desired if base else None
     found = diff(desired, live, base=then, policy_written=written)
     changes = tuple(chosen.limit(found.changes))

@@ -18,7 +18,7 @@ from reconcile import desired as desired_state
 from reconcile import snapshot
 from reconcile.applied import LastApply, last_apply, record
 from reconcile.desired.servers import ALL
-from reconcile.desired.state import Desired, ServerRef
+from reconcile.desired.state import Delivery, Desired, ServerRef
 from reconcile.diff import kinds_needed
 from reconcile.diff.changes import Change
 from reconcile.effect import Sides, moves_access, of_sides, sides
@@ -385,19 +385,30 @@ class Run:
     def write(self, operation: Operation) -> None:
         """Make one change; a refusal of the policy tells the place in its file.
 
-        Raises the ServerError that says why it was not made, and UsageError when
-        there is only a snapshot.
+        Raises the ServerError that says why it was not made, UsageError when there is
+        only a snapshot, and for a policy that is delivered what `deliver` raises.
         """
         if self.server is None:
             raise UsageError("apply needs a server, not a snapshot")
+        policy = self.desired.policy
+        way = policy.deliver if policy and operation.verb == "policy.set" else None
         try:
-            self.server.write(operation)
+            if way and self._last.server.lacks("policy.write"):
+                self._deliver(way, operation, self.server)
+            else:
+                self.server.write(operation)
         except Rejected as error:
-            policy = self.desired.policy
             if policy and operation.value == policy.text:
                 place = self._refused(str(error))
                 error.args = (f"{place}: {error}",) if place else error.args
             raise
+
+    def _deliver(self, way: Delivery, operation: Operation, server: Headscale) -> None:
+        from reconcile.delivery import deliver
+
+        environ = {k: v for k, v in self._options.environ.items() if k != self.ref.env}
+        text = server.policy_to_write(operation)
+        deliver(way, text, server.policy, environ, timeout=self._options.timeout)
 
     def _refused(self, message: str) -> Position | None:
         """Return what a refusal of the wanted policy is about, in the user's file."""

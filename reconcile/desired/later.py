@@ -10,7 +10,6 @@ _LATER = {
     "guards": "guards",
     "protect": "protected objects",
     "manage.keys": "pre-auth keys",
-    "policy.deliver": "the delivery of a policy to a server that reads it from a file",
     "server.credentials.oauth": "OAuth clients",
     "servers.*.credentials.oauth": "OAuth clients",
     "server.tailnet": "Tailscale",

@@ -146,8 +146,7 @@ class _Addition:
 def overlaid(tree: Tree, server: str) -> Tree:
     """Return the tree for one server: its overlay merged over the sections.
 
-    Maps are merged, everything else is replaced; a policy in files and one in the
-    YAML replace each other, since half of each would be neither.
+    Maps are merged, everything else is replaced.
     """
     top = tree.value.get("overlays", {}).get(server)
     if not top:
@@ -170,7 +169,7 @@ def _over(
         here, there = (*path, name), (*top_path, name)
         below = base.get(name)
         if isinstance(below, dict) and isinstance(value, dict):
-            if here != ("policy",) or not _IN_FILES & {*below, *value}:
+            if not _replaces(value, below, here):
                 merged[name] = _over(below, value, here, there, tree, result)
                 continue
         elif isinstance(below, list):
@@ -179,3 +178,14 @@ def _over(
         merged[name] = value
         result.origins[here] = tree.origin(there)
     return merged
+
+
+def _replaces(top: dict[str, Any], base: dict[str, Any], path: Path) -> bool:
+    """Tell whether one map takes the place of another, instead of being merged.
+
+    A policy in files and one in the YAML do, since half of each would be neither; and
+    so do two ways to deliver one.
+    """
+    if path == ("policy",) and top.keys() != {"deliver"}:
+        return bool(_IN_FILES & {*base, *top})
+    return path == ("policy", "deliver")

@@ -1,5 +1,7 @@
 """Reads the `policy` section: a HuJSON file as it is, fragments of one, or YAML."""
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +10,16 @@ from reconcile.desired import fragments
 from reconcile.desired.files import Files, folder_of
 from reconcile.desired.findings import Findings
 from reconcile.desired.layers import Tree
-from reconcile.desired.state import WantedPolicy
+from reconcile.desired.state import Delivery, WantedPolicy
 from reconcile.errors import Diagnostic, InputError, Position
 from reconcile.policy.fields import get
 from reconcile.policy.render import render
 from reconcile.source import Path as Place
+from reconcile.variables import as_written
 
 _SECTION = ("policy",)
+_DELIVER = ("policy", "deliver")
+_UNREAD = "and nothing lets the server read it again"
 _OPEN = "Headscale from 0.27 on lets every node reach every other one then"
 
 
@@ -22,6 +27,14 @@ def read(tree: Tree, files: Files, findings: Findings) -> WantedPolicy | None:
     """Return the wanted policy, or None where there is none or it cannot be read."""
     section: dict[str, Any] | None = tree.value.get("policy")
     if section is None:
+        return None
+    if section.keys() == {"deliver"}:
+        findings.error(
+            "RC0022",
+            "policy.deliver has no policy to deliver",
+            tree.locate(_DELIVER, key=True),
+            help="add `file: policy.hujson`, or the policy's own words",
+        )
         return None
     if "files" in section:
         policy = _fragments(tree, files, findings)
@@ -34,11 +47,33 @@ def read(tree: Tree, files: Files, findings: Findings) -> WantedPolicy | None:
         return policy
     if policy and all(get(policy.value, name) is None for name in ("acls", "grants")):
         _warn_open(policy, findings)
-    return policy
+    return policy and replace(policy, deliver=_delivery(tree))
+
+
+def _delivery(tree: Tree) -> Delivery | None:
+    """Return how the policy gets to a server that reads it from a file."""
+    said: dict[str, Any] | None = tree.value["policy"].get("deliver")
+    if said is None:
+        return None
+    command, then = said.get("command", []), said.get("then", [])
+    if command:
+        return Delivery(f"by: {_shown(command)}", command=tuple(command))
+    folder = folder_of(tree.locate((*_DELIVER, "file")))
+    told = f"to: {folder / as_written(said['file'])}"
+    return Delivery(
+        f"{told}, {f'then: {_shown(then)}' if then else _UNREAD}",
+        file=str(folder / said["file"]),
+        then=tuple(then),
+    )
+
+
+def _shown(command: list[str]) -> str:
+    return shlex.join(map(as_written, command))
 
 
 def _inline(tree: Tree) -> WantedPolicy:
-    value: dict[str, Any] = tree.value["policy"]
+    section: dict[str, Any] = tree.value["policy"]
+    value = {name: part for name, part in section.items() if name != "deliver"}
     place = tree.locate(_SECTION, key=True)
 
     def locate(path: Place, key: bool = False) -> Position:

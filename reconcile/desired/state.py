@@ -141,12 +141,28 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a policy gets to a server that reads it from a file.
+
+    Either the text is written to `file`, a path on this machine, and the program
+    `then` is run (if there is one), or the program `command` gets it on its standard
+    input. `told` says so to people, with variables as they were written.
+    """
+
+    told: str
+    file: str = ""
+    then: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class WantedPolicy:
     """The policy: the exact text to send, its parsed value, and where it comes from.
 
     `rendered` is True when the text was written from the value, which YAML or several
     files gave; then only the meaning counts. `locate(path, key=False)` gives the
-    place in the user's own file.
+    place in the user's own file. `deliver` is the way to a server that reads its
+    policy from a file, None where the files name none.
     """
 
     text: str
@@ -154,6 +170,7 @@ class WantedPolicy:
     rendered: bool
     position: Position
     locate: Callable[..., Position]
+    deliver: Delivery | None = None
 
 
 @dataclass(frozen=True, slots=True)

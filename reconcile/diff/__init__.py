@@ -27,8 +27,8 @@ def diff(
 
     With a `base`, the desired state that was applied last, each tells its origin.
     `policy_written` is False when the wanted policy will not get to the server (left
-    out by --exclude, or in file mode): then tags need an owner in the live one.
-    Nodes come before users, because a user can go only when its nodes go.
+    out by --exclude, or in file mode without `deliver`): then tags need an owner in
+    the live one. Nodes come before users, because a user can go only when its nodes go.
     """
     live = _in_order(live)
     found = Found("error" if desired.if_unsupported == "error" else "warning")

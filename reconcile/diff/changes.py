@@ -103,7 +103,8 @@ class PolicyChange:
     `moved`, in a conflict, from the one that was applied last to the live one.
     `unchanged` counts the rules that both have; `lines` the lines that differ.
     Without items the two texts differ in layout and comments alone. `warnings` are
-    sentences about what the whole policy does ("allows everything").
+    sentences about what the whole policy does ("allows everything"). `delivery` tells
+    how it gets to a server that reads it from a file, "" where it goes over the API.
     """
 
     items: tuple[PolicyItem, ...] = ()
@@ -113,6 +114,7 @@ class PolicyChange:
     lines: int = 0
     first: bool = False
     warnings: tuple[str, ...] = ()
+    delivery: str = ""
 
     @property
     def formatting_only(self) -> bool:

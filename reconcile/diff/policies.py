@@ -8,7 +8,7 @@ from reconcile.diff.changes import Action, Change, PolicyChange, PolicyItem
 from reconcile.diff.found import Found
 from reconcile.errors import InputError, Position
 from reconcile.hujson import parse
-from reconcile.model import Live, Node, User
+from reconcile.model import Live, Node, PolicyText, User
 from reconcile.policy.changes import Item, compare
 from reconcile.policy.identity import auto_approved
 from reconcile.policy.references import references
@@ -17,6 +17,10 @@ from reconcile.policy.releases import release
 _NO_RULES = 'the policy has neither "acls" nor "grants": the server then allows '
 _OPEN = f'{_NO_RULES}ALL traffic; write "acls": [] for "allow nothing"'
 _CLOSED = f"{_NO_RULES}NOTHING, and from 0.27 on everything"
+_NOT_DELIVERED = (
+    "policy.deliver is not used: this Headscale keeps its policy in its database "
+    "(policy.mode: database), so it is written over the API"
+)
 
 
 class PolicyFacts:
@@ -44,6 +48,12 @@ def facts(desired: Desired, live: Live, *, written: bool = True) -> PolicyFacts:
     return PolicyFacts(value, live.users or ())
 
 
+def refusal(desired: Desired, live: Live) -> str:
+    """Return why the wanted policy cannot get to the server, "" where it can."""
+    delivered = desired.policy is not None and desired.policy.deliver is not None
+    return "" if delivered else live.server.lacks("policy.write")
+
+
 def diff_policy(desired: Desired, live: Live, found: Found) -> None:
     """Add to `found` the write that the policy needs, if it needs one.
 
@@ -51,7 +61,11 @@ def diff_policy(desired: Desired, live: Live, found: Found) -> None:
     change; of a policy that was rendered only the meaning counts.
     """
     wanted, actual = desired.policy, live.policy
-    if wanted is None or actual is None or wanted.text == actual.text:
+    if wanted is None or actual is None:
+        return
+    if wanted.deliver and actual.writable:
+        found.notes.append(_NOT_DELIVERED)
+    if wanted.text == actual.text:
         return
     before = _value(actual.text)
     if wanted.rendered and actual.text is not None and _same(before, wanted.value):
@@ -64,8 +78,8 @@ def diff_policy(desired: Desired, live: Live, found: Found) -> None:
             position=wanted.position,
             before={"text": actual.text} if actual.text is not None else {},
             after={"text": wanted.text},
-            policy=_told(wanted, actual.text, before, live.server.release),
-            blocked=live.server.lacks("policy.write"),
+            policy=_told(wanted, actual, before, live.server.release),
+            blocked=refusal(desired, live),
         )
     )
 
@@ -89,8 +103,9 @@ def _same(before: Any, wanted: Any) -> bool:
 
 
 def _told(
-    wanted: WantedPolicy, text: str | None, before: Any, server: str
+    wanted: WantedPolicy, actual: PolicyText, before: Any, server: str
 ) -> PolicyChange:
+    text, deliver = actual.text, wanted.deliver
     forward = compare(before, wanted.value, same_text=False)
     back = compare(wanted.value, before, same_text=False)
     keys = {str(key).lower() for key in wanted.value}
@@ -102,6 +117,7 @@ def _told(
         lines=_changed_lines(text or "", wanted.text),
         first=text is None,
         warnings=() if keys & {"acls", "grants"} else (open_,),
+        delivery=deliver.told if deliver and not actual.writable else "",
     )
 
 

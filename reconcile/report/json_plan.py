@@ -219,6 +219,7 @@ def _policy(plan: Plan) -> dict[str, Any] | None:
         "formatting_only": told.formatting_only,
         "first": told.first,
         "warnings": list(told.warnings),
+        "delivery": told.delivery,
         "tests": _tests(plan),
     }
 
@@ -413,6 +414,7 @@ def _load_policy(entry: dict[str, Any] | None) -> PolicyChange | None:
         lines=entry["changed_lines"],
         first=entry["first"],
         warnings=tuple(entry["warnings"]),
+        delivery=entry["delivery"],
     )
 
 

@@ -22,13 +22,15 @@ _VERBS = {
 }
 
 _CONVERGED = "already as wanted"
+_UNSEEN = "accepted but not applied"
 
 
 def progress_line(result: Result, number: int, total: int) -> str:
     """Return one line for a step that has just ended."""
     operation = result.step.operation
     seconds = f"{result.seconds:.1f} s"
-    end = {"done": seconds, "converged": _CONVERGED}.get(result.status, result.status)
+    ends = {"done": seconds, "converged": _CONVERGED, "unseen": _UNSEEN}
+    end = ends.get(result.status, result.status)
     return safe(
         f"[{number}/{total}] {operation.address}: {_VERBS[operation.verb]} ({end})"
     )
@@ -55,11 +57,13 @@ def render_text(outcomes: Sequence[Outcome], paint: Paint = plain) -> str:
 def _closing(results: Sequence[Result]) -> str:
     counts = {
         status: sum(result.status == status for result in results)
-        for status in ("done", "converged", "failed", "skipped")
+        for status in ("done", "converged", "failed", "unseen", "skipped")
     }
     text = f"Applied {counts['done']} of {len(results)}."
     if counts["converged"]:
         text += f" {counts['converged']} {_CONVERGED}."
+    if counts["unseen"]:
+        text += f" {counts['unseen']} {_UNSEEN}."
     if not counts["failed"] + counts["skipped"]:
         return text
     return (
@@ -71,7 +75,8 @@ def _closing(results: Sequence[Result]) -> str:
 def _trouble(result: Result) -> list[str]:
     operation = result.step.operation
     what = f"{operation.address}: {_VERBS[operation.verb]}"
-    lines = [safe(f"  {result.status}: {what}: {result.error}")]
+    status = _UNSEEN if result.status == "unseen" else result.status
+    lines = [safe(f"  {status}: {what}: {result.error}")]
     if result.lost:
         lines.append("    it may have happened all the same: reconcile plan shows it")
     if result.hint:
@@ -82,7 +87,7 @@ def _trouble(result: Result) -> list[str]:
 def _not_applied(outcome: Outcome) -> list[str]:
     lines = [
         safe(
-            f"  accepted but not applied: {change.address} "
+            f"  {_UNSEEN}: {change.address} "
             f"({', '.join(change.after) or 'still there'})"
         )
         for change in outcome.not_applied
@@ -101,13 +106,19 @@ def render_json(plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> str:
         operation_json(result) for outcome in outcomes for result in outcome.results
     ]
     document["not_applied"] = [
-        change.address for outcome in outcomes for change in outcome.not_applied
+        address for outcome in outcomes for address in _missing(outcome)
     ]
     document["asserts"] = [
         entry for outcome in outcomes for entry in _asserts_json(outcome)
     ]
     document["applied"] = all(int(outcome.exit_code) == 0 for outcome in outcomes)
     return write(document)
+
+
+def _missing(outcome: Outcome) -> list[str]:
+    """Return the addresses of what was accepted and does not show on the server."""
+    unseen = {r.step.operation.address: None for r in outcome.of("unseen")}
+    return [*unseen, *(change.address for change in outcome.not_applied)]
 
 
 def _asserts_json(outcome: Outcome) -> list[dict[str, Any]]:

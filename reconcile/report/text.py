@@ -255,6 +255,8 @@ def _policy(
     lines.append(f"    {unchanged}{_count(told.lines, 'line')} of text differ{hidden}")
     if change.bridge:
         lines.append(f"    {_BRIDGE}")
+    if told.delivery:
+        lines.append(f"    Delivered {safe(told.delivery)}")
     if change.blocked:
         lines.append(Line("!", f"not applied: {change.blocked}.").draw(paint))
         lines.append(f"    {_FILE_MODE}")
@@ -268,8 +270,8 @@ _BRIDGE = (
     "text (--single-policy-write: once)."
 )
 _FILE_MODE = (
-    "Either deliver it there (reconcile render policy -o policy.hujson, then reload), "
-    "or set policy.mode: database."
+    "Options: `deliver` in the policy section, reconcile render policy -o "
+    "policy.hujson (then reload), or policy.mode: database."
 )
 
 

@@ -87,6 +87,23 @@ class Headscale:
         )
         self._http.decode(response)
 
+    def policy_to_write(self, operation: Operation) -> str:
+        """Return the text of a policy write, right before it is made.
+
+        Raises StalePlan when the server's policy is not the one that the plan saw.
+        """
+        text = _expect(operation.value, str)
+        if not text.strip():
+            # Headscale takes an empty text and allows everything after a restart.
+            raise Rejected("an empty policy is never sent: it would allow everything")
+        if self.policy() != operation.before:
+            raise StalePlan(_POLICY_MOVED, "see what changed: reconcile plan")
+        return text
+
+    def policy(self) -> str | None:
+        """Return the text of the policy as the server shows it, None for none."""
+        return self._read_policy().text
+
     def credential_expiry(self, key_prefix: str) -> datetime | None:
         """Return when the API key with this prefix expires, None if it is not listed.
 
@@ -222,12 +239,7 @@ class Headscale:
         v1 has no precondition. main's v2 has If-Match, but stores the text with its
         first comments blanked out, so it is not used.
         """
-        text = _expect(operation.value, str)
-        if not text.strip():
-            # Headscale takes an empty text and allows everything after a restart.
-            raise Rejected("an empty policy is never sent: it would allow everything")
-        if self._read_policy().text != operation.before:
-            raise StalePlan(_POLICY_MOVED, "see what changed: reconcile plan")
+        text = self.policy_to_write(operation)
         response = self._http.send(
             "PUT", "/api/v1/policy", body={"policy": text}, timeout=self._slow()
         )

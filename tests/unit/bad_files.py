@@ -134,10 +134,10 @@ FORM = {
         "later",
     ),
     "later field": (
-        VERSION + "policy: {|deliver: {file: a.hujson}}\n",
+        VERSION + "nodes: {nas: {|replace: true}}\n",
         "RC0006",
-        "policy.deliver is not in this version yet",
-        "the delivery of a policy",
+        "nodes.nas.replace is not in this version yet",
+        "moving an entry",
     ),
     "later near miss": (VERSION + "|gaurds: {}\n", "RC0005", "`gaurds`", "`guards`?"),
     "pending after some days": (

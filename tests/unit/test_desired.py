@@ -447,7 +447,7 @@ VALUES = st.recursive(
             st.sampled_from(
                 ["match", "tags", "routes", "approve", "mode", "file", "acls", "groups",
                  "url", "was", "until", "expiry", "exit_node", "name", "user", "nodes",
-                 "credentials", "api_key", "tv", "alice"]
+                 "credentials", "api_key", "tv", "alice", "deliver", "command"]
             ),
             inner,
             max_size=3,
