@@ -134,10 +134,10 @@ FORM = {
         "later",
     ),
     "later field": (
-        VERSION + "nodes: {nas: {|replace: true}}\n",
+        VERSION + "|guards: {}\n",
         "RC0006",
-        "nodes.nas.replace is not in this version yet",
-        "moving an entry",
+        "guards is not in this version yet",
+        "guards",
     ),
     "later near miss": (VERSION + "|gaurds: {}\n", "RC0005", "`gaurds`", "`guards`?"),
     "pending after some days": (
