@@ -6,7 +6,7 @@ behind exit nodes. Services are ports, logins over SSH and capabilities (`app`).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -89,8 +89,23 @@ class Access:
         if port is not None:
             atoms = self.services(port, protocol)
             said = (service(protocol, port),) if isinstance(port, int) else ()
-        asked = Asked(self._index, sources, targets, atoms, said)
-        return listed(self.matrix, self.naming, asked)
+        found: list[Entry] = []
+        for there, here in self._apart(sources, targets):
+            asked = Asked(self._index, there, here, atoms, said)
+            found += listed(self.matrix, self.naming, asked)
+        return found
+
+    def _apart(self, sources: int, targets: int) -> Iterator[tuple[int, int]]:
+        """Yield what is asked without the ways of networks to themselves.
+
+        How finely rules cut a network up says nothing of it: its parts reach each
+        other without the tailnet, as a node reaches itself.
+        """
+        size = self.matrix.universe.size
+        shared = 0 if -1 in (sources, targets) else (sources & targets) >> size << size
+        yield sources & ~shared, targets
+        if shared:
+            yield shared, targets & ~shared
 
     def resting_on(self, names: AbstractSet[str]) -> int:
         """Return the rules that hold one of some names, as a set."""
@@ -147,14 +162,15 @@ class Access:
         a node to itself.
         """
         found: dict[int, int] = defaultdict(int)
-        rest = sources
-        for row in self.matrix.rows:
-            members = row.members & sources
-            if members:
-                opened = self._reach(row, without)
-                found[targets & ~merge(d for a, d in opened if a & atoms)] |= members
-                rest &= ~members
-        found[targets] |= rest
+        for there, here in self._apart(sources, targets):
+            rest = there
+            for row in self.matrix.rows:
+                members = row.members & there
+                if members:
+                    opened = self._reach(row, without)
+                    found[here & ~merge(d for a, d in opened if a & atoms)] |= members
+                    rest &= ~members
+            found[here] |= rest
         return {lack: who for lack, who in found.items() if paths_of(who, lack)}
 
     def _reach(self, row: Row, without: int) -> Reach:

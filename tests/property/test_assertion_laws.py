@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from tests.property.test_access_laws import (
     PROBES,
     TAGS,
     Walk,
+    machine,
     tailnet,
     valid,
 )
@@ -102,3 +104,15 @@ def test_an_answer_is_the_same_beside_another_world(
     alone = Assertions(Access(*after)).answer(claim)
     assert bool(beside.reasons) == bool(alone.reasons)
     assert beside.notes == alone.notes
+
+
+@pytest.mark.parametrize("allow", [True, False])
+def test_a_network_is_no_way_to_itself_however_rules_cut_it(allow: bool) -> None:
+    net = tailnet([machine(1, "ann", [], ["10.0.0.0/8"], 1)])
+    cut = {"acls": [{"action": "accept", "src": ["*"], "dst": ["10.1.0.0/16:443"]}]}
+    rules = {"acls": [{"action": "accept", "src": ["*"], "dst": ["*:443"]}]}
+    after = read({"acls": []} if allow else rules, "main"), net
+    claim = Paths(allow, "10.0.0.0/8", "10.0.0.0/8", Port(443))
+    beside = diff((read(cut, "main"), net), after).access
+    for access in (Access(*after), beside):
+        assert Assertions(access).answer(claim).reasons == ()
