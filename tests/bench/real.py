@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.contract.real import PROGRAMS, RealServer, program
+from tests.contract.real import PROGRAMS, RealServer, SlowStart, program
 from tests.contract.seeds import SeedNode
 
 Measure = Callable[..., list[tuple[float, float]]]
@@ -30,8 +30,13 @@ def bench_real(measure: Measure, row: Row) -> None:
         with _server(release, NODES) as (server, folder):
             _plan(server, folder, NODES, measure, row)
             _writes(server, folder)
-        with _server(release, MANY) as (server, folder):
-            _plan(server, folder, MANY, measure, row)
+        try:
+            with _server(release, MANY) as (server, folder):
+                _plan(server, folder, MANY, measure, row)
+        except SlowStart:
+            print(
+                f"plan, {MANY} nodes, real {release}: skipped, it takes too long to start"
+            )
 
 
 @contextmanager
@@ -45,8 +50,8 @@ def _server(release: str, count: int) -> Iterator[tuple[RealServer, Path]]:
             release, "tailnet", Path(folder, "server"), nodes=nodes, fast=False
         )
         server.prepare()
-        server.start()
         try:
+            server.start()
             yield server, Path(folder)
         finally:
             server.stop()

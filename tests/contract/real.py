@@ -54,6 +54,10 @@ def _reserve() -> tuple[int, socket.socket]:
     raise RuntimeError("no free port between 18000 and 18960")
 
 
+class SlowStart(RuntimeError):
+    """A server that was started and does not answer in time."""
+
+
 class RealServer:
     """One server program with its folder; `seed` names the state it starts from.
 
@@ -119,7 +123,7 @@ class RealServer:
         deadline = time.monotonic() + 60
         while not self._healthy():
             if time.monotonic() > deadline:
-                raise RuntimeError("the server does not answer")
+                raise SlowStart("the server does not answer")
             time.sleep(0.05)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
