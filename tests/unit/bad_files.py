@@ -139,6 +139,18 @@ FORM = {
         "guards is not in this version yet",
         "guards",
     ),
+    "a policy that is a number": (
+        VERSION + "policy: |12\n",
+        "RC0007",
+        "policy must be a map, not a number",
+        "",
+    ),
+    "a delivery that is a number": (
+        VERSION + "policy: {file: policy.hujson, deliver: |12}\n",
+        "RC0007",
+        "policy.deliver must be a map, not a number",
+        "",
+    ),
     "later near miss": (VERSION + "|gaurds: {}\n", "RC0005", "`gaurds`", "`guards`?"),
     "pending after some days": (
         VERSION + "nodes: {nas: {pending: |{error: true, after: 7d}}}\n",
