@@ -23,12 +23,13 @@ from reconcile.diff.changes import (
     Replaced,
     Unlisted,
 )
-from reconcile.errors import WRONG_SHAPE, Diagnostic, Position, Related, not_ours
+from reconcile.errors import WRONG_SHAPE, Diagnostic, Related, not_ours
 from reconcile.kinds import KINDS
 from reconcile.model import ServerInfo, instant
 from reconcile.order import steps
 from reconcile.plan import Plan, digest
 from reconcile.report import effect
+from reconcile.report.effect import place_from_json, place_json
 from reconcile.report.safe import safe_lines
 from reconcile.server.releases import CAPABILITIES
 from reconcile.stale import fingerprint
@@ -162,7 +163,7 @@ def _change(change: Change, ordered: list[Any]) -> dict[str, Any]:
         "kind": change.kind,
         "action": str(change.action),
         "server_id": change.server_id,
-        "source": _position(change.position),
+        "source": place_json(change.position),
         "before": change.before,
         "after": change.after,
         "fields": list(_fields(change)),
@@ -244,7 +245,7 @@ def _item(item: PolicyItem) -> dict[str, Any]:
         "summary": item.title,
         "changes": list(item.changes),
         "line": item.position.line if item.position else None,
-        "source": _position(item.position),
+        "source": place_json(item.position),
         "detail": dict(item.detail),
     }
 
@@ -252,7 +253,7 @@ def _item(item: PolicyItem) -> dict[str, Any]:
 def _pending(pending: Pending) -> dict[str, Any]:
     return {
         "address": pending.address,
-        "source": _position(pending.position),
+        "source": place_json(pending.position),
         "settings": pending.settings,
         "pending": pending.policy,
         "hint": pending.hint,
@@ -263,18 +264,12 @@ def _pending(pending: Pending) -> dict[str, Any]:
 def _replaced(replaced: Replaced) -> dict[str, Any]:
     return {
         "address": replaced.address,
-        "source": _position(replaced.position),
+        "source": place_json(replaced.position),
         "server_id": replaced.server_id,
         "name": replaced.name,
         "alike": dict(replaced.alike),
         "match": replaced.match,
     }
-
-
-def _position(position: Position | None) -> dict[str, Any] | None:
-    if position is None:
-        return None
-    return {"file": position.file, "line": position.line, "column": position.column}
 
 
 def diagnostic_json(finding: Diagnostic) -> dict[str, Any]:
@@ -283,13 +278,14 @@ def diagnostic_json(finding: Diagnostic) -> dict[str, Any]:
         "code": finding.code,
         "severity": finding.severity,
         "message": finding.message,
-        "source": _position(finding.position),
+        "source": place_json(finding.position),
         "label": finding.label,
         "why": finding.why,
         "help": finding.help,
         "address": finding.address,
         "related": [
-            {"source": _position(r.position), "label": r.label} for r in finding.related
+            {"source": place_json(r.position), "label": r.label}
+            for r in finding.related
         ],
     }
 
@@ -374,7 +370,7 @@ def _load_change(entry: dict[str, Any], policy: PolicyChange | None) -> Change:
         kind=entry["kind"],
         action=Action(entry["action"]),
         server_id=entry["server_id"],
-        position=_load_position(entry["source"]),
+        position=place_from_json(entry["source"]),
         before=entry["before"],
         after=entry["after"],
         reason=entry["reason"],
@@ -425,7 +421,7 @@ def _load_item(entry: dict[str, Any]) -> PolicyItem:
         effect=entry["effect"],
         title=entry["summary"],
         changes=tuple(entry["changes"]),
-        position=_load_position(entry["source"]),
+        position=place_from_json(entry["source"]),
         detail=entry["detail"],
     )
 
@@ -433,7 +429,7 @@ def _load_item(entry: dict[str, Any]) -> PolicyItem:
 def _load_pending(entry: dict[str, Any]) -> Pending:
     return Pending(
         entry["address"],
-        _load_position(entry["source"]),
+        place_from_json(entry["source"]),
         entry["settings"],
         entry["pending"],
         entry["hint"],
@@ -444,7 +440,7 @@ def _load_pending(entry: dict[str, Any]) -> Pending:
 def _load_replaced(entry: dict[str, Any]) -> Replaced:
     return Replaced(
         entry["address"],
-        _load_position(entry["source"]),
+        place_from_json(entry["source"]),
         entry["server_id"],
         entry["name"],
         entry["alike"],
@@ -453,11 +449,11 @@ def _load_replaced(entry: dict[str, Any]) -> Replaced:
 
 
 def _load_diagnostic(entry: dict[str, Any]) -> Diagnostic:
-    related = ((_load_position(r["source"]), r["label"]) for r in entry["related"])
+    related = ((place_from_json(r["source"]), r["label"]) for r in entry["related"])
     return Diagnostic(
         entry["code"],
         entry["message"],
-        _load_position(entry["source"]),
+        place_from_json(entry["source"]),
         entry["severity"],
         entry["label"],
         entry["why"],
@@ -465,9 +461,3 @@ def _load_diagnostic(entry: dict[str, Any]) -> Diagnostic:
         tuple(Related(place, label) for place, label in related if place),
         entry["address"],
     )
-
-
-def _load_position(entry: dict[str, Any] | None) -> Position | None:
-    if entry is None:
-        return None
-    return Position(entry["file"], entry["line"], entry["column"])
