@@ -83,8 +83,9 @@ def _weaker(policies: Iterable[Policy]) -> list[Problem]:
 
 def of_scene(scene: Scene, desired: Desired) -> list[Diagnostic]:
     """Return what lint finds in a policy and its tailnet, and what is ignored there."""
-    matrix = Matrix([World.of(scene.policy, scene.tailnet)])
-    told = [*scene.policy.problems, *of_tailnet(matrix, tags=worn(desired))]
+    access = scene.access
+    found = of_tailnet(access.matrix, access.index, worn(desired))
+    told = [*scene.policy.problems, *found]
     return _placed(scene, told, desired)
 
 

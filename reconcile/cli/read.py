@@ -1,7 +1,8 @@
 """The commands that only read: nothing here can change a server."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,8 @@ from reconcile.errors import Diagnostic, Exit, InputError, UsageError, exit_of
 
 if TYPE_CHECKING:
     from reconcile.desired.state import Desired
+    from reconcile.inquiry import Inquiry
     from reconcile.plan import Plan
-    from reconcile.session import Options
 
 
 @click.command("import")
@@ -82,6 +83,7 @@ def validate(format_: str, **flags: Any) -> int:
     With --from SNAPSHOT the policy's tests and the assertions are run too.
     """
     from reconcile.desired.findings import Findings
+    from reconcile.inquiry import ask
     from reconcile.report.diagnostics import render
     from reconcile.session import load
 
@@ -92,11 +94,12 @@ def validate(format_: str, **flags: Any) -> int:
             # Without a server to talk to there is none to choose: all are checked.
             chosen = replace(chosen, server=chosen.server or "all")
         states = load(chosen, offline=True)
+        asked = cache(partial(ask, chosen)) if chosen.snapshot is not None else None
         found = Findings()
         found.extend(w for state in states for w in state.warnings)
-        found.extend(_of_policies(states, chosen))
+        found.extend(_of_policies(states, asked))
         if exit_of(found.sorted()) == Exit.OK:
-            tested, remark = _tested(chosen, states)
+            tested, remark = _tested(states, asked)
             found.extend(tested)
             if format_ == "text" and remark:
                 note(remark)
@@ -116,27 +119,26 @@ def validate(format_: str, **flags: Any) -> int:
 
 
 def _of_policies(
-    states: Sequence["Desired"], chosen: "Options"
+    states: Sequence["Desired"], asked: Callable[[], "Inquiry"] | None
 ) -> Iterator[Diagnostic]:
     """Yield what is to be said of the policies.
 
-    A snapshot tells users, nodes and release; without one none of them is known.
+    `asked` knows users, nodes and release from a snapshot, None without one.
     """
     from reconcile import lint, scene
-    from reconcile.inquiry import ask
 
     for state in states:
         if state.policy is None:
             continue
-        if chosen.snapshot is not None:
-            yield from lint.of_scene(ask(chosen).scene, state)
+        if asked is not None:
+            yield from lint.of_scene(asked().scene, state)
             continue
         hosted = state.server is not None and state.server.type == "tailscale"
         yield from lint.of_words(scene.wanted(state.policy), hosted, state)
 
 
 def _tested(
-    chosen: "Options", states: Sequence["Desired"]
+    states: Sequence["Desired"], asked: Callable[[], "Inquiry"] | None
 ) -> tuple[list[Diagnostic], str]:
     """Return the tests and assertions that fail, and what is to be said of them all.
 
@@ -146,16 +148,15 @@ def _tested(
 
     if not any(state.asserts or checks.has_tests(state) for state in states):
         return [], ""
-    if chosen.snapshot is None:
+    if asked is None:
         remark = "Tests and assertions were not run, for want of users and nodes: "
         remark += "reconcile test, or reconcile validate --from SNAPSHOT"
         return [found for state in states for found in checks.hopeless(state)], remark
-    from reconcile.inquiry import ask
     from reconcile.report.tests import counts
 
-    asked = ask(chosen)
-    done = checks.run(asked.scene, asked.asserts)
-    return checks.findings(done), f"On {asked.title}: {counts(done)}"
+    known = asked()
+    done = checks.run(known.scene, known.asserts)
+    return checks.findings(done), f"On {known.title}: {counts(done)}"
 
 
 @click.command()

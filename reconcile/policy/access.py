@@ -56,7 +56,7 @@ class Access:
         return found
 
     def _look_at(self, matrix: Matrix, index: int) -> None:
-        self.matrix, self._index = matrix, index
+        self.matrix, self.index = matrix, index
         self.world = matrix.worlds[index]
 
     @cached_property
@@ -72,7 +72,7 @@ class Access:
     @cached_property
     def paths(self) -> int:
         """How many paths are allowed in all."""
-        return total(self.matrix, self._index)
+        return total(self.matrix, self.index)
 
     def entries(
         self,
@@ -91,7 +91,7 @@ class Access:
             said = (service(protocol, port),) if isinstance(port, int) else ()
         found: list[Entry] = []
         for there, here in self._apart(sources, targets):
-            asked = Asked(self._index, there, here, atoms, said)
+            asked = Asked(self.index, there, here, atoms, said)
             found += listed(self.matrix, self.naming, asked)
         return found
 
@@ -111,7 +111,7 @@ class Access:
         """Return the rules that hold one of some names, as a set."""
         return merge(
             1 << number
-            for number, rule in self.matrix.rules[self._index].items()
+            for number, rule in self.matrix.rules[self.index].items()
             if rests_on(rule.origin, names)
         )
 
@@ -139,7 +139,7 @@ class Access:
         rows = [row for row in self.matrix.rows if row.members & sources]
         found = [
             self._match(number, rule, rows, sources, targets, atoms)
-            for number, rule in self.matrix.rules[self._index].items()
+            for number, rule in self.matrix.rules[self.index].items()
             if isinstance(rule.origin, SshRule) is (port == SSH)
         ]
         matches = _once(each for each in found if not each.missing)
@@ -174,10 +174,10 @@ class Access:
         return {lack: who for lack, who in found.items() if paths_of(who, lack)}
 
     def _reach(self, row: Row, without: int) -> Reach:
-        if row.rules[self._index] & without:
+        if row.rules[self.index] & without:
             rules = tuple(numbers & ~without for numbers in row.rules)
             row = replace(row, rules=rules)
-        return self.matrix.reach(row, self._index)
+        return self.matrix.reach(row, self.index)
 
     def _match(
         self,
@@ -192,7 +192,7 @@ class Access:
 
         `rows` are those of the sources.
         """
-        origin, index = rule.origin, self._index
+        origin, index = rule.origin, self.index
         mine = [row for row in rows if row.rules[index] >> number & 1]
         from_here = merge(row.members for row in mine) & sources
         own = merge(self.matrix.own(row, index) for row in mine)
@@ -232,7 +232,7 @@ class Access:
         if not as_source:
             addresses = IntervalSet.union(world.resolver.targets(selector))
         cells = universe.network(addresses) & world.routed
-        return universe.addressed(self._index, addresses) | cells
+        return universe.addressed(self.index, addresses) | cells
 
     def names(self) -> list[str]:
         """Return the names that `find` knows, but for addresses."""
@@ -283,7 +283,7 @@ class Access:
             cell = IntervalSet([universe.cells[place - universe.size]])
             if addresses and world.routed >> place & 1 and addresses <= cell:
                 cells |= 1 << place
-        return universe.addressed(self._index, addresses) | cells
+        return universe.addressed(self.index, addresses) | cells
 
 
 def rests_on(rule: Origin, names: AbstractSet[str]) -> bool:
