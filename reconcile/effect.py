@@ -196,7 +196,7 @@ class Sides:
     """The state before the changes and after them, each ready to be asked.
 
     A side that cannot be evaluated is None, and `failure` says why. `refused` is what
-    the server refuses in the policy that is in force after the changes.
+    the server refuses in the policy, where the changes write one.
     """
 
     before: "Scene | None" = None
@@ -209,27 +209,24 @@ def sides(desired: Desired, live: Live, changes: Sequence[Change]) -> Sides:
     """Return the live state, and what the changes make of it."""
     if live.users is None or live.nodes is None or live.policy is None:
         return Sides(failure="users, nodes and policy were not all read")
+    from reconcile.scene import refused
+
     before = after = None
-    failures, refused = [], list[Diagnostic]()
+    failures, found = [], list[Diagnostic]()
+    written = any(change.kind == "policy" for change in changes)
     try:
         before = scene_now(live)
     except ReconcileError as error:
         failures.append(f"on the server: {_first(error)}")
     try:
         after = scene_after(desired, live, changes, before)
-        refused += _of_users(after)
+        found += refused(after) if written else ()
     except ReconcileError as error:
         failures.append(f"after the plan: {_first(error)}")
-        if isinstance(error, InputError):
-            refused += error.diagnostics
-    said = tuple(replace(each, address="policy") for each in refused)
+        if written and isinstance(error, InputError):
+            found += error.diagnostics
+    said = tuple(replace(each, address="policy") for each in found)
     return Sides(before, after, failures[0] if failures else "", said)
-
-
-def _of_users(after: "Scene") -> list[Diagnostic]:
-    from reconcile.scene import refused
-
-    return refused(after)
 
 
 def of_sides(

@@ -296,7 +296,7 @@ class Run:
         both = self._sides(plan.changes)
         if moved:
             effect = of_sides(both, plan.changes, runner=self._runner(both))
-            found = (*plan.diagnostics, *self._said(plan, both))
+            found = (*plan.diagnostics, *self._said(both))
             plan = replace(plan, access=effect, diagnostics=found)
         if both.after is None:
             done = checks.unchecked(asserts, both.failure)
@@ -311,10 +311,9 @@ class Run:
             diagnostics=(*plan.diagnostics, *checks.findings(done)),
         )
 
-    def _said(self, plan: Plan, both: Sides) -> Iterator[Diagnostic]:
+    def _said(self, both: Sides) -> Iterator[Diagnostic]:
         """Yield what the server refuses in a policy to be written, and what is odd."""
-        if any(change.kind == "policy" for change in plan.changes):
-            yield from both.refused
+        yield from both.refused
         if both.before and both.after:
             from reconcile.lint import brought
 
@@ -413,7 +412,7 @@ class Run:
     def _refused(self, message: str) -> Position | None:
         """Return what a refusal of the wanted policy is about, in the user's file."""
         from reconcile import hujson
-        from reconcile.policy.refusal import path_of
+        from reconcile.policy.pointers import path_of
 
         if self.desired.policy is None:
             return None

@@ -15,7 +15,7 @@ from reconcile.model import Node
 from reconcile.policy.document import Policy
 from reconcile.policy.resolve import Resolver
 from reconcile.policy.selectors import Selector
-from reconcile.policy.sets import V6, IntervalSet, prefix, texts
+from reconcile.policy.sets import V6, IntervalSet, prefix
 from reconcile.policy.tailnet import Machine, Tailnet
 
 _BLOCK = 64  # how many addresses share one stored set of the nodes below them
@@ -133,11 +133,6 @@ class Universe:
                 world.owners[name] for name in names if name in world.owners
             )
         return world.selected[selector]
-
-    def cell_name(self, position: int) -> str:
-        """Return the addresses of a cell as text."""
-        low, high = self.cells[position - self.size]
-        return texts(IntervalSet([(low, high)]))[0]
 
 
 class _Line:

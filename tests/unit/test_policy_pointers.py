@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconcile.hujson import parse
-from reconcile.policy.refusal import path_of
+from reconcile.policy.pointers import path_of
 
 POLICY = parse(
     """// é
