@@ -26,11 +26,12 @@ from reconcile.policy.entries import (
     total,
     unsure,
 )
-from reconcile.policy.matrix import BY_ADDRESS, Compiled, Matrix, Row
+from reconcile.policy.matrix import BY_ADDRESS, Compiled, Matrix
 from reconcile.policy.naming import Naming
 from reconcile.policy.reach import Reach, common, minus
 from reconcile.policy.releases import TCP
-from reconcile.policy.selectors import Selector
+from reconcile.policy.rows import Row
+from reconcile.policy.selectors import SELF, Selector
 from reconcile.policy.sets import IntervalSet, prefix
 from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.universe import World, merge
@@ -174,9 +175,8 @@ class Access:
         return {lack: who for lack, who in found.items() if paths_of(who, lack)}
 
     def _reach(self, row: Row, without: int) -> Reach:
-        if row.rules[self.index] & without:
-            rules = tuple(numbers & ~without for numbers in row.rules)
-            row = replace(row, rules=rules)
+        if row.sides[self.index].rules & without:
+            row = replace(row, sides=tuple(s.without(without) for s in row.sides))
         return self.matrix.reach(row, self.index)
 
     def _match(
@@ -193,7 +193,7 @@ class Access:
         `rows` are those of the sources.
         """
         origin, index = rule.origin, self.index
-        mine = [row for row in rows if row.rules[index] >> number & 1]
+        mine = [row for row in rows if row.sides[index].rules >> number & 1]
         from_here = merge(row.members for row in mine) & sources
         own = merge(self.matrix.own(row, index) for row in mine)
         to_there = (own if rule.own else rule.targets) & targets
@@ -217,7 +217,7 @@ class Access:
             selector.text
             for selector in chosen
             if wanted
-            & (own if _is_self(selector) else self._selected(selector, as_source))
+            & (own if selector.text == SELF else self._selected(selector, as_source))
         )
 
     def _selected(self, selector: Selector, as_source: bool) -> int:
@@ -325,10 +325,6 @@ class Why:
     nearest: tuple[Match, ...]
     instead: tuple[Entry, ...]
     others: tuple[Entry, ...]
-
-
-def _is_self(selector: Selector) -> bool:
-    return selector.autogroup == "self"
 
 
 def _once(matches: Iterable[Match]) -> tuple[Match, ...]:

@@ -12,10 +12,11 @@ from itertools import zip_longest
 from reconcile.model import Node
 from reconcile.policy.document import Origin, Rule, SshRule, targets_of
 from reconcile.policy.fields import get
-from reconcile.policy.matrix import Compiled, Matrix, Row
+from reconcile.policy.matrix import Compiled, Matrix
 from reconcile.policy.naming import Naming
 from reconcile.policy.pairing import canonical
 from reconcile.policy.reach import Reach
+from reconcile.policy.rows import Row
 from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.universe import bits, merge, usable
 
@@ -163,7 +164,7 @@ class Change:
             return
         matrix, side = self._matrix, 1 if index else 0
         own = matrix.own(row, index)
-        numbers = row.rules[index] & self._changed[side]
+        numbers = row.sides[index].rules & self._changed[side]
         rules = [matrix.rules[index][number] for number in bits(numbers)]
         found: dict[str, tuple[Origin, Reach]] = {}
         for widened in (False, True):
@@ -186,19 +187,18 @@ class Change:
         return self._differing(before, 0), self._differing(after, 1)
 
     def _differing(self, rules: Mapping[int, Compiled], side: int) -> int:
-        known: dict[str, bool] = {}
-        found = 0
-        for number, rule in rules.items():
-            name = str(rule.origin)
-            if name not in known:
-                known[name] = self._differs(rule.origin, side)
-            found |= known[name] << number
-        return found
+        known: dict[int, bool] = {}  # a rule is compiled once for each address family
+        for rule in rules.values():
+            if id(rule.origin) not in known:
+                known[id(rule.origin)] = self._differs(rule.origin, side)
+        return merge(1 << n for n, rule in rules.items() if known[id(rule.origin)])
 
     def _differs(self, origin: Origin, side: int) -> bool:
         if origin is None:
             return self._sides[1 - side].rules is not None
-        return not self._same(origin, side) or bool(self._moved(origin))
+        return not self._same(origin, side) or bool(
+            self._redefined and self._moved(origin)
+        )
 
     def because(self, rules: Iterable[Origin], side: int) -> tuple[str, ...]:
         """Return the changed rules, for unchanged ones the names that moved."""

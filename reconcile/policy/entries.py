@@ -6,15 +6,15 @@ from typing import Literal
 
 from reconcile.policy.causes import Change, Happening
 from reconcile.policy.document import Origin, Rule, SshRule, targets_of
-from reconcile.policy.matrix import Matrix, Row
+from reconcile.policy.matrix import Matrix
 from reconcile.policy.naming import Naming
 from reconcile.policy.reach import Reach, joined
-from reconcile.policy.selectors import Selector
+from reconcile.policy.rows import Row
+from reconcile.policy.selectors import SELF, Selector
 from reconcile.policy.universe import World
 from reconcile.policy.words import EVERYTHING
 
 Cause = Literal["policy", "nodes"]
-OWN = "autogroup:self"
 _LOOKED_AT = 50  # rows of one entry that are asked for their rules
 
 
@@ -129,7 +129,7 @@ def _listed(
     members, reached = opened.members, _others(opened.members, opened.targets)
     return Entry(
         tuple(naming.names(members, sources)),
-        (OWN,) if opened.own else tuple(naming.names(reached, targets)),
+        (SELF,) if opened.own else tuple(naming.names(reached, targets)),
         members.bit_count(),
         reached.bit_count(),
         said or tuple(matrix.atoms.names(opened.atoms)),

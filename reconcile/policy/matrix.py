@@ -5,20 +5,20 @@ rules' destination bits, kept apart by which atoms of service each rule opens. R
 the same in all worlds, so that worlds are compared row by row with single operations.
 """
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from reconcile.policy.atoms import Atoms
-from reconcile.policy.document import Origin, Rule, Service, SshRule
+from reconcile.policy.document import Origin, Rule, Service, SshRule, targets_of
 from reconcile.policy.pairing import canonical
 from reconcile.policy.reach import Reach, common, disjoint, joined
 from reconcile.policy.releases import PINGABLE
 from reconcile.policy.resolve import INTERNET
-from reconcile.policy.selectors import Selector
+from reconcile.policy.rows import Row, Sources, family, rows
+from reconcile.policy.selectors import SELF, Selector
 from reconcile.policy.sets import ALL_PORTS, EVERYTHING, IntervalSet
-from reconcile.policy.universe import Universe, World, bits, family, merge, usable
+from reconcile.policy.universe import Universe, World, bits, merge, usable
 
 _LITERAL = ("address", "host")
 BY_ADDRESS = (*_LITERAL, "any", "ipset", "service", "posture")  # not by identity
@@ -39,18 +39,6 @@ class Compiled:
     own: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Sources that nothing tells apart: their bits, and their rules in each world.
-
-    `owners` names their user in each world where rules for `autogroup:self` apply.
-    """
-
-    members: int
-    rules: tuple[int, ...]
-    owners: tuple[str | None, ...]
-
-
 class Matrix:
     """The access of all sources to all destinations in each of some worlds."""
 
@@ -61,66 +49,22 @@ class Matrix:
         # The same rule has the same number in every world.
         self.rules: list[dict[int, Compiled]] = []
         self._numbers: dict[object, int] = {}
-        self._by_selector: list[dict[tuple[Selector, int], int]] = []
-        self._own: list[int] = []
-        for index, world in enumerate(worlds):
-            self._compile(index, world)
+        self.rows = rows([self._compile(*each) for each in enumerate(worlds)])
         self._reaches: dict[tuple[int, int], Reach] = {}
-        self.rows = self._rows()
+        self._parts: dict[int, tuple[Reach, int]] = {}
         self._order: list[dict[int, int]] = [
             {number: place for place, number in enumerate(rules)}
             for rules in self.rules
         ]
 
-    # Rules to bits.
-
-    def _compile(self, index: int, world: World) -> None:
+    def _compile(self, index: int, world: World) -> Sources:
+        """Turn the rules of a world into bits; return the sources that they select."""
         compiler = _Compiler(self.universe, self.atoms, index, world, self._numbers)
         compiler.run()
         self.rules.append(compiler.rules)
-        self._by_selector.append(compiler.by_selector)
         own = [number for number, rule in compiler.rules.items() if rule.own]
-        self._own.append(merge(1 << number for number in own))
-
-    # Sources to rows.
-
-    def _rows(self) -> list[Row]:
-        sides = [self._side(index) for index in range(len(self.worlds))]
-        members: dict[tuple[tuple[int, str | None], ...], list[int]] = defaultdict(list)
-        for place in range(self.universe.size + len(self.universe.cells)):
-            key = tuple(side.get(place, (0, None)) for side in sides)
-            if any(rules for rules, _ in key):
-                members[key].append(place)
-        return [
-            Row(
-                merge(1 << place for place in places),
-                tuple(rules for rules, _ in key),
-                tuple(owner for _, owner in key),
-            )
-            for key, places in members.items()
-        ]
-
-    def _side(self, index: int) -> dict[int, tuple[int, str | None]]:
-        """Return, for each source of a world, its rules and the user that counts."""
-        world, by_selector = self.worlds[index], self._by_selector[index]
-        swept = _Sweep(world, by_selector)
-        by_identity: dict[object, int] = {}
-        identified = _Identities(world, by_selector)
-        found = {}
-        for place, machine in world.machines.items():
-            who: object = machine.node.tags or machine.owner
-            rules = by_identity.get(who)
-            if rules is None:
-                rules = by_identity[who] = identified(machine.node.tags, machine.owner)
-            for low, _ in machine.addresses if swept else ():
-                rules |= swept.at(low)
-            owner = machine.owner if rules & self._own[index] else None
-            found[place] = rules, owner
-        for offset, (low, _) in enumerate(self.universe.cells):
-            place = self.universe.size + offset
-            if world.routed >> place & 1:
-                found[place] = swept.at(low), None
-        return found
+        own_rules = merge(1 << number for number in own)
+        return Sources(self.universe, world, compiler.by_selector, own_rules)
 
     # Rows to destinations.
 
@@ -129,24 +73,42 @@ class Matrix:
 
         Where nothing changed it is the same object in all worlds.
         """
-        key = row.rules[index], self.own(row, index)
-        known = self._reaches.get(key)
+        side, own = row.sides[index], self.own(row, index)
+        known = self._reaches.get((side.rules, own))
         if known is None:
-            known = self._reaches[key] = self._reach(index, *key)
+            known = self._reach(index, side.parts, own)
+            self._reaches[side.rules, own] = known
         return known
 
     def own(self, row: Row, index: int) -> int:
         """Return the nodes that `autogroup:self` means for a row."""
-        return self.worlds[index].owners.get(row.owners[index] or "", 0)
+        return self.worlds[index].owners.get(row.sides[index].owner or "", 0)
 
-    def _reach(self, index: int, rules: int, own: int) -> Reach:
-        compiled = self.rules[index]
+    def _reach(self, index: int, parts: Iterable[int], own: int) -> Reach:
         opened: dict[int, int] = defaultdict(int)
-        for number in bits(rules):
-            rule = compiled[number]
-            opened[rule.atoms] |= own if rule.own else rule.targets
+        for rules in parts:
+            shared, to_own = self._opened(index, rules)
+            for atoms, targets in shared:
+                opened[atoms] |= targets
+            if to_own:
+                opened[to_own] |= own
         found = disjoint(opened.items())
         return self._with_ssh(found) if self.atoms.ssh else found
+
+    def _opened(self, index: int, rules: int) -> tuple[Reach, int]:
+        """Return what the rules of a selector open, and the atoms to own nodes."""
+        known = self._parts.get(rules)
+        if known is None:
+            opened: dict[int, int] = defaultdict(int)
+            to_own = 0
+            for number in bits(rules):
+                rule = self.rules[index][number]
+                if rule.own:
+                    to_own |= rule.atoms
+                else:
+                    opened[rule.atoms] |= rule.targets
+            known = self._parts[rules] = list(opened.items()), to_own
+        return known
 
     def _with_ssh(self, found: Reach) -> Reach:
         """A login needs port 22 as well, and where a check is asked, it is asked."""
@@ -165,7 +127,7 @@ class Matrix:
     def opened(self, row: Row, index: int) -> Iterator[tuple[Compiled, Reach]]:
         """Yield what each rule opens to a row; logins only where port 22 is open."""
         own = self.own(row, index)
-        for number in bits(row.rules[index]):
+        for number in bits(row.sides[index].rules):
             rule = self.rules[index][number]
             reach = [(rule.atoms, own if rule.own else rule.targets)]
             if isinstance(rule.origin, SshRule):
@@ -182,76 +144,10 @@ class Matrix:
         own = self.own(row, index)
         return [
             number
-            for number in bits(row.rules[index])
+            for number in bits(row.sides[index].rules)
             if (rule := self.rules[index][number]).atoms & atoms
             and (own if rule.own else rule.targets) & targets
         ]
-
-
-class _Identities:
-    """The rules that name a user, a group or a tag, by who a node is."""
-
-    def __init__(
-        self, world: World, by_selector: dict[tuple[Selector, int], int]
-    ) -> None:
-        self._tags: dict[str, int] = defaultdict(int)
-        self._owners: dict[str, int] = defaultdict(int)
-        self._tagged = self._member = 0
-        for (selector, version), rules in by_selector.items():
-            if version:
-                continue
-            if selector.kind == "tag":
-                self._tags[selector.text] |= rules
-            elif selector.autogroup == "tagged":
-                self._tagged |= rules
-            elif selector.autogroup == "member":
-                self._member |= rules
-            else:
-                for name in world.resolver.owners(selector):
-                    self._owners[name] |= rules
-
-    def __call__(self, tags: Iterable[str], owner: str | None) -> int:
-        found = merge(self._tags.get(tag, 0) for tag in tags)
-        if owner is None:
-            return found | (self._tagged if tags else 0)
-        return found | self._member | self._owners.get(owner, 0)
-
-
-class _Sweep:
-    """The rules whose source is an address range, along the number line."""
-
-    def __init__(
-        self, world: World, by_selector: dict[tuple[Selector, int], int]
-    ) -> None:
-        edges: dict[int, int] = defaultdict(int)
-        self._rules: list[int] = []
-        for (selector, version), rules in by_selector.items():
-            if not version:
-                continue
-            number = 1 << len(self._rules)
-            self._rules.append(rules)
-            for low, high in family(world.resolver.sources(selector), version):
-                edges[low] ^= number
-                edges[high + 1] ^= number
-        self._edges = sorted(edges)
-        self._selected = []
-        active = 0
-        for edge in self._edges:
-            active ^= edges[edge]
-            self._selected.append(active)
-        self._known: dict[int, int] = {0: 0}
-
-    def __bool__(self) -> bool:
-        return bool(self._edges)
-
-    def at(self, address: int) -> int:
-        """Return the rules that an address is a source of."""
-        passed = bisect_right(self._edges, address)
-        selected = self._selected[passed - 1] if passed else 0
-        if selected not in self._known:
-            rules = merge(self._rules[number] for number in bits(selected))
-            self._known[selected] = rules
-        return self._known[selected]
 
 
 class _Compiler:
@@ -290,45 +186,37 @@ class _Compiler:
             self._login(login)
 
     def _rule(self, rule: Rule) -> None:
-        by_services: dict[tuple[Service, ...], list[Selector]] = defaultdict(list)
+        by_atoms: dict[int, list[Selector]] = defaultdict(list)
         for target in rule.targets:
-            by_services[target.services].append(target.selector)
-        for services, selectors in by_services.items():
-            if not services:
-                continue
-            atoms = self._atoms.mask(services)
-            own = any(selector.autogroup == "self" for selector in selectors)
-            if own and not rule.via:
-                self._add(rule.sources, Compiled(rule, 0, atoms, 0, own=True))
-            others = [s for s in selectors if s.autogroup != "self"]
-            for version in _versions((*rule.sources, *others)):
-                targets = self._targets(others, version, rule.via)
-                if targets:
-                    self._add(rule.sources, Compiled(rule, version, atoms, targets))
-        if rule.capabilities and not rule.via:
-            self._capabilities(rule)
-
-    def _capabilities(self, rule: Rule) -> None:
-        """With `via` a grant gives no capability; the internet can have none."""
-        atoms = self._atoms.granted(_used(rule))
-        selectors = [target.selector for target in rule.targets]
-        if any(selector.autogroup == "self" for selector in selectors):
-            self._add(rule.sources, Compiled(rule, 0, atoms, 0, own=True))
-        others = [s for s in selectors if s.autogroup != "self"]
-        for version in _versions((*rule.sources, *others)):
-            targets = self._targets(others, version, ()) & ~self._universe.internet
-            if targets:
-                self._add(rule.sources, Compiled(rule, version, atoms, targets))
+            by_atoms[self._atoms.mask(target.services)].append(target.selector)
+        for atoms, selectors in by_atoms.items():
+            if atoms:
+                self._open(rule, atoms, selectors, rule.via)
+        if rule.capabilities and not rule.via:  # with `via` a grant gives none
+            atoms = self._atoms.granted(_used(rule))
+            self._open(rule, atoms, targets_of(rule), within=~self._universe.internet)
 
     def _login(self, rule: SshRule) -> None:
         check = rule.action == "check" and self._world.policy.release.ssh_checks
         atoms = merge(1 << self._atoms.ssh[user, check] for user in rule.users)
-        if any(target.autogroup == "self" for target in rule.targets):
+        self._open(rule, atoms, rule.targets, within=self._world.present)
+
+    def _open(
+        self,
+        rule: Rule | SshRule,
+        atoms: int,
+        selectors: Sequence[Selector],
+        via: Sequence[str] = (),
+        within: int = -1,
+    ) -> None:
+        """Add what a rule opens by some atoms: on own nodes, and on other targets."""
+        others = [selector for selector in selectors if selector.text != SELF]
+        if len(others) < len(selectors) and not via:
             self._add(rule.sources, Compiled(rule, 0, atoms, 0, own=True))
-        others = [t for t in rule.targets if t.autogroup != "self"]
-        targets = self._targets(others, 0, ()) & self._world.present
-        if targets:
-            self._add(rule.sources, Compiled(rule, 0, atoms, targets))
+        for version in _versions((*rule.sources, *others)):
+            targets = self._targets(others, version, via) & within
+            if targets:
+                self._add(rule.sources, Compiled(rule, version, atoms, targets))
 
     def _add(self, sources: Iterable[Selector], rule: Compiled) -> None:
         bit = 1 << self._number(rule)
@@ -412,8 +300,10 @@ class _Compiler:
 
 def _versions(selectors: Iterable[Selector]) -> tuple[int, ...]:
     """A literal is of one family, and so is then all that the rule opens."""
-    literal = any(selector.kind in _LITERAL for selector in selectors)
-    return (4, 6) if literal else (0,)
+    for selector in selectors:
+        if selector.kind in _LITERAL:
+            return 4, 6
+    return (0,)
 
 
 def _literals(worlds: Iterable[World]) -> Iterator[IntervalSet]:

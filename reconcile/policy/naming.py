@@ -27,6 +27,7 @@ class Naming:
         for name, members in self._named:
             self._exact.setdefault(members, name)
         self._covers: dict[int, list[str]] = {}
+        self._nodes: dict[int, str] = {}
         self._all = {
             world.present | world.routed | (self._universe.internet * bool(world.exits))
             for world in self._worlds
@@ -88,10 +89,10 @@ class Naming:
 
     def node(self, place: int) -> str:
         """Return the name of a node: `node:nas`."""
-        for world in reversed(self._worlds):
-            if place in world.machines:
-                return f"node:{world.machines[place].name}"
-        raise KeyError(place)
+        if place not in self._nodes:
+            known = (world.machines.get(place) for world in reversed(self._worlds))
+            self._nodes[place] = f"node:{next(filter(None, known)).name}"
+        return self._nodes[place]
 
     def networks(self, members: int) -> list[str]:
         """Return the addresses of cells, and the internet, as text.

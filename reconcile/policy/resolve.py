@@ -45,6 +45,7 @@ class Resolver:
         self.tailnet = tailnet
         self.unsure: dict[str, str] = {}
         self._directory = Directory(tailnet.users, policy.groups)
+        self._owners: dict[Selector, frozenset[str]] = {}
         self._machines: dict[Selector, tuple[Machine, ...]] = {}
         self._sources: dict[Selector, IntervalSet] = {}
         self._targets: dict[Selector, tuple[IntervalSet, ...]] = {}
@@ -90,6 +91,11 @@ class Resolver:
 
     def owners(self, selector: Selector) -> frozenset[str]:
         """Return the names of the users whose untagged nodes a selector means."""
+        if selector not in self._owners:
+            self._owners[selector] = self._owner(selector)
+        return self._owners[selector]
+
+    def _owner(self, selector: Selector) -> frozenset[str]:
         if selector.kind in ("user", "group"):
             return self._directory.names(selector.text)
         if selector.kind == "domain":
@@ -114,7 +120,7 @@ class Resolver:
         if selector.kind == "tag":
             return self.tailnet.by_tag.get(selector.text, ())
         if selector.autogroup == "tagged":
-            return self.tailnet.tagged
+            return [m for m in self.tailnet.machines if m.node.tags]
         owned = self.tailnet.by_owner
         return [m for name in self.owners(selector) for m in owned.get(name, ())]
 

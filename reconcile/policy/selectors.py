@@ -20,6 +20,8 @@ Kind = Literal[
     "unknown",
 ]
 
+SELF = "autogroup:self"
+
 _PREFIXES: tuple[tuple[str, Kind], ...] = (
     ("group:", "group"),
     ("tag:", "tag"),

@@ -151,9 +151,8 @@ def prefix(text: str) -> IntervalSet:
     """
     if text == "*":
         return EVERYTHING
-    with suppress(OSError):  # most texts are plain addresses, and this is fast
-        low = int.from_bytes(inet_pton(AF_INET6 if ":" in text else AF_INET, text))
-        low += V6 if ":" in text else 0
+    with suppress(ValueError):
+        low = address(text)
         return IntervalSet._of([(low, low)])
     if "-" in text:
         first, last = (ip_address(part) for part in text.split("-", 1))
@@ -161,6 +160,19 @@ def prefix(text: str) -> IntervalSet:
     network = ip_network(text, strict=False)
     low = number(network.network_address)
     return IntervalSet._of([(low, low + network.num_addresses - 1)])
+
+
+def address(text: str) -> int:
+    """Return where an address stands on the number line of both families.
+
+    Raises ValueError when the text is no address.
+    """
+    try:
+        if ":" in text:
+            return V6 + int.from_bytes(inet_pton(AF_INET6, text))
+        return int.from_bytes(inet_pton(AF_INET, text))
+    except OSError:
+        raise ValueError(f"{text!r} is not an address") from None
 
 
 def number(address: IPv4Address | IPv6Address) -> int:

@@ -1,33 +1,47 @@
 """The users and nodes that a policy is applied to, indexed for evaluation."""
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 
 from reconcile.model import EXIT_ROUTES, Node, User
-from reconcile.policy.sets import IntervalSet, prefix
+from reconcile.policy.sets import IntervalSet, address, prefix
+
+Identity = frozenset[str] | str | None  # tags, else the user
 
 
-@dataclass(frozen=True, slots=True)
 class Machine:
     """A node as rules see it: identity, addresses, and the routes that count.
 
     `owner` is None for a tagged node, whatever its record says. `subnets` are the
-    non-exit routes, `exits` the exit routes that are in force, all as sets beside the
-    text; `index` is its place in the tailnet.
+    non-exit routes, as sets beside the text, and `exits` the exit routes that are in
+    force: with `advertised` all that it advertises. `numbers` are its addresses on the
+    number line of `sets`, `index` is its place in the tailnet.
+
+    Raises ValueError when an address or a route is none.
     """
 
-    index: int
-    node: Node
-    owner: str | None
-    addresses: IntervalSet
-    subnets: tuple[tuple[str, IntervalSet], ...]
-    exits: tuple[str, ...]
+    subnets: tuple[tuple[str, IntervalSet], ...] = ()
+    exits: tuple[str, ...] = ()
 
-    @property
-    def name(self) -> str:
-        """The node's unique name."""
-        return self.node.name
+    def __init__(self, index: int, node: Node, advertised: bool) -> None:
+        self.index = index
+        self.node = node
+        self.name = node.name
+        self.owner = None if node.tags else node.user
+        self.identity: Identity = node.tags or node.user
+        self.numbers = [address(text) for text in node.addresses]
+        routes = node.available if advertised else node.approved & node.available
+        if routes:
+            subnets = sorted(routes if advertised else routes - EXIT_ROUTES)
+            self.subnets = tuple((route, prefix(route)) for route in subnets)
+            self.exits = tuple(sorted(routes & EXIT_ROUTES))
+
+    @cached_property
+    def addresses(self) -> IntervalSet:
+        """Its addresses as a set; many policies never ask for those of most nodes."""
+        return IntervalSet((number, number) for number in self.numbers)
 
     def routes_to(self, addresses: IntervalSet) -> bool:
         """Tell whether one of its subnet routes overlaps a set."""
@@ -69,19 +83,49 @@ class Tailnet:
         self.machines: tuple[Machine, ...] = tuple(
             known[index]
             if index < len(known) and known[index].node is node
-            else _machine(index, node, advertised)
+            else Machine(index, node, advertised)
             for index, node in enumerate(left)
         )
-        self.by_tag: dict[str, list[Machine]] = defaultdict(list)
-        self.by_owner: dict[str, list[Machine]] = defaultdict(list)
+
+    @cached_property
+    def by_identity(self) -> Mapping[Identity, list[Machine]]:
+        """The nodes by what selects them: their tags, else their user."""
+        found: dict[Identity, list[Machine]] = defaultdict(list)
         for machine in self.machines:
-            for tag in machine.node.tags:
-                self.by_tag[tag].append(machine)
-            if machine.owner is not None:
-                self.by_owner[machine.owner].append(machine)
-        self.tagged = [machine for machine in self.machines if machine.node.tags]
-        self.members = [m for m in self.machines if m.owner is not None]
-        self.subnets = IntervalSet.union(
+            found[machine.identity].append(machine)
+        return found
+
+    @cached_property
+    def by_tag(self) -> Mapping[str, list[Machine]]:
+        """The nodes that wear each tag."""
+        found: dict[str, list[Machine]] = defaultdict(list)
+        for tags, machines in self.by_identity.items():
+            for tag in tags if isinstance(tags, frozenset) else ():
+                found[tag] += machines
+        for machines in found.values():
+            machines.sort(key=lambda machine: machine.index)
+        return found
+
+    @cached_property
+    def by_owner(self) -> Mapping[str, list[Machine]]:
+        """The untagged nodes of each user that has some."""
+        known = self.by_identity.items()
+        return {user: machines for user, machines in known if isinstance(user, str)}
+
+    @cached_property
+    def by_address(self) -> tuple[list[int], list[Machine]]:
+        """The addresses of all nodes, sorted, and beside each its node."""
+        points = sorted(
+            (number, machine.index)
+            for machine in self.machines
+            for number in machine.numbers
+        )
+        return [low for low, _ in points], [self.machines[i] for _, i in points]
+
+    @cached_property
+    def subnets(self) -> IntervalSet:
+        """What the routes in force lead to, exit nodes aside."""
+        return IntervalSet.union(
             route for machine in self.machines for _, route in machine.subnets
         )
 
@@ -99,20 +143,13 @@ class Tailnet:
 
     def touched(self, addresses: IntervalSet) -> list[Machine]:
         """Return the nodes that own an address of a set."""
-        return [m for m in self.machines if m.addresses.overlaps(addresses)]
-
-
-def _machine(index: int, node: Node, advertised: bool) -> Machine:
-    routes = node.available if advertised else node.approved & node.available
-    subnets = sorted(routes if advertised else routes - EXIT_ROUTES)
-    return Machine(
-        index,
-        node,
-        None if node.tags else node.user,
-        IntervalSet.union(prefix(address) for address in node.addresses),
-        tuple((route, prefix(route)) for route in subnets),
-        tuple(sorted(routes & EXIT_ROUTES)),
-    )
+        lows, machines = self.by_address
+        found = {
+            machine.index: machine
+            for low, high in addresses
+            for machine in machines[bisect_left(lows, low) : bisect_right(lows, high)]
+        }
+        return [machine for _, machine in sorted(found.items())]
 
 
 def seniority(machine: Machine) -> tuple[str, int]:

@@ -15,7 +15,7 @@ from reconcile.model import Node
 from reconcile.policy.document import Policy
 from reconcile.policy.resolve import Resolver
 from reconcile.policy.selectors import Selector
-from reconcile.policy.sets import V6, IntervalSet, prefix
+from reconcile.policy.sets import V6, IntervalSet
 from reconcile.policy.tailnet import Machine, Tailnet
 
 _BLOCK = 64  # how many addresses share one stored set of the nodes below them
@@ -37,7 +37,10 @@ def node_key(node: Node) -> str:
 
 @dataclass(slots=True)
 class World:
-    """One policy in one tailnet, with the bits of each identity."""
+    """One policy in one tailnet, with the bits of each identity.
+
+    A universe gives it its bits; worlds with one tailnet share them.
+    """
 
     policy: Policy
     tailnet: Tailnet
@@ -46,9 +49,9 @@ class World:
     present: int = 0
     owners: dict[str, int] = field(default_factory=dict)
     tags: dict[str, int] = field(default_factory=dict)
-    selected: dict[Selector, int] = field(default_factory=dict)
     routed: int = 0  # cells that an approved route leads to
     exits: int = 0  # nodes that are exit nodes
+    selected: dict[Selector, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, policy: Policy, tailnet: Tailnet) -> "World":
@@ -63,50 +66,44 @@ class Universe:
         self, worlds: Sequence[World], literals: Iterable[IntervalSet]
     ) -> None:
         self.worlds = worlds
-        self.keys = list(
-            dict.fromkeys(
-                node_key(machine.node)
-                for world in worlds
-                for machine in world.tailnet.machines
-            )
-        )
-        self.position = {key: index for index, key in enumerate(self.keys)}
-        self.cells = _cells(worlds, literals)
+        self._tailnets = {id(world.tailnet): world.tailnet for world in worlds}
+        keys = (node_key(m.node) for t in self._tailnets.values() for m in t.machines)
+        self.position = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+        self.cells = _cells(self._tailnets.values(), literals)
         self._cell_starts = [low for low, _ in self.cells]
-        self.size = len(self.keys)
+        self.size = len(self.position)
         self.internet = 1 << (self.size + len(self.cells))
-        self._lines: list[_Line] = []
+        self._lines: dict[int, _Line] = {}
+        entered: dict[int, World] = {}
         for world in worlds:
-            self._lines.append(self._again(world) or self._enter(world))
+            self._enter(world, entered.setdefault(id(world.tailnet), world))
 
-    def _again(self, world: World) -> "_Line | None":
-        """Settle a world whose tailnet another one has entered already."""
-        for other, line in zip(self.worlds, self._lines, strict=False):
-            if other.tailnet is world.tailnet:
-                world.machines, world.present = other.machines, other.present
-                world.owners, world.tags = other.owners, other.tags
-                world.routed, world.exits = other.routed, other.exits
-                return line
-        return None
+    def _enter(self, world: World, first: World) -> None:
+        """Give a world the bits of its tailnet, those of the first that has it."""
+        if world is first:
+            self._settle(world)
+        world.machines, world.present = first.machines, first.present
+        world.owners, world.tags = first.owners, first.tags
+        world.routed, world.exits = first.routed, first.exits
 
-    def _enter(self, world: World) -> "_Line":
-        """Fill the bits of a world; return its nodes in the order of addresses."""
-        owners: dict[str, list[int]] = defaultdict(list)
-        tags: dict[str, list[int]] = defaultdict(list)
-        for machine in world.tailnet.machines:
-            place = self.position[node_key(machine.node)]
-            world.machines[place] = machine
-            if machine.owner is not None:
-                owners[machine.owner].append(place)
-            for tag in machine.node.tags:
-                tags[tag].append(place)
-            for _, route in usable(machine):
-                world.routed |= self.network(route)
-        world.present = union(world.machines)
-        world.owners = {name: union(places) for name, places in owners.items()}
-        world.tags = {name: union(places) for name, places in tags.items()}
-        world.exits = union(p for p, m in world.machines.items() if m.exits)
-        return _Line(world.machines)
+    def _settle(self, world: World) -> None:
+        tailnet, tags = world.tailnet, defaultdict[str, int](int)
+        places = [self.position[node_key(m.node)] for m in tailnet.machines]
+        world.machines = dict(zip(places, tailnet.machines, strict=True))
+        world.present = union(places)
+        for who, machines in tailnet.by_identity.items():
+            alike = union([places[machine.index] for machine in machines])
+            if isinstance(who, str):
+                world.owners[who] = alike
+            for tag in who if isinstance(who, frozenset) else ():
+                tags[tag] |= alike
+        world.tags = dict(tags)
+        for place, machine in world.machines.items():
+            if machine.subnets:
+                routes = (self.network(route) for _, route in usable(machine))
+                world.routed |= merge(routes)
+            if machine.exits:
+                world.exits |= 1 << place
 
     def network(self, addresses: IntervalSet) -> int:
         """Return the cells that lie in a set of addresses."""
@@ -119,7 +116,11 @@ class Universe:
 
     def addressed(self, index: int, addresses: IntervalSet) -> int:
         """Return the nodes of a world that own an address of a set."""
-        return self._lines[index].nodes(addresses)
+        world = self.worlds[index]
+        key = id(world.tailnet)
+        if key not in self._lines:
+            self._lines[key] = _Line(world)
+        return self._lines[key].nodes(addresses)
 
     def selected(self, world: World, selector: Selector) -> int:
         """Return the nodes that a selector means by identity."""
@@ -138,15 +139,13 @@ class Universe:
 class _Line:
     """The nodes of one world along the number line of addresses."""
 
-    def __init__(self, machines: dict[int, Machine]) -> None:
-        points = sorted(
-            (low, place) for place, m in machines.items() for low, _ in m.addresses
-        )
-        self._addresses = [address for address, _ in points]
-        self._places = [place for _, place in points]
+    def __init__(self, world: World) -> None:
+        places = {machine.index: place for place, machine in world.machines.items()}
+        self._addresses, machines = world.tailnet.by_address
+        self._places = [places[machine.index] for machine in machines]
         self._blocks = [
             union(self._places[start : start + _BLOCK])
-            for start in range(0, len(points), _BLOCK)
+            for start in range(0, len(self._places), _BLOCK)
         ]
 
     def nodes(self, addresses: IntervalSet) -> int:
@@ -165,18 +164,15 @@ class _Line:
         return found
 
 
-def union(places: Iterable[int]) -> int:
+def union(places: Sequence[int]) -> int:
     """Return the set of some bit positions."""
-    listed = list(places)
-    if not listed:
-        return 0
-    if len(listed) < 32:
+    if len(places) < 32:
         found = 0
-        for place in listed:
+        for place in places:
             found |= 1 << place
         return found
-    buffer = bytearray(max(listed) // 8 + 1)
-    for place in listed:
+    buffer = bytearray(max(places) // 8 + 1)
+    for place in places:
         buffer[place >> 3] |= 1 << (place & 7)
     return int.from_bytes(buffer, "little")
 
@@ -196,20 +192,13 @@ def usable(machine: Machine) -> Iterator[tuple[str, IntervalSet]]:
             yield text, route
 
 
-def family(addresses: IntervalSet, version: int) -> IntervalSet:
-    """Return the part of a set that is of one address family."""
-    return addresses & _FAMILIES[version]
-
-
-_FAMILIES = {4: prefix("0.0.0.0/0"), 6: prefix("::/0")}
-
-
 def _cells(
-    worlds: Iterable[World], literals: Iterable[IntervalSet]
+    tailnets: Iterable[Tailnet], literals: Iterable[IntervalSet]
 ) -> list[tuple[int, int]]:
-    routes = [
-        route for w in worlds for m in w.tailnet.machines for _, route in usable(m)
-    ]
+    routers = [m for tailnet in tailnets for m in tailnet.machines if m.subnets]
+    routes = [route for machine in routers for _, route in usable(machine)]
+    if not routes:
+        return []
     routed = IntervalSet.union(routes)
     borders = {V6}
     for each in (*routes, *literals):

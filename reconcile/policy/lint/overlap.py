@@ -67,7 +67,8 @@ class Overlap:
     def _crowds(self) -> list[Crowd]:
         members: dict[tuple[int, str | None], int] = defaultdict(int)
         for row in self._matrix.rows:
-            members[row.rules[self._index], row.owners[self._index]] |= row.members
+            side = row.sides[self._index]
+            members[side.rules, side.owner] |= row.members
         owners = self._matrix.worlds[self._index].owners
         return [
             Crowd(places, self._opened(rules, owners.get(owner or "", 0)))

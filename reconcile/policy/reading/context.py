@@ -41,6 +41,7 @@ class Context:
         self.groups = self._declared("groups")
         self.tags = self._declared("tagOwners")
         self.hosts = self._declared("hosts")
+        self._accepted: dict[str, Selector] = {}
 
     def _declared(self, section: str) -> Mapping[str, Any]:
         found = get(self.value, section)
@@ -89,6 +90,8 @@ class Context:
 
         `#` begins a comment in ACLs.
         """
+        if rule.keys() <= set(names):
+            return
         known = {name.lower() for name in names}
         seen: dict[str, str] = {}
         for key in rule:
@@ -159,6 +162,8 @@ class Context:
         `said` puts the reason into the words of the place, such as `src=…`. None when
         the selector is refused; the finding is noted.
         """
+        if text in self._accepted:
+            return self._accepted[text]
         selector = selectors.parse(text)
         if selector.kind == "domain" and not self.release.hosted:
             selector = replace(selector, kind="user")  # of whom there is none
@@ -166,6 +171,7 @@ class Context:
             selector = replace(selector, text=text)
         refusal = self._refusal(selector)
         if refusal is None:
+            self._accepted[text] = selector
             return selector
         code, reason = refusal
         self.problem(code, said(reason), path, help=self._remedy(selector))

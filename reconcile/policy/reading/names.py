@@ -32,14 +32,13 @@ def groups(context: Context) -> dict[str, tuple[str, ...]]:
         strict = context.release.strict
         found[name] = tuple(text.strip() if strict else text for _, text in members)
         for where, text in members:
-            _member(context, name, where, text)
+            kind = selectors.parse(text).kind
+            if kind != "user" and not (kind == "domain" and context.release.hosted):
+                _no_member(context, name, where, text, kind)
     return found
 
 
-def _member(context: Context, group: str, path: Path, text: str) -> None:
-    kind = selectors.parse(text).kind
-    if kind == "user" or (kind == "domain" and context.release.hosted):
-        return
+def _no_member(context: Context, group: str, path: Path, text: str, kind: str) -> None:
     reason, help = "not a user", "users contain an @: write alice@ or an e-mail"
     if kind == "group":
         reason = "group members cannot be recursive"

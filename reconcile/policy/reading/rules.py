@@ -19,7 +19,7 @@ from reconcile.policy.reading.context import (
     quoted,
 )
 from reconcile.policy.releases import SCTP, TCP, UDP, Release
-from reconcile.policy.selectors import Selector
+from reconcile.policy.selectors import SELF, Selector
 from reconcile.policy.sets import ALL_PORTS, IntervalSet
 
 PROTOCOLS = {
@@ -39,7 +39,6 @@ PROTOCOLS = {
     "fc": 133,
 }
 _WITH_PORTS = frozenset({TCP, UDP, SCTP})
-_SELF = "autogroup:self"
 _NEED_USERS = (
     "autogroup:self can only be used with users, groups, or supported autogroups"
 )
@@ -104,8 +103,9 @@ def _acl(context: Context, index: int, path: Path, rule: dict[str, Any]) -> Rule
     before = context.count()
     context.known_fields(path, rule, _fields(context, "acls"))
     action = context.text(path, rule, "action")
-    needed = context.release.action_needed or find(rule, "action") is not None
-    if action != "accept" and needed:
+    if action != "accept" and (
+        context.release.action_needed or find(rule, "action") is not None
+    ):
         message = f"acls[{index}]: action={quoted(action or '')} is not supported"
         help = 'the only action is "accept": what no rule accepts is denied'
         context.problem(SHAPE, message, _at(path, rule, "action"), help=help)
@@ -119,7 +119,8 @@ def _acl(context: Context, index: int, path: Path, rule: dict[str, Any]) -> Rule
     sources = _sources(context, where, path, rule)
     texts = context.texts(path, rule, "dst")
     targets = [_acl_target(context, where, at, text, numbers) for at, text in texts]
-    _check_ports(context, where, _at(path, rule, "proto"), proto, targets)
+    if proto:
+        _check_ports(context, where, _at(path, rule, "proto"), proto, targets)
     kinds = [target.selector for target in targets if target]
     _check_self(context, where, path, sources, kinds, wildcard=True)
     if context.count() > before:
@@ -178,12 +179,12 @@ def _check_ports(
     context: Context,
     where: str,
     path: Path,
-    proto: str | None,
+    proto: str,
     targets: Iterable[Target | None],
 ) -> None:
     """Refuse ports where the protocol has none, as Headscale does."""
     release = context.release
-    if not proto or not release.proto_checked or release.hosted:
+    if not release.proto_checked or release.hosted:
         return
     try:
         numbers = protocols(proto, release)
@@ -377,7 +378,7 @@ def _check_self(
     wildcard: bool,
 ) -> None:
     """Refuse `autogroup:self` next to a source that has no owner."""
-    if not any(target.text == _SELF for target in targets):
+    if not any(target.text == SELF for target in targets):
         return
     allowed = {"user", "group", "domain", *(["any"] if wildcard else [])}
     for source in sources:
@@ -398,8 +399,10 @@ def _fields(context: Context, section: str) -> tuple[str, ...]:
 
 
 def _postures(context: Context, rule: dict[str, Any]) -> tuple[str, ...]:
+    if not context.release.hosted:
+        return ()
     found = find(rule, "srcPosture") or find(context.value, "defaultSrcPosture")
-    if not context.release.hosted or not found or not found[1]:
+    if not found or not found[1]:
         return ()
     return tuple(str(item) for item in found[1])
 

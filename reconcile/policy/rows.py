@@ -1,0 +1,181 @@
+"""Sources to rows: what no rule of any world tells apart shares one.
+
+A node is selected by who it is (its tags or its user) and by where it is (its
+addresses); a network behind a router only by where it is.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reconcile.policy.selectors import Selector
+from reconcile.policy.sets import IntervalSet, prefix
+from reconcile.policy.tailnet import Identity
+from reconcile.policy.universe import Universe, World, bits, merge, union
+
+# Rules by selector and address family (0 where it selects by identity), as bits.
+BySelector = Mapping[tuple[Selector, int], int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """The rules that sources are in, in one world, as bits.
+
+    `rules` are put together from `parts`, which many sources share: those of a user,
+    group, tag or address. `owner` is their user where `autogroup:self` applies.
+    """
+
+    rules: int
+    parts: tuple[int, ...]
+    owner: str | None = None
+
+    def without(self, rules: int) -> "Side":
+        """Return the side as it were without some rules."""
+        return Side(self.rules & ~rules, (self.rules & ~rules,), self.owner)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Sources that nothing tells apart: their bits, and their side in each world."""
+
+    members: int
+    sides: tuple[Side, ...]
+
+
+class Sources:
+    """The sources of one world and the rules that each is in.
+
+    `own` are the rules for `autogroup:self`.
+    """
+
+    def __init__(
+        self, universe: Universe, world: World, by_selector: BySelector, own: int
+    ) -> None:
+        self._own = own
+        self._identities = _Identities(world, by_selector)
+        self._sweep = _Sweep(world, by_selector)
+        self._known: dict[tuple[Identity, int], Side] = {}
+        self._equal: dict[tuple[int, str | None], Side] = {}
+        size = universe.size + len(universe.cells)
+        self.who: list[Identity] = [None] * size
+        self.where = [0] * size
+        for place, machine in world.machines.items():
+            self.who[place] = machine.identity
+        if self._sweep:
+            self._locate(universe, world)
+
+    def _locate(self, universe: Universe, world: World) -> None:
+        at = self._sweep.at
+        for place, machine in world.machines.items():
+            self.where[place] = merge(map(at, machine.numbers))
+        for place, (low, _) in enumerate(universe.cells, universe.size):
+            self.where[place] = at(low) if world.routed >> place & 1 else 0
+
+    def side(self, who: Identity, where: int) -> Side:
+        """Return the side of sources: the same object for the same rules."""
+        known = self._known.get((who, where))
+        if known is None:
+            known = self._known[who, where] = self._side(who, where)
+        return known
+
+    def _side(self, who: Identity, where: int) -> Side:
+        parts = {*self._identities.parts(who), self._sweep.rules(where)}
+        rules = merge(parts)
+        owner = who if isinstance(who, str) and rules & self._own else None
+        return self._equal.setdefault((rules, owner), Side(rules, tuple(parts), owner))
+
+
+def rows(worlds: Sequence[Sources]) -> list[Row]:
+    """Return the rows of worlds that share one universe, none without a rule."""
+    columns = [column for world in worlds for column in (world.who, world.where)]
+    places: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for place, key in enumerate(zip(*columns, strict=True)):
+        places[key].append(place)
+    members: dict[tuple[Side, ...], int] = defaultdict(int)
+    for key, alike in places.items():
+        pairs = zip(key[::2], key[1::2], strict=True)
+        sides = tuple(
+            world.side(who, where)  # type: ignore[arg-type]
+            for world, (who, where) in zip(worlds, pairs, strict=True)
+        )
+        members[sides] |= union(alike)
+    return [
+        Row(which, sides)
+        for sides, which in members.items()
+        if any(side.rules for side in sides)
+    ]
+
+
+class _Identities:
+    """The rules that name a user, a group or a tag, by who a node is."""
+
+    def __init__(self, world: World, by_selector: BySelector) -> None:
+        self._tags: dict[str, int] = {}
+        self._owners: dict[str, list[int]] = defaultdict(list)
+        self._tagged: tuple[int, ...] = ()
+        self._members: tuple[int, ...] = ()
+        for (selector, version), rules in by_selector.items():
+            if version:
+                continue
+            if selector.kind == "tag":
+                self._tags[selector.text] = rules
+            elif selector.autogroup == "tagged":
+                self._tagged = (rules,)
+            elif selector.autogroup == "member":
+                self._members = (rules,)
+            else:
+                for name in world.resolver.owners(selector):
+                    self._owners[name].append(rules)
+
+    def parts(self, who: Identity) -> Sequence[int]:
+        """Return the rules of each selector that means a node."""
+        if isinstance(who, frozenset):
+            worn = [self._tags[tag] for tag in who if tag in self._tags]
+            return [*worn, *self._tagged]
+        if who is None:
+            return ()
+        return [*self._members, *self._owners.get(who, ())]
+
+
+class _Sweep:
+    """The selectors that are address ranges, along the number line."""
+
+    def __init__(self, world: World, by_selector: BySelector) -> None:
+        edges: dict[int, int] = defaultdict(int)
+        self._rules: list[int] = []
+        for (selector, version), rules in by_selector.items():
+            if not version:
+                continue
+            number = 1 << len(self._rules)
+            self._rules.append(rules)
+            for low, high in family(world.resolver.sources(selector), version):
+                edges[low] ^= number
+                edges[high + 1] ^= number
+        self._edges = sorted(edges)
+        self._selected = [0]
+        for edge in self._edges:
+            self._selected.append(self._selected[-1] ^ edges[edge])
+        self._known: dict[int, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._edges)
+
+    def at(self, address: int) -> int:
+        """Return the selectors that mean an address, as bits."""
+        return self._selected[bisect_right(self._edges, address)]
+
+    def rules(self, selected: int) -> int:
+        """Return the rules of some selectors."""
+        if selected not in self._known:
+            rules = merge(self._rules[number] for number in bits(selected))
+            self._known[selected] = rules
+        return self._known[selected]
+
+
+def family(addresses: IntervalSet, version: int) -> IntervalSet:
+    """Return the part of a set that is of one address family."""
+    return addresses & _FAMILIES[version]
+
+
+_FAMILIES = {4: prefix("0.0.0.0/0"), 6: prefix("::/0")}
