@@ -47,6 +47,7 @@ class Resolver:
         self._directory = Directory(tailnet.users, policy.groups)
         self._owners: dict[Selector, frozenset[str]] = {}
         self._machines: dict[Selector, tuple[Machine, ...]] = {}
+        self._widened: dict[IntervalSet, IntervalSet] = {}
         self._sources: dict[Selector, IntervalSet] = {}
         self._targets: dict[Selector, tuple[IntervalSet, ...]] = {}
         self.wildcard = EVERYTHING
@@ -171,4 +172,7 @@ class Resolver:
             widens = release.literals_widen
         if not widens:
             return literal
-        return literal | addresses_of(self.tailnet.touched(literal))
+        if literal not in self._widened:  # many texts may be the same network
+            nodes = addresses_of(self.tailnet.touched(literal))
+            self._widened[literal] = literal | nodes
+        return self._widened[literal]
