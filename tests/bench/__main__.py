@@ -98,7 +98,7 @@ def main() -> None:
             bench_plan(1_000, changed, imported=imported)
             bench_plan(10_000, changed * 10, imported=imported)
     print("access of two policies and their diff, 10,000 nodes, 2,000 rules:")
-    bench_access(10_000)
+    bench_access()
     if os.environ.get("HEADSCALE_BINARIES"):
         from tests.bench.real import bench_real
 
