@@ -100,7 +100,7 @@ class Resolver:
         if selector.kind in ("user", "group"):
             return self._directory.names(selector.text)
         if selector.kind == "domain":
-            domain = "@" + selector.text[len("user:*@") :].lower()
+            domain = "@" + selector.domain.lower()
             users = self.tailnet.users
             return frozenset(u.name for u in users if u.email.lower().endswith(domain))
         if selector.autogroup in self.tailnet.roles:

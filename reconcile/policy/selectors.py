@@ -21,7 +21,7 @@ Kind = Literal[
 ]
 
 SELF = "autogroup:self"
-
+_DOMAIN = "user:*@"
 _PREFIXES: tuple[tuple[str, Kind], ...] = (
     ("group:", "group"),
     ("tag:", "tag"),
@@ -47,6 +47,11 @@ class Selector:
         """The name after `autogroup:`, "" for every other kind."""
         return self.text[10:] if self.kind == "autogroup" else ""
 
+    @property
+    def domain(self) -> str:
+        """The mail domain of `user:*@domain`, "" for every other kind."""
+        return self.text[len(_DOMAIN) :] if self.kind == "domain" else ""
+
 
 @lru_cache(maxsize=65536)
 def parse(text: str) -> Selector:
@@ -64,7 +69,7 @@ def _kind(text: str) -> Kind:
     if is_address(text):
         return "address"
     if "@" in text:
-        return "domain" if text.startswith("user:*@") else "user"
+        return "domain" if text.startswith(_DOMAIN) else "user"
     for start, kind in _PREFIXES:
         if text.startswith(start):
             return kind

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from reconcile.policy import selectors
 from reconcile.policy.document import Assertion, Policy, Service
 from reconcile.policy.fields import Path
 from reconcile.policy.filters import Filters
 from reconcile.policy.pairing import split_ports
+from reconcile.policy.reading.context import Scope
 from reconcile.policy.reading.rules import protocols
-from reconcile.policy.releases import ROLES, SCTP, TCP, UDP
+from reconcile.policy.releases import SCTP, TCP, UDP
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import EMPTY, IntervalSet, texts
 from reconcile.policy.ssh import SshRules
@@ -64,6 +64,13 @@ class Verdicts:
         self._resolver = filters.resolver
         self._policy: Policy = filters.policy
         self._ssh = ssh
+        self._scope = Scope(
+            self._policy.release,
+            self._policy.groups,
+            self._policy.tags,
+            self._policy.hosts,
+            filters.tailnet.domains,
+        )
         self._targets: dict[Selector, IntervalSet] = {}
         self._reaching: dict[tuple[str, frozenset[int]], IntervalSet] = {}
 
@@ -132,16 +139,12 @@ class Verdicts:
         return found
 
     def _known(self, text: str, what: str) -> Selector:
-        selector = selectors.parse(text)
-        declared = {"group": self._policy.groups, "host": self._policy.hosts}
-        if selector.kind == "tag" and text not in self._policy.tags:
-            raise Unusable(f'{what} "{text}" is not declared in tagOwners')
-        if selector.kind in declared and text not in declared[selector.kind]:
-            raise Unusable(f'{what} "{text}" is not declared')
-        if selector.kind == "autogroup" and not self._is_autogroup(selector):
-            raise Unusable(f'{what} "{text}" is no autogroup')
-        if selector.kind == "unknown":
-            raise Unusable(f'{what} "{text}" is missing or means nothing')
+        selector = self._scope.selector(text)
+        if not text:
+            raise Unusable(f"the {what} is missing")
+        refusal = self._scope.refusal(selector)
+        if refusal:
+            raise Unusable(f"{what} {refusal[1]}")
         return selector
 
     def _need_known_users(self, selector: Selector, what: str) -> None:
@@ -149,9 +152,6 @@ class Verdicts:
         strangers = self._resolver.strangers(selector)
         if strangers and not self._policy.release.hosted:
             raise Absent(f'{what} "{selector}": user not found: token "{strangers[0]}"')
-
-    def _is_autogroup(self, selector: Selector) -> bool:
-        return selector.autogroup in self._policy.release.autogroups | ROLES
 
     def _protocols(self, test: Assertion) -> frozenset[int]:
         try:

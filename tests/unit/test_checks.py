@@ -306,7 +306,7 @@ def test_validate_with_a_snapshot_runs_them(write, command, taken):
             '[{"src": "alice@", "deny": ["autogroup:self:22"]}]',
             '"autogroup:self" is not one host',
         ),
-        ('[{"src": "tag:none", "deny": ["tag:db:22"]}]', "not declared in tagOwners"),
+        ('[{"src": "tag:none", "deny": ["tag:db:22"]}]', 'tag not found: "tag:none"'),
         (
             '[{"src": "alice@", "deny": ["10.0.0.0/8:22"]}]',
             "is a network, not one host",

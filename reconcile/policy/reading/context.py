@@ -1,8 +1,8 @@
 """What every part of reading a policy shares: findings, names, and plain shapes."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconcile.policy import selectors
@@ -28,6 +28,61 @@ def quoted(text: object) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a policy declares, and so what selectors may name, in rules and in tests.
+
+    `domains` are the mail domains of a hosted tailnet, None when they are not known.
+    """
+
+    release: Release
+    groups: Container[str]
+    tags: Container[str]
+    hosts: Container[str]
+    domains: Container[str] | None
+
+    def selector(self, text: str) -> Selector:
+        """Classify a text as the release does."""
+        selector = selectors.parse(text)
+        if selector.kind == "domain" and not self.release.hosted:
+            return replace(selector, kind="user")  # of whom there is none
+        return selector
+
+    def refusal(self, selector: Selector) -> tuple[str, str] | None:
+        """Say, with a code, why a selector may stand nowhere; None when it may."""
+        kind, text = selector.kind, selector.text
+        if kind in ("group", "tag"):
+            declared = self.groups if kind == "group" else self.tags
+            if text not in declared:
+                return NAME, f"{kind} not found: {quoted(text)}"
+        if kind == "unknown" or (kind == "host" and text not in self.hosts):
+            return NAME, f"{quoted(text)}: invalid address"
+        if kind == "autogroup":
+            return self._autogroup_refusal(selector)
+        if kind in ("ipset", "service", "posture") and not self.release.hosted:
+            return UNSUPPORTED, f"{quoted(text)}: invalid address"
+        if kind == "domain":
+            return self.domain_refusal(selector.domain)
+        return None
+
+    def _autogroup_refusal(self, selector: Selector) -> tuple[str, str] | None:
+        if selector.autogroup in self.release.autogroups:
+            return None
+        known = selector.autogroup in ROLES | {"member", "tagged", "self", "danger-all"}
+        code = UNSUPPORTED if known else NAME
+        return code, f"invalid autogroup {quoted(selector.text)}"
+
+    def domain_refusal(self, domain: str) -> tuple[str, str] | None:
+        """Say why a hosted tailnet may not use a mail domain; None when it may."""
+        if self.domains is None or domain in self.domains:
+            return None
+        return (
+            NAME,
+            f"{domain} is not associated with this Tailnet and cannot be used in "
+            "user:*@<domain> expressions",
+        )
+
+
 class Context:
     """The policy being read, the release that reads it, and the findings so far."""
 
@@ -36,12 +91,13 @@ class Context:
     ) -> None:
         self.value = value
         self.release = release
-        self.domains = None if domains is None else frozenset(domains)
         self.problems: list[Problem] = []
         self.groups = self._declared("groups")
         self.tags = self._declared("tagOwners")
         self.hosts = self._declared("hosts")
         self._accepted: dict[str, Selector] = {}
+        known = None if domains is None else frozenset(domains)
+        self.scope = Scope(release, self.groups, self.tags, self.hosts, known)
 
     def _declared(self, section: str) -> Mapping[str, Any]:
         found = get(self.value, section)
@@ -164,54 +220,16 @@ class Context:
         """
         if text in self._accepted:
             return self._accepted[text]
-        selector = selectors.parse(text)
-        if selector.kind == "domain" and not self.release.hosted:
-            selector = replace(selector, kind="user")  # of whom there is none
+        selector = self.scope.selector(text)
         if not self.release.strict and text != selector.text:
             selector = replace(selector, text=text)
-        refusal = self._refusal(selector)
+        refusal = self.scope.refusal(selector)
         if refusal is None:
             self._accepted[text] = selector
             return selector
         code, reason = refusal
         self.problem(code, said(reason), path, help=self._remedy(selector))
         return None
-
-    def _refusal(self, selector: Selector) -> tuple[str, str] | None:
-        kind, text = selector.kind, selector.text
-        if kind in ("group", "tag") and text not in self._names(kind):
-            return NAME, f"{kind} not found: {quoted(text)}"
-        if kind == "unknown" or (kind == "host" and text not in self.hosts):
-            return NAME, f"{quoted(text)}: invalid address"
-        if kind == "autogroup":
-            return self._autogroup_refusal(selector)
-        if kind in ("ipset", "service", "posture") and not self.release.hosted:
-            return UNSUPPORTED, f"{quoted(text)}: invalid address"
-        if kind == "domain":
-            return self.domain_refusal(text[len("user:*@") :])
-        return None
-
-    def _names(self, kind: str) -> Mapping[str, Any]:
-        return self.groups if kind == "group" else self.tags
-
-    def _autogroup_refusal(self, selector: Selector) -> tuple[str, str] | None:
-        if selector.autogroup in self.release.autogroups:
-            return None
-        known = selector.autogroup in ROLES | {"member", "tagged", "self", "danger-all"}
-        code = UNSUPPORTED if known else NAME
-        return code, f"invalid autogroup {quoted(selector.text)}"
-
-    def domain_refusal(self, domain: str) -> tuple[str, str] | None:
-        """Say why a mail domain may not be used; None when it may, or nobody knows."""
-        if not self.release.hosted:
-            return UNSUPPORTED, f"user:*@{domain} is not supported"
-        if self.domains is None or domain in self.domains:
-            return None
-        return (
-            NAME,
-            f"{domain} is not associated with this Tailnet and cannot be used in "
-            "user:*@<domain> expressions",
-        )
 
     def _remedy(self, selector: Selector) -> str:
         kind, text = selector.kind, selector.text

@@ -99,7 +99,7 @@ def _sources(
     for at, text in context.texts(path, rule, "src"):
 
         def said(reason: str, text: str = text) -> str:
-            if text.strip().startswith("user:*@"):
+            if parse(text).kind == "domain" and context.release.hosted:
                 return f"[ssh] {reason}"
             return f"{where}: src={reason}"
 
@@ -167,7 +167,9 @@ def _users(context: Context, where: str, path: Path, rule: dict[str, Any]) -> li
             help = "name a login, root, or autogroup:nonroot"
             context.problem(SSH, message, at, help=help)
         domain = localpart_domain(text)
-        refusal = domain and context.release.hosted and context.domain_refusal(domain)
+        refusal = (
+            domain and context.release.hosted and context.scope.domain_refusal(domain)
+        )
         if refusal:
             context.problem(refusal[0], f"{where}: {refusal[1]}", at)
     return [text for _, text in texts]

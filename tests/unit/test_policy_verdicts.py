@@ -1,0 +1,76 @@
+"""The policy's own tests, where the servers differ or look more closely."""
+
+from typing import Any
+
+import pytest
+
+from reconcile.model import Node, User
+from reconcile.policy.evaluate import Evaluator
+from reconcile.policy.reading import read
+from reconcile.policy.tailnet import Tailnet
+
+USERS = [
+    User("1", "ann", email="ann@example.com"),
+    User("2", "ben", email="ben@example.org"),
+]
+TAGS = {"ann": (), "ben": (), "web": ("tag:web",), "db": ("tag:db",)}
+NODES = [
+    Node(
+        str(number),
+        name,
+        user=None if tags else name,
+        tags=frozenset(tags),
+        addresses=(f"100.64.0.{number}", f"fd7a:115c:a1e0::{number}"),
+    )
+    for number, (name, tags) in enumerate(TAGS.items(), 2)
+]
+NAMES = {
+    "groups": {"group:both": ["ann@example.com", "ben@example.org"]},
+    "hosts": {"web": "100.64.0.4", "pair": "100.64.0.4/31", "ann": "100.64.0.2/32"},
+    "tagOwners": {"tag:web": [], "tag:db": []},
+    "acls": [
+        {"action": "accept", "src": ["ann@example.com"], "dst": ["tag:web:80"]},
+        {"action": "accept", "src": ["tag:web"], "dst": ["fd7a:115c:a1e0::5:80"]},
+    ],
+    "ssh": [
+        {
+            "action": "accept",
+            "src": ["ann@example.com", "tag:db"],
+            "dst": ["tag:web"],
+            "users": ["git"],
+        }
+    ],
+}
+NETWORK = "100.64.0.4/31"
+BOTH = ("main", "tailscale")
+
+
+def outcome(server: str, section: str, test: dict[str, Any]) -> bool:
+    """Tell whether a server takes the policy with one test."""
+    policy = read({**NAMES, section: [test]}, server, ["example.com"])
+    evaluator = Evaluator(policy, Tailnet(USERS, NODES, domains=["example.com"]))
+    return not policy.errors and all(v.passed for v in evaluator.tests())
+
+
+def taken(section: str, test: dict[str, Any]) -> tuple[str, ...]:
+    """Return which servers take the policy with one test."""
+    return tuple(server for server in BOTH if outcome(server, section, test))
+
+
+@pytest.mark.parametrize(
+    ("name", "servers"),
+    [
+        ("user:*@example.com", ("tailscale",)),
+        ("user:*@example.org", ()),  # a domain of somebody else
+        ("autogroup:admin", ("tailscale",)),
+        ("autogroup:member", BOTH),
+        ("ipset:office", ()),
+        ("svc:web", ()),
+        ("tag:no", ()),
+        ("no", ()),
+    ],
+)
+def test_names_in_tests_are_those_of_rules(name: str, servers: tuple[str, ...]) -> None:
+    ssh = {"src": name, "dst": ["tag:web"], "deny": ["root"]}
+    assert taken("sshTests", ssh) == servers
+    assert taken("tests", {"src": "ann@", "deny": [f"{name}:81"]}) == servers
