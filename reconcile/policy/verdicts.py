@@ -13,10 +13,10 @@ from reconcile.policy.fields import Path
 from reconcile.policy.filters import Filters
 from reconcile.policy.pairing import split_ports
 from reconcile.policy.reading.context import Scope
-from reconcile.policy.reading.rules import protocols
+from reconcile.policy.reading.rules import protocols, unbracketed
 from reconcile.policy.releases import SCTP, TCP, UDP
 from reconcile.policy.selectors import Selector
-from reconcile.policy.sets import EMPTY, IntervalSet, texts
+from reconcile.policy.sets import ALL_PORTS, EMPTY, IntervalSet, ports, texts
 from reconcile.policy.ssh import SshRules
 from reconcile.policy.tailnet import Machine, addresses_of
 
@@ -142,6 +142,8 @@ class Verdicts:
         selector = self._scope.selector(text)
         if not text:
             raise Unusable(f"the {what} is missing")
+        if text != selector.text:  # Headscale trims what rules name, but no tests
+            raise Unusable(f'{what} "{text}" has blanks around it')
         refusal = self._scope.refusal(selector)
         if refusal:
             raise Unusable(f"{what} {refusal[1]}")
@@ -219,20 +221,20 @@ class Verdicts:
         return self._targets[selector]
 
     def _target(self, text: str) -> tuple[IntervalSet, int]:
-        name, port_text = split_ports(text.strip())
-        port = int(port_text) if port_text.isascii() and port_text.isdigit() else 0
-        if not 1 <= port <= 65535:
-            raise Unusable("a test needs exactly one port")
-        if name.startswith("[") and name.endswith("]"):
-            name = name[1:-1]
+        release = self._policy.release
+        name, port_text = split_ports(text.strip() if release.hosted else text)
+        port = self._port(port_text)
+        name = unbracketed(name, release)
         selector = self._known(name, "destination")
-        if selector.kind == "any" and not self._policy.release.hosted:
+        everything = selector.kind == "any" or selector.autogroup == "danger-all"
+        if everything and not release.hosted:
             return self._resolver.sources(selector), port
         if selector.kind == "any" or selector.autogroup in ("self", "internet"):
             raise Unusable(f'"{name}" is not one host')
         if selector.kind in ("address", "host"):
             found = self._resolver.sources(selector)
-            if "/" in name or found.size() != 1:
+            written_out = selector.kind == "address" and "/" in name
+            if written_out or found.size() != 1:
                 raise Unusable(f'"{name}" is a network, not one host')
             return found, port
         self._need_known_users(selector, "destination")
@@ -240,6 +242,17 @@ class Verdicts:
         if not found:
             raise Absent(f'destination "{name}" resolved to no IP addresses')
         return found, port
+
+    def _port(self, text: str) -> int:
+        """Return the one port of a test; to Headscale 80-80 is one as well."""
+        single = text.isdigit() or not (self._policy.release.hosted or "," in text)
+        try:
+            found = ports(text, lenient=True) if single else ALL_PORTS
+        except ValueError as reason:
+            raise Unusable(str(reason)) from None
+        if found.size() != 1:
+            raise Unusable("a test needs exactly one port")
+        return found.intervals[0][0]
 
     # SSH.
 

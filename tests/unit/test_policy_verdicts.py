@@ -74,3 +74,34 @@ def test_names_in_tests_are_those_of_rules(name: str, servers: tuple[str, ...]) 
     ssh = {"src": name, "dst": ["tag:web"], "deny": ["root"]}
     assert taken("sshTests", ssh) == servers
     assert taken("tests", {"src": "ann@", "deny": [f"{name}:81"]}) == servers
+
+
+@pytest.mark.parametrize(
+    ("test", "servers"),
+    [
+        ({"accept": ["web:80"]}, BOTH),
+        ({"accept": ["web:080"]}, BOTH),
+        ({"accept": ["web:80-80"]}, ("main",)),
+        ({"accept": ["web:+80"]}, ("main",)),
+        ({"deny": ["web:81-82"]}, ()),
+        ({"deny": ["web:81,81"]}, ()),
+        ({"deny": ["web:0"]}, ()),
+        ({"deny": ["web:"]}, ()),
+        ({"deny": ["web"]}, ()),
+        ({"deny": [f"{NETWORK}:81"]}, ()),
+        ({"deny": ["pair:81"]}, ()),
+        ({"accept": ["[fd7a:115c:a1e0::4]:80"]}, BOTH),
+        ({"accept": ["[100.64.0.4]:80"]}, ()),
+        ({"accept": ["[web]:80"]}, ()),
+        ({"deny": ["*:81"]}, ("main",)),
+        ({"deny": ["autogroup:danger-all:81"]}, ("main",)),
+        # Headscale trims the names in rules, and none in tests.
+        ({"accept": [" web:80 "]}, ("tailscale",)),
+        ({"src": " ann@example.com", "accept": ["web:80"]}, ("tailscale",)),
+        ({"src": "tag:db ", "deny": ["web:80"]}, ("tailscale",)),
+        ({"proto": " tcp", "accept": ["web:80"]}, ("tailscale",)),
+        ({"proto": "TCP", "accept": ["web:80"]}, BOTH),
+    ],
+)
+def test_tests(test: dict[str, Any], servers: tuple[str, ...]) -> None:
+    assert taken("tests", {"src": "ann@example.com", **test}) == servers

@@ -83,7 +83,10 @@ def tests(context: Context) -> tuple[Assertion, ...]:
     found = []
     for index, path, rule in context.rules("tests"):
         fields = RULES["tests"]
-        if not context.release.hosted:
+        source = context.text(path, rule, "src") or ""
+        if context.release.hosted:
+            source = source.strip()
+        else:
             fields = tuple(name for name in fields if name != "srcPostureAttrs")
         context.known_fields(path, rule, fields)
         found.append(
@@ -91,8 +94,8 @@ def tests(context: Context) -> tuple[Assertion, ...]:
                 "tests",
                 index,
                 path,
-                (context.text(path, rule, "src") or "").strip(),
-                (context.text(path, rule, "proto") or "").strip(),
+                source,
+                context.text(path, rule, "proto") or "",
                 (),
                 {
                     name: _texts(context, path, rule, name)

@@ -144,7 +144,7 @@ def _acl_target(
     def said(reason: object) -> str:
         return f"{where}: dst={quoted(text)}: {reason}"
 
-    name = _unbracketed(name, context.release)
+    name = unbracketed(name, context.release)
     try:
         opened = _ports(port_text, context.release)
     except ValueError as reason:
@@ -167,7 +167,7 @@ def _ports(text: str, release: Release) -> IntervalSet:
     return sets.ports(text, lenient=not release.hosted)
 
 
-def _unbracketed(name: str, release: Release) -> str:
+def unbracketed(name: str, release: Release) -> str:
     """Take the brackets off an IPv6 address; on anything else they stay and fail."""
     match = re.fullmatch(r"\[([0-9a-fA-F:.]*:[0-9a-fA-F:.]*)\](/[0-9]+)?", name)
     if match and release.brackets:
