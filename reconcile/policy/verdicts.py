@@ -125,18 +125,23 @@ class Verdicts:
                 yield from _compare(test, name == "accept", path, text, allowed)
 
     def _sources(self, test: Assertion) -> list[IntervalSet]:
-        """Return the source prefixes; each address family of a node is its own."""
+        """Return the sources that must all be allowed, or all denied.
+
+        Each address of each node is one, but to Headscale each prefix of the whole:
+        there the access of one of two neighbours is enough for both.
+        """
         selector = self._known(test.source, "source")
         if selector.autogroup in ("self", "internet"):
             raise Unusable(f'source "{selector}" is not a source')
         self._need_known_users(selector, "source")
+        addresses = self._resolver.sources(selector)
+        if not addresses:
+            raise Absent(f'source "{selector}" resolved to no IP addresses')
+        if not self._policy.release.hosted:
+            return list(_prefixes(addresses))
         machines = self._resolver.machines(selector)
         found = [IntervalSet([i]) for m in machines for i in m.addresses]
-        if not found:
-            found = [IntervalSet([i]) for i in self._resolver.sources(selector)]
-        if not found:
-            raise Absent(f'source "{selector}" resolved to no IP addresses')
-        return found
+        return found or [IntervalSet([i]) for i in addresses]
 
     def _known(self, text: str, what: str) -> Selector:
         selector = self._scope.selector(text)
@@ -340,6 +345,18 @@ class Verdicts:
                 expected = "DENIED" if name == "deny" else "ALLOWED"
                 asked = " with check" if name == "check" else ""
                 yield Failure(path, f"{said}: expected {expected}{asked}, got {got}")
+
+
+def _prefixes(addresses: IntervalSet) -> Iterator[IntervalSet]:
+    """Cut a set into the largest prefixes."""
+    for low, high in addresses:
+        start = low
+        while start <= high:
+            size = 1 << ((high - start + 1).bit_length() - 1)
+            while start % size:
+                size >>= 1
+            yield IntervalSet([(start, start + size - 1)])
+            start += size
 
 
 def _require_expectation(test: Assertion) -> None:

@@ -283,8 +283,6 @@ def verdicts(tests: list[dict[str, Any]], **policy: Any) -> list[bool]:
         ({"deny": ["tag:web:80"], "proto": "icmp"}, False),
         ({"accept": ["tag:web:81"]}, False),
         ({"deny": ["tag:web:81", "ben@:80"]}, True),
-        ({"src": "autogroup:member", "accept": ["tag:web:80"]}, False),
-        ({"src": "autogroup:member", "deny": ["tag:web:80"]}, True),
         ({"src": "group:none", "deny": ["tag:web:80"]}, False),
         ({"src": "", "deny": ["tag:web:80"]}, False),
         ({"src": "tag:no", "deny": ["tag:web:80"]}, False),

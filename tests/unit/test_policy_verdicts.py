@@ -12,8 +12,9 @@ from reconcile.policy.tailnet import Tailnet
 USERS = [
     User("1", "ann", email="ann@example.com"),
     User("2", "ben", email="ben@example.org"),
+    User("3", "eve", email="eve@example.com"),
 ]
-TAGS = {"ann": (), "ben": (), "web": ("tag:web",), "db": ("tag:db",)}
+TAGS = {"ann": (), "ben": (), "web": ("tag:web",), "db": ("tag:db",), "eve": ()}
 NODES = [
     Node(
         str(number),
@@ -25,7 +26,10 @@ NODES = [
     for number, (name, tags) in enumerate(TAGS.items(), 2)
 ]
 NAMES = {
-    "groups": {"group:both": ["ann@example.com", "ben@example.org"]},
+    "groups": {
+        "group:near": ["ann@example.com", "ben@example.org"],
+        "group:far": ["ann@example.com", "eve@example.com"],
+    },
     "hosts": {"web": "100.64.0.4", "pair": "100.64.0.4/31", "ann": "100.64.0.2/32"},
     "tagOwners": {"tag:web": [], "tag:db": []},
     "acls": [
@@ -105,3 +109,12 @@ def test_names_in_tests_are_those_of_rules(name: str, servers: tuple[str, ...]) 
 )
 def test_tests(test: dict[str, Any], servers: tuple[str, ...]) -> None:
     assert taken("tests", {"src": "ann@example.com", **test}) == servers
+
+
+def test_all_sources_of_a_test_count() -> None:
+    assert taken("tests", {"src": "group:far", "accept": ["web:80"]}) == ()
+    assert taken("tests", {"src": "group:far", "deny": ["web:80"]}) == BOTH
+    # To Headscale 100.64.0.2 and .3 are one prefix, and a rule for one covers it.
+    near = {"src": "group:near"}
+    assert taken("tests", {**near, "accept": ["web:80"]}) == ("main",)
+    assert taken("tests", {**near, "deny": ["web:80"]}) == ("tailscale",)
