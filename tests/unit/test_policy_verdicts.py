@@ -118,3 +118,31 @@ def test_all_sources_of_a_test_count() -> None:
     near = {"src": "group:near"}
     assert taken("tests", {**near, "accept": ["web:80"]}) == ("main",)
     assert taken("tests", {**near, "deny": ["web:80"]}) == ("tailscale",)
+
+
+@pytest.mark.parametrize(
+    ("test", "servers"),
+    [
+        ({"accept": ["git"]}, BOTH),
+        ({"accept": [" git "]}, BOTH),
+        ({"deny": ["root"]}, BOTH),
+        ({"deny": [" "]}, ("main",)),  # nobody may log in as nobody
+        ({"dst": ["web"], "accept": ["git"]}, BOTH),
+        ({"dst": ["ann"], "deny": ["git"]}, BOTH),  # its alias ends in /32
+        ({"dst": ["100.64.0.4"], "accept": ["git"]}, BOTH),
+        ({"dst": ["100.64.0.4/32"], "accept": ["git"]}, ("main",)),
+        ({"dst": ["fd7a:115c:a1e0::4/128"], "accept": ["git"]}, ("main",)),
+        ({"dst": [NETWORK], "deny": ["root"]}, ()),
+        ({"dst": ["pair"], "deny": ["root"]}, ()),
+        # A source of which a part is no node's may not log in, whoever the rest is.
+        ({"src": "100.64.0.5", "accept": ["git"]}, BOTH),
+        ({"src": "100.64.0.2/32", "accept": ["git"]}, BOTH),
+        ({"src": "100.64.0.5/32", "deny": ["git"]}, ()),
+        ({"src": "100.64.0.0/30", "accept": ["git"]}, ()),
+        ({"src": "100.64.0.0/30", "deny": ["root"]}, BOTH),
+        ({"src": "100.64.0.99", "deny": ["git"]}, BOTH),
+    ],
+)
+def test_ssh_tests(test: dict[str, Any], servers: tuple[str, ...]) -> None:
+    base = {"src": "ann@example.com", "dst": ["tag:web"]}
+    assert taken("sshTests", {**base, **test}) == servers

@@ -13,7 +13,8 @@ from reconcile.policy.reading.context import (
     Context,
     quoted,
 )
-from reconcile.policy.selectors import is_address, parse
+from reconcile.policy.selectors import Selector, is_address, parse
+from reconcile.policy.sets import prefix
 
 _RESERVED = (ip_network("100.100.100.0/24"), ip_network("100.115.92.0/23"))
 _VERDICTS = ("accept", "deny", "check")
@@ -98,7 +99,7 @@ def tests(context: Context) -> tuple[Assertion, ...]:
                 context.text(path, rule, "proto") or "",
                 (),
                 {
-                    name: _texts(context, path, rule, name)
+                    name: tuple(context.texts(path, rule, name))
                     for name in ("accept", "deny")
                 },
             )
@@ -124,7 +125,13 @@ def ssh_tests(context: Context) -> tuple[Assertion, ...]:
                 (context.text(path, rule, "src") or "").strip(),
                 "",
                 tuple(text.strip() for _, text in targets),
-                {name: _texts(context, path, rule, name) for name in _VERDICTS},
+                {
+                    name: tuple(
+                        (at, login.strip())
+                        for at, login in context.texts(path, rule, name)
+                    )
+                    for name in _VERDICTS
+                },
             )
         )
     return tuple(found)
@@ -132,19 +139,27 @@ def ssh_tests(context: Context) -> tuple[Assertion, ...]:
 
 def _check_ssh_target(context: Context, index: int, path: Path, text: str) -> None:
     where = f"sshTests[{index}]"
-    kind = parse(text).kind
-    if (kind == "address" and "/" in text) or text == "autogroup:internet":
+    selector = parse(text)
+    if text == "autogroup:internet" or _is_network(context, selector):
         message = f"{where}: SSH tests dst contains disallowed element {quoted(text)}"
         context.problem(PLACE, message, path, help="name nodes that run SSH")
-    elif kind == "tag" and text not in context.tags:
+    elif selector.kind == "tag" and text not in context.tags:
         message = f"{where}: SSH tests dst contains unknown tag {quoted(text)}"
         context.problem(NAME, message, path, help="SSH tests take no port")
 
 
-def _texts(
-    context: Context, path: Path, rule: dict[str, Any], name: str
-) -> tuple[tuple[Path, str], ...]:
-    return tuple(context.texts(path, rule, name))
+def _is_network(context: Context, selector: Selector) -> bool:
+    """Tell whether a selector stands for a network, written out or behind an alias.
+
+    `100.64.0.7/32` is an address to Headscale; to the hosted service only in an alias.
+    """
+    is_alias = selector.kind == "host"
+    written = context.hosts.get(selector.text) if is_alias else selector.text
+    address = written.strip() if isinstance(written, str) else ""
+    if not is_address(address):
+        return False
+    has_length = context.release.hosted and not is_alias and "/" in address
+    return has_length or prefix(address).size() > 1
 
 
 def randomized_ports(context: Context) -> bool:
