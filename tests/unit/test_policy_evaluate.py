@@ -264,6 +264,10 @@ def test_blanks() -> None:
     assert where(acl([" ann@ "], ["tag:db:22"])) == {"both"}
     assert where(acl([" ann@ "], ["tag:db:22"], "0.28")) == set()
     assert where(acl(["*"], ["ann@ :22"])) == set()
+    rule = {"action": "accept", "src": ["group:a"], "dst": ["tag:db:22"]}
+    policy = {"acls": [rule], "groups": {"group:a": [" ann@ "]}}
+    assert where(evaluator(policy, "tailscale")) == {"both"}
+    assert where(evaluator(policy)) == set()
 
 
 def verdicts(tests: list[dict[str, Any]], **policy: Any) -> list[bool]:

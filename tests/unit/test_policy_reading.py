@@ -281,6 +281,16 @@ def test_domains_of_the_hosted_service() -> None:
     assert not read(value, "main").errors  # a user there, of whom there is none
 
 
+def test_members_of_a_mail_domain() -> None:
+    value = {**BASE, "groups": {"group:a": ["user:*@example.org"]}}
+    (problem,) = read(value, "tailscale", ["example.com"]).errors
+    assert problem.message.startswith(
+        'groups["group:a"]: example.org is not associated'
+    )
+    for server in ALL:  # to Headscale it is a user, of whom there is none
+        assert not read(value, server, ["example.org"]).errors
+
+
 def test_findings_have_their_places() -> None:
     document = parse('{"acls": [\n {"action": "accept", "src": ["tag:no"],\n "x": 1}]}')
 

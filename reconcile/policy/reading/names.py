@@ -29,18 +29,25 @@ def groups(context: Context) -> dict[str, tuple[str, ...]]:
             message = f"group names must begin with 'group:', got: {quoted(name)}"
             context.problem(DECLARATION, message, path, key=True)
         members = context.texts(path[:-1], context.groups, name)
-        strict = context.release.strict
-        found[name] = tuple(text.strip() if strict else text for _, text in members)
+        hosted = context.release.hosted
+        found[name] = tuple(text.strip() if hosted else text for _, text in members)
         for where, text in members:
-            kind = selectors.parse(text).kind
-            if kind != "user" and not (kind == "domain" and context.release.hosted):
-                _no_member(context, name, where, text, kind)
+            selector = context.scope.selector(text)
+            if selector.kind != "user":
+                _odd_member(context, name, where, text, selector)
     return found
 
 
-def _no_member(context: Context, group: str, path: Path, text: str, kind: str) -> None:
+def _odd_member(
+    context: Context, group: str, path: Path, text: str, selector: Selector
+) -> None:
+    if selector.kind == "domain":
+        refusal = context.scope.domain_refusal(selector.domain)
+        if refusal:
+            context.problem(refusal[0], f"groups[{quoted(group)}]: {refusal[1]}", path)
+        return
     reason, help = "not a user", "users contain an @: write alice@ or an e-mail"
-    if kind == "group":
+    if selector.kind == "group":
         reason = "group members cannot be recursive"
         help = "list the users of the inner group instead"
     context.problem(
