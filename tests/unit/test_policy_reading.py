@@ -114,7 +114,15 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
         ({"hosts": {"a:b": "10.0.0.1"}}, 'invalid hostname: "a:b"', ALL),
         ({"hosts": {"a": " 10.0.0.1"}}, "invalid address", ALL[:5]),
         ({"groups": {"group:a": None}}, "must be a list, not nothing", ALL[1:5]),
-        ({"tagOwners": {"x": []}}, "tag names must start", ALL[1:]),
+        ({"tagOwners": {"x": []}}, "tag names must start", ALL[1:5]),
+        ({"tagOwners": {"x": []}}, "tags must start with 'tag:'", ("tailscale",)),
+        ({"tagOwners": {"tag:": []}}, "tag names must start", NEW[:2]),
+        ({"tagOwners": {"tag:": []}}, "tag names must not be empty", ("tailscale",)),
+        ({"tagOwners": {"tag:é": []}}, "tag names must start with a letter", NEW),
+        *(
+            ({"tagOwners": {name: []}}, "can only contain numbers, letters", NEW[2:])
+            for name in ("tag:a_b", "tag:a b", "tag:aé", "tag:a:b")
+        ),
         (
             {"tagOwners": {"tag:x": ["autogroup:member"]}},
             '"autogroup:member" cannot own a tag',

@@ -12,6 +12,7 @@ from reconcile.policy.reading.context import (
     Context,
     quoted,
 )
+from reconcile.policy.releases import Release
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, prefix
 
@@ -86,23 +87,35 @@ def hosts(context: Context) -> dict[str, IntervalSet]:
 def tags(context: Context) -> frozenset[str]:
     """Read the tag owners; the tags that they declare are the ones that exist."""
     for path, name, _ in _declarations(context, "tagOwners"):
-        letter = name[4:5]
-        named = (letter.isascii() and letter.isalpha()) or not context.release.strict
-        named = named and name.startswith("tag:")
-        if not named and context.release.declarations_checked:
-            context.problem(
-                DECLARATION,
-                f"tagOwners[{quoted(name)}]: tag names must start with a letter, "
-                "after 'tag:'",
-                path,
-                key=True,
-                help="rename the tag",
-            )
+        reason = _tag_refusal(name, context.release)
+        if reason:
+            message = f"tagOwners[{quoted(name)}]: {reason}"
+            context.problem(DECLARATION, message, path, key=True, help="rename the tag")
         for where, text in context.texts(path[:-1], context.tags, name):
             _owner(context, name, where, text)
     if not context.release.owner_cycles:
         _cycles(context)
     return frozenset(context.tags)
+
+
+def _tag_refusal(name: str, release: Release) -> str:
+    """Say what is wrong with the name of a tag, "" when nothing is."""
+    if not release.declarations_checked:
+        return ""
+    start = "tag names must start with a letter, after 'tag:'"
+    if not name.startswith("tag:"):
+        return "tags must start with 'tag:'" if release.hosted else start
+    if not release.strict:
+        return ""
+    bare = name.removeprefix("tag:")
+    if release.hosted and not bare:
+        return "tag names must not be empty"
+    if not (bare[:1].isascii() and bare[:1].isalpha()):
+        return start
+    plain = bare.isascii() and bare.replace("-", "").isalnum()
+    if release.hosted and not plain:
+        return "tag names can only contain numbers, letters, or dashes"
+    return ""
 
 
 def _owner(context: Context, tag: str, path: Path, text: str) -> None:
