@@ -183,7 +183,19 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
             'not a valid duration string: "always"',
             OLD,
         ),
-        (ssh(action="check", checkPeriod="1d"), 'invalid duration "1d"', NEW),
+        *(
+            (ssh(action="check", checkPeriod=text), f"time: {said}", NEW)
+            for text, said in (
+                ("", 'invalid duration ""'),
+                ("1h 30m", 'unknown unit "h " in duration "1h 30m"'),
+                ("12", 'missing unit in duration "12"'),
+                ("1d", 'unknown unit "d" in duration "1d"'),
+                ("1h-5m", 'unknown unit "h-" in duration "1h-5m"'),
+                ("--1h", 'invalid duration "--1h"'),
+                ("h", 'invalid duration "h"'),
+                ("9999999h", 'invalid duration "9999999h"'),
+            )
+        ),
         (acl(["*"], ["*:*"], proto="fc"), "unknown protocol", OLD),
         (
             {"groups": {"group:o": ["group:a"], "group:a": []}},

@@ -20,7 +20,8 @@ _UNITS = {
     "m": 60.0,
     "h": 3600.0,
 }
-_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([^0-9.]*)")
+_MOST = 2.0**63 / 1e9  # of the nanoseconds that Go counts
 _OLD_PARTS = re.compile(
     r"0|(?:([0-9]+)y)?(?:([0-9]+)w)?(?:([0-9]+)d)?"
     r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?(?:([0-9]+)ms)?"
@@ -211,17 +212,24 @@ def _period(
 
 
 def duration(text: str) -> float:
-    """Return the seconds of a Go duration such as `1h30m`; ValueError if it is none."""
-    body = text.lstrip("+-") if len(text) - len(text.lstrip("+-")) < 2 else ""
+    """Return the seconds of a Go duration such as `1h30m`.
+
+    Raises ValueError with Go's words when it is none.
+    """
+    body = text[1:] if text[:1] in ("+", "-") else text
     if body == "0":
         return 0.0
     seconds, position = 0.0, 0
-    for part in _PART.finditer(body):
-        if part.start() != position:
-            break
-        seconds += float(part.group(1)) * _UNITS[part.group(2)]
+    while part := _PART.match(body, position):
+        number, unit = part.groups()
+        if not unit:
+            raise ValueError(f"time: missing unit in duration {quoted(text)}")
+        if unit not in _UNITS:
+            unknown = f"unknown unit {quoted(unit)}"
+            raise ValueError(f"time: {unknown} in duration {quoted(text)}")
+        seconds += float(number) * _UNITS[unit]
         position = part.end()
-    if not body or position != len(body):
+    if not body or position != len(body) or seconds > _MOST:
         raise ValueError(f"time: invalid duration {quoted(text)}")
     return -seconds if text.startswith("-") else seconds
 
