@@ -104,6 +104,9 @@ def test_names_in_tests_are_those_of_rules(name: str, servers: tuple[str, ...]) 
         ({"src": " ann@example.com", "accept": ["web:80"]}, ("tailscale",)),
         ({"src": "tag:db ", "deny": ["web:80"]}, ("tailscale",)),
         ({"proto": " tcp", "accept": ["web:80"]}, ("tailscale",)),
+        ({"proto": 6, "accept": ["web:80"]}, ("main",)),
+        ({"proto": 17, "accept": ["web:80"], "deny": ["web:81"]}, ("main",)),
+        ({"proto": None, "accept": ["web:80"]}, ("tailscale",)),
         ({"proto": "TCP", "accept": ["web:80"]}, BOTH),
     ],
 )

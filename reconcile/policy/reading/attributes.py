@@ -13,6 +13,7 @@ from reconcile.policy.reading.context import (
     Context,
     quoted,
 )
+from reconcile.policy.reading.rules import protocol
 from reconcile.policy.selectors import Selector, is_address, parse
 from reconcile.policy.sets import prefix
 
@@ -96,7 +97,7 @@ def tests(context: Context) -> tuple[Assertion, ...]:
                 index,
                 path,
                 source,
-                context.text(path, rule, "proto") or "",
+                protocol(context, path, rule) or "",
                 (),
                 {
                     name: tuple(context.texts(path, rule, name))

@@ -96,6 +96,22 @@ def protocols(text: str | None, release: Release) -> frozenset[int]:
     raise ValueError(f"proto={quoted(text)}: unknown protocol")
 
 
+def protocol(context: Context, path: Path, rule: dict[str, Any]) -> str | None:
+    """Return a `proto` field as text, None when it is absent.
+
+    Headscale from 0.27 on takes a JSON number for a text, and refuses null.
+    """
+    found = find(rule, "proto")
+    if found and context.release.proto_checked and not context.release.hosted:
+        key, value = found
+        if value is None:
+            context.shape((*path, key), "a text or a number", value)
+            return None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return f"{value:g}"
+    return context.text(path, rule, "proto")
+
+
 # ACL entries.
 
 
@@ -110,7 +126,7 @@ def _acl(context: Context, index: int, path: Path, rule: dict[str, Any]) -> Rule
         help = 'the only action is "accept": what no rule accepts is denied'
         context.problem(SHAPE, message, _at(path, rule, "action"), help=help)
     where = f"acls[{index}]"
-    proto = context.text(path, rule, "proto")
+    proto = protocol(context, path, rule)
     numbers = context.release.protocols
     try:
         numbers = protocols(proto, context.release)
