@@ -160,6 +160,8 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
         (ssh(users=["*"]), 'user "*" is not valid', NEW),
         (ssh(acceptEnv=[""]), "acceptEnv values cannot be empty", NEW),
         (ssh(acceptEnv=["A"]), 'unknown field: "acceptEnv"', OLD[1:]),
+        (ssh(recorder=["tag:x"]), 'unknown field: "recorder"', ALL[1:5]),
+        (ssh(enforceRecorder=True), 'unknown field: "enforceRecorder"', ALL[1:5]),
         (ssh(dst=["srv"]), 'invalid dst "srv"', ("0.26", *NEW)),
         (ssh(dst=["100.64.0.9"]), 'invalid dst "100.64.0.9"', ALL),
         (ssh(src=["*"]), "not valid on the src side", ALL[:5]),

@@ -72,10 +72,11 @@ def _rule(
 
 
 def _fields(context: Context) -> tuple[str, ...]:
-    names = (*RULES["ssh"], "srcPosture")
-    if not context.release.strict:
-        return tuple(n for n in names if n not in ("acceptEnv", "srcPosture"))
-    return names if context.release.hosted else names[:-1]
+    if context.release.hosted:
+        return (*RULES["ssh"], "srcPosture", "recorder", "enforceRecorder")
+    if context.release.strict:
+        return RULES["ssh"]
+    return tuple(name for name in RULES["ssh"] if name != "acceptEnv")
 
 
 def _action(context: Context, where: str, path: Path, rule: dict[str, Any]) -> str:
