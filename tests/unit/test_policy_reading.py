@@ -168,7 +168,10 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
         (ssh(dst=["*"]), 'invalid dst "*"', ("0.28", *NEW)),
         (ssh(src=["srv"]), "not valid on the src side", ALL[:5]),
         (ssh(src=["tag:x"], dst=["ann@"]), "tags in SSH source", ("0.28", *NEW)),
-        (ssh(src=["group:a"], dst=["ann@"]), "requires the same user", ALL[2:5]),
+        (ssh(src=["ann@", "ben@"], dst=["ann@"]), "only that same user", ALL[2:5]),
+        (ssh(src=["ann@", " ann@"], dst=["ann@"]), "only that same user", ("0.28",)),
+        (ssh(src=["ann@", "ann@"], dst=["ann@"]), "only that same user", ()),
+        (ssh(src=["group:a"], dst=["ann@"]), "only that same user", ALL[2:5]),
         (ssh(checkPeriod="1h"), 'only valid with action "check"', ALL[3:5]),
         (
             ssh(action="check", checkPeriod="abc"),

@@ -277,11 +277,11 @@ def _check_pairs(
     for target in targets:
         if target.kind != "user" or release.ssh_to_other_user:
             continue
-        if [source.text for source in sources] != [target.text]:
+        if {source.text for source in sources} != {target.text}:
             context.problem(
                 UNSUPPORTED,
-                f"{where}: user destination {quoted(target.text)} requires the same "
-                "user as the only source",
+                f"{where}: user destination requires source to contain only that same "
+                f"user {quoted(target.text)}",
                 path,
                 help='write "autogroup:self" for "the own devices"',
             )
