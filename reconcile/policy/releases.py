@@ -134,7 +134,6 @@ _TAILSCALE = Release(
     autogroups=_MAIN.autogroups | ROLES,
     checks_users=False,
     action_needed=True,
-    ssh_to_other_user=True,
 )
 
 RELEASES: Mapping[str, Release] = {

@@ -278,13 +278,14 @@ def _check_pairs(
         if target.kind != "user" or release.ssh_to_other_user:
             continue
         if {source.text for source in sources} != {target.text}:
-            context.problem(
-                UNSUPPORTED,
-                f"{where}: user destination requires source to contain only that same "
-                f"user {quoted(target.text)}",
-                path,
-                help='write "autogroup:self" for "the own devices"',
+            reason = (
+                "users in dst are only allowed from the same user"
+                if release.hosted
+                else "user destination requires source to contain only that same user"
             )
+            message = f"{where}: {reason} {quoted(target.text)}"
+            help = 'write "autogroup:self" for "the own devices"'
+            context.problem(UNSUPPORTED, message, path, help=help)
 
 
 _PERSONAL = ("self", "member")
