@@ -88,6 +88,8 @@ NAMED: dict[str, Policy] = {
     "port-range-from-zero": _acl(["*"], ["tag:web:0-100"]),
     "port-range-with-two-dashes": _acl(["*"], ["tag:web:1--5"]),
     "port-with-a-sign": _acl(["*"], ["tag:web:+80"]),
+    "protocol-as-a-number": _acl(["*"], ["tag:web:*"], proto=47),
+    "protocol-that-is-null": _acl(["*"], ["tag:web:*"], proto=None),
     "port-by-name": _acl(["*"], ["tag:web:ssh"]),
     "brackets": _acl(["*"], ["[fd7a:115c:a1e0::9]:22"]),
     "blanks-before-a-destination": _acl(["*"], [" tag:web:80"]),
@@ -98,6 +100,13 @@ NAMED: dict[str, Policy] = {
     "undeclared-tag": _acl(["tag:unknown"], ["tag:web:80"]),
     "undeclared-host": _acl(["unknown"], ["tag:web:80"]),
     "nested-groups": {"groups": {"group:ops": [], "group:out": ["group:ops"]}},
+    "members-in-blanks-and-of-a-mail-domain": {
+        **_acl(["group:odd"], ["tag:web:80"]),
+        "groups": {
+            **BASE["groups"],
+            "group:odd": [" alice@ ", "user:*@example.com"],
+        },
+    },
     "group-that-is-null": {"groups": {"group:ops": [], "group:out": None}},
     "host-with-a-colon": {"acls": [], "hosts": {"a:b": "10.0.0.1"}},
     "host-address-in-blanks": {"acls": [], "hosts": {"one": " 10.0.0.1 "}},
@@ -155,6 +164,7 @@ NAMED: dict[str, Policy] = {
     ),
     "ssh-to-a-user": _ssh(["alice@"], ["alice@"], ["autogroup:nonroot", "root"]),
     "ssh-to-another-user": _ssh(["alice@"], ["carol@"], ["root"]),
+    "ssh-to-a-user-who-is-named-twice": _ssh(["alice@", "alice@"], ["alice@"], ["git"]),
     "ssh-to-any": _ssh(["alice@"], ["*"], ["root"]),
     "ssh-to-a-host": _ssh(["alice@"], ["server4"], ["root"]),
     "ssh-to-what-is-no-host": _ssh(["alice@"], ["300.1.2.3"], ["root"]),
@@ -174,6 +184,12 @@ NAMED: dict[str, Policy] = {
     "ssh-accept-with-a-period": _ssh(
         ["alice@"], ["tag:web"], ["root"], checkPeriod="1h"
     ),
+    "ssh-period-without-a-unit": _ssh(
+        ["alice@"], ["tag:web"], ["root"], action="check", checkPeriod="12"
+    ),
+    "ssh-period-of-a-day": _ssh(
+        ["alice@"], ["tag:web"], ["root"], action="check", checkPeriod="1d"
+    ),
     "ssh-with-environment": _ssh(["alice@"], ["tag:web"], ["root"], acceptEnv=["LC_*"]),
     # What only the newest have.
     "attributes": {
@@ -188,10 +204,28 @@ NAMED: dict[str, Policy] = {
     "test-that-fails": _test(accept=["tag:web:81"]),
     "test-from-a-group-with-a-stranger": _test(src="group:mixed", deny=["tag:db:80"]),
     "test-of-a-protocol-that-no-rule-names": _test(accept=["tag:web:80"], proto="sctp"),
+    "test-from-neighbours": {
+        # Headscale takes the phone and the desk, of which no rule names, as one.
+        **_acl(["alice@", "100.64.0.6", "fd7a:115c:a1e0::6"], ["tag:web:80"]),
+        "tests": [{"src": "group:ops", "accept": ["tag:web:80"]}],
+    },
+    "test-from-a-role": _test(src="autogroup:admin", deny=["tag:web:81"]),
+    "test-from-a-mail-domain": _test(src="user:*@example.com", deny=["tag:web:81"]),
+    "test-from-blanks": _test(src=" alice@", deny=["tag:web:81"]),
+    "test-of-a-destination-in-blanks": _test(deny=["tag:web:81 "]),
+    "test-of-a-range-of-one-port": _test(accept=["tag:web:80-80"]),
+    "test-of-IPv4-in-brackets": _test(deny=["[100.64.0.9]:81"]),
+    "test-of-a-protocol-as-a-number": _test(accept=["tag:web:80"], proto=6),
     "test-of-any-destination": _test(deny=["*:81"]),
     "ssh-test-that-passes": _ssh_test(accept=["admin"], deny=["root"]),
     "ssh-test-that-fails": _ssh_test(check=["admin"]),
     "ssh-test-of-an-empty-login": _ssh_test(deny=[""]),
+    "ssh-test-of-a-login-in-blanks": _ssh_test(accept=[" admin "]),
+    "ssh-test-of-an-address-with-its-length": _ssh_test(
+        dst=["100.64.0.9/32"], accept=["admin"]
+    ),
+    "ssh-test-of-a-network-by-its-alias": _ssh_test(dst=["pair"], deny=["root"]),
+    "ssh-test-from-more-than-nodes": _ssh_test(src="100.64.0.0/30", accept=["admin"]),
     "ssh-test-of-any-destination": _ssh_test(dst=["*"], deny=["root"]),
     "unknown-section": {"acls": [], "postures": {}},
 }

@@ -151,6 +151,7 @@ MISTAKES: tuple[Mistake, ...] = (
         _rule("acls", proto=text)
         for text in ("*", "nosuch", "300", "256", "255", "06", "0", "-1", " tcp ", "")
     ),
+    *(_rule("acls", proto=number, dst=["tag:web:*"]) for number in (6, 47, 300, 6.5)),
     *(
         _rule("acls", proto=text, dst=["tag:web:22"])
         for text in ("icmp", "gre", "1", "6", "17", "132", "fc", "133", "ipv6-icmp")
@@ -201,6 +202,8 @@ MISTAKES: tuple[Mistake, ...] = (
     _member("groups", "group:outer", [5]),
     _member("groups", "group:outer", [" alice@ "]),
     _member("groups", "group:outer", [AMBIGUOUS]),
+    _member("groups", "group:ops", [" alice@ "]),
+    _member("groups", "group:ops", ["user:*@example.com"]),
     _member("groups", "group:", ["alice@"]),
     _member("groups", "group:Big Team", ["alice@"]),
     _member("hosts", "bad", "not-an-address"),
@@ -251,6 +254,8 @@ MISTAKES: tuple[Mistake, ...] = (
             "168h0m1s",
             "2w",
             "1.5h",
+            "12",
+            "1h 30m",
             None,
             5,
         )
@@ -264,6 +269,7 @@ MISTAKES: tuple[Mistake, ...] = (
     _rule("ssh", src=["autogroup:tagged"], dst=["autogroup:self"]),
     _rule("ssh", src=["alice@"], dst=["bob@"]),
     _rule("ssh", src=["alice@", "bob@"], dst=["alice@"]),
+    _rule("ssh", src=["alice@", " alice@"], dst=["alice@"]),
     _rule("ssh", src=["group:ops"], dst=["alice@"]),
     _rule("ssh", src=["alice@example.com"], dst=["alice@"]),
     _rule("ssh", src=[], dst=[]),
@@ -355,16 +361,46 @@ MISTAKES: tuple[Mistake, ...] = (
             "autogroup:member:80",
             "nobody@:80",
             "*:80",
+            "tag:web:80-80",
+            "tag:web:+80",
+            "tag:web:80 ",
+            " tag:web:80",
+            "[100.64.0.9]:80",
+            "autogroup:danger-all:80",
         )
     ),
     *(
         _entry("tests", src="alice@", deny=[text])
-        for text in ("tag:idle:80", "lan:80", "nobody@:80", "tag:web:99", "stray:80")
+        for text in (
+            "tag:idle:80",
+            "lan:80",
+            "nobody@:80",
+            "tag:web:99",
+            "stray:80",
+            "autogroup:admin:80",
+            "user:*@example.com:80",
+            "svc:web:80",
+        )
     ),
     *(
         _entry("tests", src=text, deny=["tag:web:99"])
-        for text in ("", "nobody@", "tag:idle", "group:empty", "autogroup:member", "*")
+        for text in (
+            "",
+            "nobody@",
+            "tag:idle",
+            "group:empty",
+            "autogroup:member",
+            "autogroup:admin",
+            "user:*@example.com",
+            "ipset:office",
+            " alice@",
+            "pair",
+            "*",
+        )
     ),
+    _entry("tests", src="alice@", proto=6, deny=["tag:web:99"]),
+    _entry("tests", src="alice@", proto=None, deny=["tag:web:99"]),
+    _entry("tests", src="alice@", proto=" tcp", deny=["tag:web:99"]),
     _entry("tests", src="alice@"),
     _entry("tests", deny=["tag:web:99"]),
     _entry("tests", src="alice@", accept=[], deny=[]),
@@ -393,12 +429,27 @@ MISTAKES: tuple[Mistake, ...] = (
             "*",
             "",
             "host-unknown",
+            "pair",
+            "100.64.0.9/32",
+            "autogroup:admin",
+            "user:*@example.com",
         )
     ),
     *(
         _entry("sshTests", src=text, dst=["tag:web"], deny=["root"])
-        for text in ("", "nobody@", "tag:idle", "closet", "autogroup:tagged")
+        for text in (
+            "",
+            "nobody@",
+            "tag:idle",
+            "closet",
+            "autogroup:tagged",
+            "autogroup:admin",
+            "user:*@example.com",
+            "100.64.0.0/30",
+        )
     ),
+    _entry("sshTests", src="100.64.0.0/30", dst=["tag:web"], accept=["root"]),
+    _entry("sshTests", src="alice@", dst=["tag:web"], accept=[" root "]),
     _entry("sshTests", src="alice@", dst=["tag:web"]),
     _entry("sshTests", src="alice@", dst=[], deny=["root"]),
     _entry("sshTests", src="alice@", dst=["tag:web"], deny=[""]),
