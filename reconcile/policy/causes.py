@@ -11,10 +11,10 @@ from itertools import zip_longest
 
 from reconcile.model import Node
 from reconcile.policy.document import Origin, Rule, SshRule, targets_of
-from reconcile.policy.fields import get
+from reconcile.policy.fields import Path, find, get
 from reconcile.policy.matrix import Compiled, Matrix
 from reconcile.policy.naming import Naming
-from reconcile.policy.pairing import canonical
+from reconcile.policy.pairing import canonical, folded, pair
 from reconcile.policy.reach import Reach
 from reconcile.policy.rows import Row
 from reconcile.policy.tailnet import Tailnet
@@ -50,6 +50,7 @@ class Change:
         self._matrix = matrix
         self._sides = matrix.worlds[0].policy, matrix.worlds[-1].policy
         self._texts: dict[tuple[int, str], set[str]] = {}
+        self._became: dict[str, dict[int, int]] = {}
 
     # Nodes.
 
@@ -200,21 +201,46 @@ class Change:
             self._redefined and self._moved(origin)
         )
 
-    def because(self, rules: Iterable[Origin], side: int) -> tuple[str, ...]:
-        """Return the changed rules, for unchanged ones the names that moved."""
-        found: dict[str, None] = {}
+    def because(self, rules: Iterable[Origin], side: int) -> dict[str, Path | None]:
+        """Return the changed rules, for unchanged ones the names that moved.
+
+        Each comes with its place in the new policy, None where it has none there.
+        """
+        found: dict[str, Path | None] = {}
         for rule in rules:
             if rule is None:
                 verb = "are" if side else "were"
                 found[f"there {verb} neither acls nor grants"] = None
                 continue
-            moved = self._moved(rule) if self._same(rule, side) else []
-            found.update(dict.fromkeys(moved or [str(rule)]))
-        return tuple(found)
+            moved = self._moved(rule) if self._same(rule, side) else {}
+            found.update(moved or [self._now(rule, side)])
+        return found
+
+    def _now(self, rule: Rule | SshRule, side: int) -> tuple[str, Path | None]:
+        """Return a rule by its name in the new policy: an old number misleads there."""
+        if side:
+            return str(rule), rule.path
+        section = _section(rule)
+        index = self._successors(section).get(rule.index)
+        if index is None:
+            return f"{rule} is removed", None
+        named = find(self._sides[1].value, section)
+        return f"{section}[{index}]", (named[0], index) if named else None
+
+    def _successors(self, section: str) -> Mapping[int, int]:
+        """Return which rule of the new policy each rule of the old one became."""
+        if section not in self._became:
+            old, new = (
+                [folded(section, rule) for rule in side[section]]
+                for side in self._written
+            )
+            pairs = pair(old, new)
+            self._became[section] = dict((*pairs.same, *pairs.changed))
+        return self._became[section]
 
     def _same(self, rule: Rule | SshRule, side: int) -> bool:
         """Tell whether the other side has the same rule, in whatever place."""
-        section = "ssh" if isinstance(rule, SshRule) else rule.section
+        section = _section(rule)
         mine, others = self._written[side][section], self._written[1 - side][section]
         if rule.index < len(others) and mine[rule.index] == others[rule.index]:
             return True
@@ -236,22 +262,37 @@ class Change:
             for side in self._sides
         ]
 
-    def _moved(self, rule: Rule | SshRule) -> list[str]:
+    def _moved(self, rule: Rule | SshRule) -> dict[str, Path | None]:
+        """Return the names of a rule that mean something else on the other side."""
         names = [selector.text for selector in (*rule.sources, *targets_of(rule))]
-        return [self._redefined[name] for name in names if name in self._redefined]
+        found = [self._redefined[name] for name in names if name in self._redefined]
+        return dict(found)
 
     @cached_property
-    def _redefined(self) -> dict[str, str]:
+    def _redefined(self) -> dict[str, tuple[str, Path | None]]:
         """The groups and hosts that the two sides define differently."""
         before, after = self._sides
-        found = {}
-        for name in {*before.groups, *after.groups}:
-            if before.groups.get(name) != after.groups.get(name):
-                found[name] = f'groups."{name}"'
-        for name in {*before.hosts, *after.hosts}:
-            if before.hosts.get(name) != after.hosts.get(name):
-                found[name] = f'hosts."{name}"'
-        return found
+        return {
+            **self._changed_names("groups", before.groups, after.groups),
+            **self._changed_names("hosts", before.hosts, after.hosts),
+        }
+
+    def _changed_names(
+        self, section: str, before: Mapping[str, object], after: Mapping[str, object]
+    ) -> dict[str, tuple[str, Path | None]]:
+        written = find(self._sides[1].value, section)
+        return {
+            name: (
+                f'{section}."{name}"',
+                (written[0], name) if written and name in after else None,
+            )
+            for name in {*before, *after}
+            if before.get(name) != after.get(name)
+        }
+
+
+def _section(rule: Rule | SshRule) -> str:
+    return "ssh" if isinstance(rule, SshRule) else rule.section
 
 
 def _taken(reach: Reach, atoms: int, targets: int) -> tuple[Reach, Reach]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from reconcile.policy.causes import Change, Happening
 from reconcile.policy.document import Origin, Rule, SshRule, targets_of
+from reconcile.policy.fields import Path
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.naming import Naming
 from reconcile.policy.reach import Reach, joined
@@ -25,7 +26,7 @@ class Entry:
     `paths` counts (source, destination, piece of service), where a piece is what no
     rule cuts apart. `rules` are the rules that allow it (for lost access: that allowed
     it), None among them for "no policy at all"; `because` says in words what made the
-    difference.
+    difference, and `place` is where that stands in the new policy.
     """
 
     sources: tuple[str, ...]
@@ -37,6 +38,7 @@ class Entry:
     rules: tuple[Origin, ...]
     cause: Cause = "policy"
     because: tuple[str, ...] = ()
+    place: Path | None = None
 
 
 # -- of one state, rule by rule --------------------------------------------------------
@@ -242,7 +244,8 @@ def entry(
     about, apart = group.about, 0
     hints: Sequence[Origin] = ()
     if isinstance(about, Happening):
-        because = change.happened(about, group.members | group.targets, naming)
+        happened = change.happened(about, group.members | group.targets, naming)
+        because = dict[str, Path | None].fromkeys(happened)
         apart = about.places
     else:
         hints = (about,) if about in rules else rules
@@ -259,6 +262,7 @@ def entry(
         () if group.whole else rules,
         group.cause,
         tuple(because),
+        next((place for place in because.values() if place), None),
     )
 
 

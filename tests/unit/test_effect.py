@@ -62,7 +62,41 @@ def test_a_rule(wanted):
         (),
         ["alice -> tag:db tcp 5433: acls[0]"],
     )
-    assert found.lost[0].position is None  # the rule stands in no file
+    assert found.lost[0].position.column == back_column(DB)
+
+
+def back_column(text):
+    """The column of the first rule of a policy on one line."""
+    return text.index("[{") + 2
+
+
+def test_a_lost_path_names_the_rule_as_it_is_numbered_now(wanted):
+    """The old numbers mean other rules in the file that a reviewer looks at."""
+    old = policy(("tag:db", "bob@:22"), ("alice@", "tag:db:5432-5433"))
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=DB)
+    found = effect(desired, live(USERS, nodes(), old))
+    assert sorted(told(found.lost)) == [
+        "alice -> tag:db tcp 5433: acls[0]",
+        "tag:db -> bob tcp 22: acls[0] is removed",
+    ]
+    assert {f.because: bool(f.position) for f in found.lost} == {
+        ("acls[0]",): True,
+        ("acls[0] is removed",): False,
+    }
+
+
+def test_a_group_that_changes_is_named_with_its_place(wanted):
+    def of(members):
+        groups = f'"groups": {{\n"group:ops": {members} }}, {OWNERS}'
+        return policy(("group:ops", "tag:db:22"), more=groups)
+
+    both, one = of('["alice@", "bob@"]'), of('["alice@"]')
+    for new, old in ((both, one), (one, both)):
+        desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
+        found = effect(desired, live(USERS, nodes(), old))
+        (flow,) = (*found.gained, *found.lost)
+        assert flow.because == ('groups."group:ops"',)
+        assert (flow.position.file, flow.position.line) == ("policy.hujson", 2)
 
 
 def test_a_tag(wanted):
