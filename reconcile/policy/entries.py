@@ -129,11 +129,12 @@ def _listed(
     rules = tuple(opened.rules.values())
     sources, targets = _selectors(rules)
     members, reached = opened.members, _others(opened.members, opened.targets)
+    names = naming.names(reached, targets, _single(members))
     return Entry(
         tuple(naming.names(members, sources)),
-        (SELF,) if opened.own else tuple(naming.names(reached, targets)),
-        members.bit_count(),
-        reached.bit_count(),
+        (SELF,) if opened.own else tuple(names),
+        naming.count(members),
+        naming.count(reached),
         said or tuple(matrix.atoms.names(opened.atoms)),
         opened.pairs * opened.atoms.bit_count(),
         rules,
@@ -254,9 +255,11 @@ def entry(
     reached = _others(group.members, group.targets)
     return Entry(
         _named(naming, group.members, apart, sources),
-        (EVERYTHING,) if group.whole else _named(naming, reached, apart, targets),
-        group.members.bit_count(),
-        0 if group.whole else reached.bit_count(),
+        (EVERYTHING,)
+        if group.whole
+        else _named(naming, reached, apart, targets, _single(group.members)),
+        naming.count(group.members),
+        0 if group.whole else naming.count(reached),
         () if group.whole else tuple(matrix.atoms.names(group.atoms)),
         group.paths,
         () if group.whole else rules,
@@ -268,15 +271,24 @@ def entry(
 
 def _others(members: int, targets: int) -> int:
     """Return the destinations without a single source itself: that is no path."""
-    return targets & ~members if members.bit_count() == 1 else targets
+    return targets & ~_single(members)
+
+
+def _single(members: int) -> int:
+    """Return a source that is the only one, else nothing."""
+    return members if members.bit_count() == 1 else 0
 
 
 def _named(
-    naming: Naming, members: int, apart: int, hints: Iterable[Selector]
+    naming: Naming,
+    members: int,
+    apart: int,
+    hints: Iterable[Selector],
+    itself: int = 0,
 ) -> tuple[str, ...]:
     """Name a set; nodes that something happened to go by their own names."""
     alone = members & apart
-    rest = naming.names(members & ~alone, hints) if members & ~alone else []
+    rest = naming.names(members & ~alone, hints, itself) if members & ~alone else []
     return (*naming.singly(alone), *rest)
 
 
