@@ -141,6 +141,20 @@ def test_a_device_cannot_take_the_place_of_a_name_of_the_policy(check):
     assert "10.1.0.0/16" in found["failures"][0]["reason"]
 
 
+def test_an_address_in_the_internet_is_a_part_of_it(check):
+    """All of it is one place: enough to say that there is a path, not that it is whole."""
+    _, found = check(
+        'no: { from: "alice@", to: "8.8.8.8" }',
+        'no: { from: "bob@", to: "8.8.8.8" }',
+        'allow: { from: "alice@", to: "8.8.8.8", port: 443 }',
+        'allow: { from: "alice@", to: "autogroup:internet", port: 443 }',
+    )
+    assert [each["passed"] for each in found] == [False, True, False, True]
+    assert "alice -> the internet" in found[0]["failures"][0]["reason"]
+    reason = found[2]["failures"][0]["reason"]
+    assert reason.startswith("8.8.8.8 cannot be told from the rest of the internet")
+
+
 def test_an_empty_tailnet(check):
     code, found = check(
         'no: { from: "*", to: "*" }',

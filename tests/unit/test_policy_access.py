@@ -256,8 +256,9 @@ def test_who() -> None:
     assert entry.source_count == 8 + 1  # one network, however rules cut it up
     with pytest.raises(LookupError):
         found.who("nobody", 22)
-    with pytest.raises(LookupError):
-        found.who("192.168.0.1", 22)
+    assert found.who("192.168.0.1", 22) == []
+    assert "no approved route leads there" in found.absent("192.168.0.1")
+    assert found.absent("db-1") == ""
 
 
 DRIVE = "tailscale.com/cap/drive"
