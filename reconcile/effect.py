@@ -332,9 +332,9 @@ def between(
             "conditions change that cannot be evaluated: more access than is listed "
             "may be gained or lost"
         )
-    if found:
-        both = replace(after, expired=before.expired & after.expired)
-        remarks += [f"{name}: {why}" for name, why in both.unsure.items()]
+    both = before.expired & after.expired
+    counted = replace(after, expired=frozenset(filter(found.touches, both)))
+    remarks += [f"{name}: {why}" for name, why in counted.unsure.items()]
     return Effect(
         len(before.tailnet.machines),
         found.before,

@@ -21,7 +21,7 @@ from reconcile.policy.entries import (
     Asked,
     Entry,
     Groups,
-    entry,
+    entries,
     listed,
     paths_of,
     total,
@@ -389,7 +389,8 @@ class AccessDiff:
     are shares of the old side: 0.25 is a quarter of what was allowed. `hidden` counts
     the entries, those of fewest paths, that a limit kept out of `gained` and `lost`;
     they are in all the counts. `watched` counts the paths gained and lost from and to
-    one node. `access` is the new side, open to more questions.
+    one node. `access` is the new side, open to more questions; `ends` are the bits of
+    all sources and destinations of which access changes.
     """
 
     before: int
@@ -404,9 +405,15 @@ class AccessDiff:
     unsure: Mapping[str, str]
     watched: tuple[int, int]
     access: Access
+    ends: int
 
     def __bool__(self) -> bool:
         return bool(self.gained or self.lost)
+
+    def touches(self, node: str) -> bool:
+        """Tell whether paths from or to a node, given by its id, change."""
+        place = self.access.matrix.universe.position.get(node)
+        return place is not None and bool(self.ends >> place & 1)
 
 
 def diff(
@@ -451,8 +458,8 @@ def diff(
     return AccessDiff(
         allowed,
         total(matrix, last),
-        tuple(entry(matrix, naming, each, last, change) for each in more[:limit]),
-        tuple(entry(matrix, naming, each, 0, change) for each in less[:limit]),
+        entries(matrix, naming, more[:limit], last, change),
+        entries(matrix, naming, less[:limit], 0, change),
         gained.total(),
         lost.total(),
         gained.total() / (allowed or 1),
@@ -461,4 +468,5 @@ def diff(
         unsure(matrix.worlds),
         (gained.touching, lost.touching),
         Access.of(matrix, last),
+        merge(group.members | group.targets for group in (*more, *less)),
     )

@@ -4,7 +4,8 @@ Every path that is gained or lost is given to one cause, so that a line of a rep
 has one reason and the lines together have all paths, none of them twice.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -19,8 +20,20 @@ from reconcile.policy.reach import Reach
 from reconcile.policy.rows import Row
 from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.universe import bits, merge, usable
+from reconcile.policy.words import counted
 
 _TOLD_APART = 64  # kinds of things that happened to nodes
+_USER = "user:"  # what happened to a user, and so to all of his or her nodes
+_PLURAL = {
+    "becomes": "become",
+    "is": "are",
+    "moves": "move",
+    "routes": "route",
+    "advertises": "advertise",
+    "changes its address": "change their addresses",
+    "expires": "expire",
+}
+_VERBS = re.compile(rf"(?<![^ ])({'|'.join(_PLURAL)})(?![^ ,])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +50,11 @@ class Happening:
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def apart(self) -> int:
+        """The nodes that go by their own names, since it happened to each of them."""
+        return 0 if self.text.startswith(_USER) else self.places
 
     def takes(self, members: int) -> bool:
         """Tell whether all of some sources are gone with it."""
@@ -117,10 +135,11 @@ class Change:
         found: dict[int, str] = {}
         if before.tailnet is after.tailnet:
             return found
+        renamed = _renamed(before.tailnet, after.tailnet)
         for place in range(self._matrix.universe.size):
             old, new = before.machines.get(place), after.machines.get(place)
             if old and new:
-                happened = _node_change(old.node, new.node)
+                happened = _node_change(old.node, new.node, renamed)
             elif old:
                 happened = _gone(old.node, after.tailnet, "expires", "is removed")
             elif new:
@@ -134,11 +153,12 @@ class Change:
 
     def happened(self, about: Happening, touched: int, naming: Naming) -> Sequence[str]:
         """Say what happened to those of the nodes that a set of bits is about."""
-        return [
-            f"{naming.node(place)} {self.nodes[place]}"
-            for place in bits(about.places)
-            if touched >> place & 1 or touched & self._behind(place)
-        ]
+        by_text: dict[str, list[str]] = {}
+        for place in bits(about.places):
+            if touched >> place & 1 or touched & self._behind(place):
+                name = naming.node(place)
+                by_text.setdefault(self.nodes[place], []).append(name)
+        return [_sentence(names, text) for text, names in by_text.items()]
 
     def _behind(self, place: int) -> int:
         """Return what a node routes to, in any of the worlds."""
@@ -316,7 +336,22 @@ def _gone(node: Node, tailnet: Tailnet, expired: str, absent: str) -> str:
     return expired if node.id in tailnet.expired else absent
 
 
-def _node_change(old: Node, new: Node) -> str:
+def _renamed(before: Tailnet, after: Tailnet) -> set[tuple[str, str]]:
+    """Return old and new name of each user who is called otherwise now."""
+    names = {user.id: user.name for user in before.users if user.id}
+    there = ((names.get(user.id, user.name), user.name) for user in after.users)
+    return {(old, new) for old, new in there if old != new}
+
+
+def _sentence(names: Sequence[str], text: str) -> str:
+    if text.startswith(_USER):
+        return text
+    if len(names) > 1:
+        text = _VERBS.sub(lambda verb: _PLURAL[verb[0]], text)
+    return f"{counted(names)} {text}"
+
+
+def _node_change(old: Node, new: Node, renamed: Container[tuple[str, str]]) -> str:
     said = []
     if old.tags != new.tags:
         added, removed = sorted(new.tags - old.tags), sorted(old.tags - new.tags)
@@ -324,6 +359,8 @@ def _node_change(old: Node, new: Node) -> str:
             said.append(f"becomes {', '.join(added)}")
         if removed:
             said.append(f"is no longer {', '.join(removed)}")
+    elif (old.user, new.user) in renamed:
+        said.append(f"{_USER}{old.user} is renamed {new.user}")
     elif old.user != new.user:
         said.append(f"moves from {old.user} to {new.user}")
     if old.approved & old.available != new.approved & new.available:

@@ -1,7 +1,7 @@
 """Entries of access lists: who, where, by which services, and because of what."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from reconcile.policy.causes import Change, Happening
@@ -237,21 +237,61 @@ def _pieces(reach: Reach) -> Reach:
     return parts
 
 
-def entry(
+@dataclass(slots=True)
+class _Told:
+    """A group of its own, with its reasons in words and the rules that allow it."""
+
+    group: Group
+    because: Mapping[str, Path | None]
+    rules: dict[str, Origin]
+    hints: Sequence[Origin]
+
+    def absorb(self, other: "_Told") -> None:
+        """Add what the same sources gain or lose there for the same reasons."""
+        self.group.atoms |= other.group.atoms
+        self.group.paths += other.group.paths
+        self.rules |= other.rules
+
+
+def entries(
+    matrix: Matrix,
+    naming: Naming,
+    groups: Iterable[Group],
+    index: int,
+    change: Change,
+) -> tuple[Entry, ...]:
+    """Put groups into words, with the rules of one world.
+
+    What has the same ends and the same reasons is told in one entry.
+    """
+    found: dict[object, _Told] = {}
+    for group in groups:
+        told = _told(matrix, naming, group, index, change)
+        ends = group.members, group.targets, group.whole
+        known = found.setdefault((*ends, group.cause, *told.because), told)
+        if known is not told:
+            known.absorb(told)
+    return tuple(_entry(matrix, naming, told) for told in found.values())
+
+
+def _told(
     matrix: Matrix, naming: Naming, group: Group, index: int, change: Change
-) -> Entry:
-    """Put a group into words, with the rules of one world."""
-    rules = _rules(matrix, group, index)
-    about, apart = group.about, 0
-    hints: Sequence[Origin] = ()
+) -> _Told:
+    rules, about = _rules(matrix, group, index), group.about
     if isinstance(about, Happening):
-        happened = change.happened(about, group.members | group.targets, naming)
-        because = dict[str, Path | None].fromkeys(happened)
-        apart = about.places
-    else:
-        hints = (about,) if about in rules else rules
-        because = change.because(hints, 1 if index else 0)
-    sources, targets = _selectors(hints)
+        touched = group.members | group.targets
+        happened = change.happened(about, touched, naming)
+        return _Told(replace(group), dict.fromkeys(happened), rules, ())
+    known = tuple(rules.values())
+    hints = (about,) if about in known else known
+    because = change.because(hints, 1 if index else 0)
+    return _Told(replace(group), because, rules, hints)
+
+
+def _entry(matrix: Matrix, naming: Naming, told: _Told) -> Entry:
+    group, about = told.group, told.group.about
+    apart = about.apart if isinstance(about, Happening) else 0
+    sources, targets = _selectors(told.hints)
     reached = _others(group.members, group.targets)
     return Entry(
         _named(naming, group.members, apart, sources),
@@ -262,10 +302,10 @@ def entry(
         0 if group.whole else naming.count(reached),
         () if group.whole else tuple(matrix.atoms.names(group.atoms)),
         group.paths,
-        () if group.whole else rules,
+        () if group.whole else tuple(told.rules.values()),
         group.cause,
-        tuple(because),
-        next((place for place in because.values() if place), None),
+        tuple(told.because),
+        next((place for place in told.because.values() if place), None),
     )
 
 
@@ -299,7 +339,7 @@ def _selectors(rules: Iterable[Origin]) -> tuple[list[Selector], list[Selector]]
     return sources, [selector for rule in known for selector in targets_of(rule)]
 
 
-def _rules(matrix: Matrix, group: Group, index: int) -> tuple[Origin, ...]:
+def _rules(matrix: Matrix, group: Group, index: int) -> dict[str, Origin]:
     numbers = {
         number
         for row in group.rows[:_LOOKED_AT]
@@ -308,7 +348,7 @@ def _rules(matrix: Matrix, group: Group, index: int) -> tuple[Origin, ...]:
     found: dict[str, Origin] = {}  # a rule is compiled once for each address family
     for rule in matrix.in_order(index, numbers):
         found[str(rule.origin)] = rule.origin
-    return tuple(found.values())
+    return found
 
 
 def paths_of(members: int, targets: int) -> int:

@@ -162,6 +162,46 @@ def test_an_expired_key_counts_as_if_logged_in_until_it_does(wanted):
     assert effect(gone, live(USERS, was, DB)).paths_lost == 1
 
 
+def test_an_expired_key_is_not_worth_a_word_where_it_changes_nothing(wanted):
+    was = (replace(nodes()[0], expiry=datetime(2029, 1, 1, tzinfo=UTC)), *nodes()[1:])
+    new = policy(("alice@", "tag:db:5432"), ("bob@", "tag:db:22"))
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
+    found = effect(desired, live(USERS, was, DB))
+    assert told(found.gained) == ["bob -> tag:db tcp 22: acls[1]"]
+    assert found.remarks == ()
+
+
+def test_what_has_the_same_ends_and_the_same_reason_is_one_line(wanted):
+    """Two rules and a login, all because of one group: counted once in the totals."""
+    ssh = '"ssh": [{"action": "accept", "src": ["group:g"], "dst": ["tag:db"], "users": ["u"]}]'
+
+    def of(members):
+        rules = ("group:g", "tag:db:22"), ("group:g", "tag:db:80")
+        return policy(
+            *rules, more=f'"groups": {{"group:g": {members}}}, {ssh}, {OWNERS}'
+        )
+
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=of('["bob@"]'))
+    found = effect(desired, live(USERS, nodes(), of("[]")))
+    assert told(found.gained) == [
+        'group:g -> tag:db tcp 22,80, ssh as u: groups."group:g"'
+    ]
+    assert (found.before, found.after, found.paths_gained) == (0, 3, 3)
+    assert (found.gained[0].paths, found.gained[0].rules) == (
+        3,
+        ("acls[0]", "acls[1]", "ssh[0]"),
+    )
+
+
+def test_what_happened_to_several_nodes_is_said_once(wanted):
+    more = node(4, "pc", user="bob"), node(5, "tv", user="bob")
+    text = "nodes: { desk: { tags: [tag:db] }, pc: { tags: [tag:db] } }"
+    found = effect(wanted(text), live(USERS, (*nodes(), *more), DB))
+    assert [flow.because for flow in found.gained] == [
+        ("node:desk, node:pc become tag:db",)
+    ]
+
+
 def test_a_capability(wanted):
     old = '{"tagOwners": {"tag:db": []}, "grants": []}'
     given = '{"src": ["alice@"], "dst": ["tag:db"], "app": {"example.com/use": []}}'
@@ -199,6 +239,9 @@ def test_a_renamed_user_leaves_the_rules_that_name_it(wanted):
     desired = wanted("users: { alicia: { was: alice }, bob: {} }")
     found = effect(desired, live(USERS, nodes(), DB))
     assert found.paths_lost == 1
+    assert told(found.lost) == [
+        "alicia -> tag:db tcp 5432: user:alice is renamed alicia"
+    ]
     follows = wanted(
         "users: { alicia: { was: alice }, bob: {} }\npolicy: { file: policy.hujson }",
         policy_hujson=DB.replace("alice@", "alicia@"),
