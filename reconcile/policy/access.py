@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from reconcile.policy import selectors
-from reconcile.policy.absence import absent, undeclared
+from reconcile.policy.absence import Absence
 from reconcile.policy.atoms import service
 from reconcile.policy.causes import Change
 from reconcile.policy.claims import SSH
@@ -67,6 +67,11 @@ class Access:
     def naming(self) -> Naming:
         """The words for sets of nodes and networks."""
         return Naming(self.matrix, [self.world])
+
+    @cached_property
+    def absence(self) -> Absence:
+        """Why names mean nothing here."""
+        return Absence(self.world)
 
     @property
     def unsure(self) -> Mapping[str, str]:
@@ -264,7 +269,7 @@ class Access:
             raise LookupError(f"there is no {text}")
         selector = self._meant(text)
         found = self.selected(selector)
-        reason = "" if found else undeclared(self.world, selector)
+        reason = "" if found else self.absence.undeclared(selector)
         if reason and selector.kind == "host":
             reason = f"there is no node, user or host called {text}"
         if reason:
@@ -273,7 +278,7 @@ class Access:
 
     def absent(self, text: str) -> str:
         """Say why nothing bears a name that `find` takes, "" when something does."""
-        return "" if self.find(text) else absent(self.world, self._meant(text))
+        return "" if self.find(text) else self.absence.reason(self._meant(text))
 
     def _meant(self, text: str) -> Selector:
         """Return the selector for a name that people use."""

@@ -10,7 +10,6 @@ from functools import cached_property
 
 from reconcile.model import EXIT_ROUTES
 from reconcile.policy import selectors
-from reconcile.policy.absence import undeclared
 from reconcile.policy.access import NODE, Access, rests_on
 from reconcile.policy.claims import Claim, Paths, Routers
 from reconcile.policy.document import Origin
@@ -79,7 +78,7 @@ class Assertions:
         found = self._access.selected(selector)
         if as_target and selector.kind == "any":  # every address, as in a rule
             found |= self._access.selected(_INTERNET)
-        reason = "" if found else undeclared(self._access.world, selector)
+        reason = "" if found else self._access.absence.undeclared(selector)
         if reason:
             raise LookupError(reason)
         return found

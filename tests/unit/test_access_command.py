@@ -180,10 +180,10 @@ def test_a_policy_with_errors_is_refused_with_its_places(ask):
     [
         ("nosuch", "there is no node, user or host called nosuch"),
         ("node:nosuch", "there is no node:nosuch"),
-        ("carol@", "there is no user carol@"),
+        ("carol@", "the server has no user carol@"),
         ("tag:none", "the policy does not declare tag:none"),
         ("group:none", "the policy does not declare group:none"),
-        ("autogroup:self", "autogroup:self is something else for each user"),
+        ("autogroup:self", "autogroup:self differs from user to user"),
         ("autogroup:none", "there is no autogroup:none"),
         ("ipset:corp", "what ipset:corp holds is not known here"),
         ("a:b", "'a:b' is not a name"),
@@ -200,20 +200,20 @@ def test_a_name_that_nobody_declares_is_a_mistake(ask, name, reason):
 ABSENT = POLICY.replace(
     '"group:ops"', '"group:none": [], "group:away": ["carol@"], "group:ops"', 1
 ).replace('"tag:db": []', '"tag:db": [], "tag:idle": []')
-ABSENT = ABSENT.replace('"acls"', '"hosts": {"vault": "10.2.0.9"}, "acls"')
+ABSENT = ABSENT.replace(
+    '"acls"', '"hosts": {"vault": "10.2.0.9", "printer": "10.3.0.9"}, "acls"'
+)
 ABSENCES = [
     ("carol@", "carol@ has no untagged node"),
     ("carol", "carol@ has no untagged node"),
     ("group:none", "group:none has no members"),
-    ("group:away", "no member of group:away has an untagged node"),
+    ("group:away", "nobody in group:away has an untagged node"),
     ("tag:idle", "no node wears tag:idle"),
-    ("vault", "no node has an address of vault (10.2.0.9), and no approved route"),
-    ("10.9.9.9", "no node has an address of 10.9.9.9, and no approved route leads"),
-    (
-        "internet",
-        "there is no approved exit node; advertised, but not approved: node:e",
-    ),
-    ("8.8.8.8", "no node has an address of 8.8.8.8, and no approved route leads there"),
+    ("vault", "node:e advertises 10.2.0.0/16, which is not approved"),
+    ("printer", "no node has printer (10.3.0.9), and no approved route leads there"),
+    ("10.9.9.9", "no node has 10.9.9.9, and no approved route leads there"),
+    ("internet", "node:e offers to be an exit node, which is not approved"),
+    ("8.8.8.8", "no node has 8.8.8.8, and no approved route leads there"),
 ]
 
 
@@ -236,7 +236,6 @@ def test_what_nothing_bears_reaches_nothing_for_a_reason(
         ask("why", name, "db-1:22", "--format", "json", policy=ABSENT)[1]
     )
     assert (found["answer"], len(found["notes"])) == ("no", 1)
-    assert ("node:e (10.2.0.0/16)" in out) is (name == "vault")
 
 
 def test_an_address_in_the_internet_is_behind_the_exit_nodes(ask):

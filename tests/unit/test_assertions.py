@@ -89,7 +89,7 @@ def check(command, tmp_path):
             ["alice -> the internet: tcp 80, by acls[1] policy.hujson:7"],
         ),
         ('no: { from: "node:gone", to: "tag:db" }', ["there is no node:gone"]),
-        ('no: { from: "zoe@", to: "tag:db" }', ["there is no user zoe@"]),
+        ('no: { from: "zoe@", to: "tag:db" }', ["the server has no user zoe@"]),
         ('allow: { from: "group:ops", to: "tag:db", port: 5432 }', []),
         ('allow: { from: "alice@", to: "tag:db", port: ssh }', []),
         ('allow: { from: "alice@", to: web, port: 443 }', []),
