@@ -371,8 +371,9 @@ def _node_change(old: Node, new: Node, renamed: Container[tuple[str, str]]) -> s
 
 
 def _route_change(old: Node, new: Node) -> list[str]:
-    said = [f"routes {route}" for route in sorted(new.routes - old.routes)]
-    said += [f"no longer routes {route}" for route in sorted(old.routes - new.routes)]
+    more, less = sorted(new.routes - old.routes), sorted(old.routes - new.routes)
+    said = [f"routes {', '.join(more)}"] if more else []
+    said += [f"no longer routes {', '.join(less)}"] if less else []
     if old.exit_node != new.exit_node:
         verb = "becomes" if new.exit_node else "is no longer"
         said.append(f"{verb} an exit node")

@@ -326,8 +326,14 @@ def _named(
     hints: Iterable[Selector],
     itself: int = 0,
 ) -> tuple[str, ...]:
-    """Name a set; nodes that something happened to go by their own names."""
+    """Name a set; nodes that something happened to go by their own names.
+
+    Among others they do not, where one name holds all of them.
+    """
     alone = members & apart
+    whole = naming.names(members, hints, itself) if alone not in (0, members) else []
+    if len(whole) == 1:
+        return tuple(whole)
     rest = naming.names(members & ~alone, hints, itself) if members & ~alone else []
     return (*naming.singly(alone), *rest)
 

@@ -193,6 +193,18 @@ def test_what_has_the_same_ends_and_the_same_reason_is_one_line(wanted):
     )
 
 
+def test_a_router_among_the_sources_does_not_split_their_name(wanted):
+    groups = '"groups": {"group:g": ["alice@", "bob@"]}, "tagOwners": {}'
+    text = policy(("group:g", "10.0.0.0/8:80"), more=groups)
+    routes = ["10.1.0.0/16", "10.3.0.0/16"]
+    desired = wanted("nodes: { desk: { routes: { approve: [] } } }")
+    there = nodes(available=routes, approved=routes)
+    assert told(effect(desired, live(USERS, there, text)).lost) == [
+        "group:g -> 10.1.0.0/16, 10.3.0.0/16 tcp 80: "
+        "node:desk no longer routes 10.1.0.0/16, 10.3.0.0/16"
+    ]
+
+
 def test_what_happened_to_several_nodes_is_said_once(wanted):
     more = node(4, "pc", user="bob"), node(5, "tv", user="bob")
     text = "nodes: { desk: { tags: [tag:db] }, pc: { tags: [tag:db] } }"
