@@ -256,22 +256,24 @@ class Access:
         return [*nodes, *users, *world.tags, *world.policy.groups, *world.policy.hosts]
 
     def find(self, text: str) -> int:
-        """Return the bits of a node's name, a selector or an address.
+        """Return the bits of a selector, an address, or the name of a user or node.
 
-        0 is for what is declared, but nothing here bears it (see `absent`). Raises
-        LookupError, with the reason, for what neither policy nor server knows.
+        Devices choose their names: what policy and server call so comes first, and
+        `node:` before it means the node. 0 is for what is declared, but nothing here
+        bears it (see `absent`). Raises LookupError, with the reason, for what neither
+        policy nor server knows.
         """
-        found = self.node(text.removeprefix(NODE))
-        found = found or self.world.owners.get(text, 0)
-        if found:
-            return found
         if text.startswith(NODE):
-            raise LookupError(f"there is no {text}")
+            found = self.node(text.removeprefix(NODE))
+            if not found:
+                raise LookupError(f"there is no {text}")
+            return found
         selector = self._meant(text)
         found = self.selected(selector)
         reason = "" if found else self.absence.undeclared(selector)
-        if reason and selector.kind == "host":
-            reason = f"there is no node, user or host called {text}"
+        if reason and selector.kind == "host":  # a node takes no other name's place
+            found = self.node(text)
+            reason = "" if found else f"there is no node, user or host called {text}"
         if reason:
             raise LookupError(reason)
         return found
@@ -282,11 +284,12 @@ class Access:
 
     def _meant(self, text: str) -> Selector:
         """Return the selector for a name that people use."""
-        if text == "internet" and text not in self.world.policy.hosts:
-            text = "autogroup:internet"
-        if any(user.name == text for user in self.world.tailnet.users):
-            text = f"{text}@"
-        return selectors.parse(text)
+        if text in self.world.policy.hosts:
+            return selectors.parse(text)
+        if text == "internet":
+            return selectors.parse("autogroup:internet")
+        is_user = any(user.name == text for user in self.world.tailnet.users)
+        return selectors.parse(f"{text}@" if is_user and "@" not in text else text)
 
     def node(self, name: str) -> int:
         """Return the bit of a node, 0 when there is none of that name."""

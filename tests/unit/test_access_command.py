@@ -251,6 +251,26 @@ def test_an_address_in_the_internet_is_behind_the_exit_nodes(ask):
         assert out.startswith("no: ")
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("internet", "the internet"), ("vault", "10.1.0.0/16"), ("alice", "alice")],
+)
+def test_a_device_cannot_take_the_place_of_another_name(ask, name, meant):
+    rule = '{"action": "accept", "src": ["bob@"], "dst": ["*:99"]}'
+    more = f'"hosts": {{"vault": "10.1.0.9"}}, "acls": [{rule},'
+    policy = POLICY.replace('"acls": [', more)
+    exits = {"available": ["0.0.0.0/0", "::/0"], "approved": ["0.0.0.0/0", "::/0"]}
+    nodes = (
+        *NODES,
+        node(5, name, tags=["tag:db"]),
+        node(6, "out", user="bob", **exits),
+    )
+    _, out, _ = ask("who", f"{name}:99", policy=policy, nodes=nodes)
+    assert f"bob (2 nodes) -> {meant} " in out
+    _, out, _ = ask("who", f"node:{name}:99", policy=policy, nodes=nodes)
+    assert f"bob (2 nodes) -> node:{name} " in out
+
+
 def test_a_node_reaches_itself_without_a_rule(ask):
     for target in ("db-1:9", "100.64.0.3:9"):
         code, out, _ = ask("why", "db-1", target)
