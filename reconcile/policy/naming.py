@@ -1,6 +1,7 @@
 """Naming sets of nodes and networks with the words that people use."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.selectors import Selector
@@ -75,17 +76,22 @@ class Naming:
         most = min(_FEW, (len(names) - 1) // 2)
         return (self._all_but(members | itself, most) if most else []) or names
 
-    def _apart(self, members: int) -> list[str]:
+    def _apart(self, members: int, most: int | None = None) -> list[str]:
+        """Name nodes and networks apart; with `most` [] when it takes more names."""
         nodes = members & ((1 << self._universe.size) - 1)
-        covers = self._cover(nodes) if nodes else []
-        return covers + self.networks(members & ~nodes)
+        covers = self._cover(nodes, most) if nodes else []
+        names = covers + self.networks(members & ~nodes)
+        return names if most is None or len(names) <= most else []
 
     def _all_but(self, members: int, most: int) -> list[str]:
         """Name a set as a large one but for `most` exceptions, [] when it is none."""
         for name, whole in self._wholes:
-            left = self._apart(whole & ~members) if not members & ~whole else []
-            if 0 < len(left) <= most:
-                return [f"{name}{BUT}{', '.join(left)}"]
+            left = whole & ~members
+            if members & ~whole or 2 * left.bit_count() > whole.bit_count():
+                continue
+            names = self._apart(left, most)
+            if names:
+                return [f"{name}{BUT}{', '.join(names)}"]
         return []
 
     def count(self, members: int) -> int:
@@ -99,26 +105,28 @@ class Naming:
         names = [self.node(place) for place in bits(nodes)]
         return names + self.networks(members & ~nodes)
 
-    def _cover(self, nodes: int) -> list[str]:
+    def _cover(self, nodes: int, most: int | None) -> list[str]:
         if nodes in self._exact:
             return [self._exact[nodes]]
+        if most is not None:
+            return list(islice(self._greedy(nodes), most + 1))
         if nodes not in self._covers:
-            self._covers[nodes] = self._greedy(nodes)
+            self._covers[nodes] = list(self._greedy(nodes))
         return self._covers[nodes]
 
-    def _greedy(self, nodes: int) -> list[str]:
+    def _greedy(self, nodes: int) -> Iterator[str]:
         """Take the largest named subsets; what is left goes by user or by node."""
-        found, others, rest = [], ~nodes, nodes
+        others, rest = ~nodes, nodes
         for name, members in self._large:
             if not members & others and (members & rest).bit_count() > 1:
-                found.append(name)
+                yield name
                 rest &= ~members
         for owner in dict.fromkeys(self._owner_of.get(place) for place in bits(rest)):
             members = self._owned.get(owner or "", 0)
             if owner and not members & others:
-                found.append(owner)
+                yield owner
                 rest &= ~members
-        return found + [self.node(place) for place in bits(rest)]
+        yield from (self.node(place) for place in bits(rest))
 
     def node(self, place: int) -> str:
         """Return the name of a node: `node:nas`."""
