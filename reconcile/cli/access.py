@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from reconcile.policy.access import Access
     from reconcile.policy.claims import Port
     from reconcile.policy.entries import Entry
+    from reconcile.scene import Scene
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _CAPABILITY = re.compile(r"[\w-]+(\.[\w-]+)+/.+")
@@ -114,12 +116,11 @@ def why(source: str, target: str, format_: str, **flags: Any) -> int:
 
     name, port = _destination(target)
     asked, found = _asked(**flags)
-    for each in (source, name):
-        _find(found, each)
+    scene = _concerned(asked.scene, found, _find(found, source) | _find(found, name))
     answer = found.why(source, name, *port)
     needed = found.why(source, name, 22) if port.number == SSH else None
     question = f"{source} -> {target} on {asked.title}"
-    given = question, answer, asked.scene, {**found.unsure, **asked.scene.unsure}
+    given = question, answer, scene, {**found.unsure, **scene.unsure}
     if format_ == "json":
         out(write(why_json(*given, needed)))
     else:
@@ -228,6 +229,13 @@ def _find(found: "Access", name: str) -> int:
         hint = f"did you mean {like[0]}? " if like and like[0] != name else ""
         hint += "the names that there are: reconcile access list"
         raise ReconcileError(str(unknown.args[0]), hint) from None
+
+
+def _concerned(scene: "Scene", found: "Access", places: int) -> "Scene":
+    """Return the scene with only those expired nodes that a question is about."""
+    machines = found.world.machines.items()
+    asked = {machine.node.id for place, machine in machines if places >> place & 1}
+    return replace(scene, expired=scene.expired & asked)
 
 
 def _entries(

@@ -439,6 +439,8 @@ def test_expired_keys_are_counted_and_said(ask):
         out = ask(*arguments, nodes=nodes)[1]
         assert "? expired key of node:laptop: counted as if logged in again" in out
     assert "expired key" not in ask("list")[1]
+    assert "expired key" not in ask("why", "bob@", "db-1:22", nodes=nodes)[1]
+    assert "expired key" in ask("why", "group:ops", "db-1:22", nodes=nodes)[1]
 
 
 # -- diff ------------------------------------------------------------------------------
