@@ -3,6 +3,7 @@
 The evaluator is loaded when there is something to check, and only then.
 """
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -25,11 +26,15 @@ _SECTIONS = ("tests", "sshTests")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a check fails, where that is written, and the rules that make it fail."""
+    """Why a check fails, where that is written, and the rules that make it fail.
+
+    `asked` are source and `destination:port` of a test that got another answer.
+    """
 
     reason: str
     position: Position | None
     rules: tuple[Position, ...] = ()
+    asked: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +140,10 @@ def _of_verdict(verdict: "Verdict", scene: "Scene") -> Check:
         test.index,
         test.source,
         scene.place(test.path),
-        tuple(Failure(f.reason, scene.place(f.path)) for f in verdict.failures),
+        tuple(
+            Failure(f.reason, scene.place(f.path), asked=f.asked)
+            for f in verdict.failures
+        ),
     )
 
 
@@ -197,10 +205,15 @@ def _test_finding(check: Check, failure: Failure) -> Diagnostic:
         "RC0610",
         f"{check} fails: {failure.reason}",
         failure.position,
-        help="correct the policy or the test; reconcile access why SRC DST:PORT "
-        "names the rules",
+        help=f"correct the policy or the test{_rules_of(failure)}",
         address="policy",
     )
+
+
+def _rules_of(failure: Failure) -> str:
+    if not failure.asked:
+        return ""
+    return f"; the rules: reconcile access why {shlex.join(failure.asked)}"
 
 
 def _assert_finding(check: Check) -> Diagnostic:

@@ -35,7 +35,7 @@ class Flow:
     """Paths that are gained or lost together, in words.
 
     `because` says what makes the difference, `rules` which rules allow it (of lost
-    paths: allowed it); `position` is where the first of them stands in the files.
+    paths: allowed it); `position` is where what makes the difference stands.
     """
 
     sources: tuple[str, ...]
@@ -332,15 +332,15 @@ def between(
             "conditions change that cannot be evaluated: more access than is listed "
             "may be gained or lost"
         )
-    if found:
-        both = replace(after, expired=before.expired & after.expired)
-        remarks += [f"{name}: {why}" for name, why in both.unsure.items()]
+    both = before.expired & after.expired
+    counted = replace(after, expired=frozenset(filter(found.touches, both)))
+    remarks += [f"{name}: {why}" for name, why in counted.unsure.items()]
     return Effect(
         len(before.tailnet.machines),
         found.before,
         found.after,
-        tuple(_flow(entry, after, True) for entry in found.gained),
-        tuple(_flow(entry, before, False) for entry in found.lost),
+        tuple(_flow(entry, after) for entry in found.gained),
+        tuple(_flow(entry, after) for entry in found.lost),
         found.paths_gained,
         found.paths_lost,
         found.hidden,
@@ -368,10 +368,7 @@ def _unknown(policy: "Policy") -> object:
     return rules, [get(policy.value, name) for name in sections]
 
 
-def _flow(entry: "Entry", scene: "Scene", in_files: bool) -> Flow:
-    rules = [rule for rule in entry.rules if rule is not None]
-    named = [rule for rule in rules if str(rule) in entry.because]
-    place = scene.place(named[0].path) if named and in_files else None
+def _flow(entry: "Entry", scene: "Scene") -> Flow:
     return Flow(
         entry.sources,
         entry.targets,
@@ -381,6 +378,6 @@ def _flow(entry: "Entry", scene: "Scene", in_files: bool) -> Flow:
         entry.paths,
         entry.cause,
         entry.because,
-        tuple(str(rule) for rule in rules),
-        place,
+        tuple(str(rule) for rule in entry.rules if rule is not None),
+        scene.place(entry.place) if entry.place else None,
     )

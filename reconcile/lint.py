@@ -25,6 +25,7 @@ from reconcile.policy.releases import RELEASES
 from reconcile.policy.universe import World
 from reconcile.scene import Scene, Words, findings
 
+_ONE_RELEASE = "for your server alone: reconcile validate --from SNAPSHOT"
 _UNDECLARED = "RC0101"  # the files do not have a user that the policy names
 
 
@@ -63,12 +64,22 @@ def of_words(
 
 def _of_some(by: Mapping[str, Problem], names: Sequence[str]) -> Problem:
     """Return a finding of several releases as a warning that names them."""
-    problem = next(iter(by.values()))
     messages = {each.message for each in by.values()}
     if len(by) == len(names) and len(messages) == 1:
-        return problem  # every release says so
-    why = f"refused or ignored by Headscale {', '.join(by)}"
-    return replace(problem, severity="warning", why=why)
+        return next(iter(by.values()))  # every release says so
+    refusing = {name: each for name, each in by.items() if each.severity == "error"}
+    ignoring = [name for name in by if name not in refusing]
+    said = [
+        f"{verb} by Headscale {', '.join(releases)}"
+        for verb, releases in (("refused", refusing), ("ignored", ignoring))
+        if releases
+    ]
+    problem = next(iter((refusing or by).values()))
+    taking = [name for name in names if name not in by]
+    help = problem.help
+    if names[-1] in taking:  # newer servers know it: nothing is wrong with it
+        help = f"nothing to do for Headscale {', '.join(taking)}; {_ONE_RELEASE}"
+    return replace(problem, severity="warning", why=", ".join(said), help=help)
 
 
 def _weaker(policies: Iterable[Policy]) -> list[Problem]:

@@ -1,7 +1,8 @@
 """`access`: who can reach what, why, and what a change would open. Only reads."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from reconcile.policy.access import Access
     from reconcile.policy.claims import Port
     from reconcile.policy.entries import Entry
+    from reconcile.scene import Scene
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _CAPABILITY = re.compile(r"[\w-]+(\.[\w-]+)+/.+")
@@ -23,6 +25,7 @@ _CAPABILITY = re.compile(r"[\w-]+(\.[\w-]+)+/.+")
 _SNAPSHOT = "Users, nodes and policy from a saved snapshot, not the server."
 _PICTURES = ("mermaid", "dot")
 _MOST_ARROWS = 60
+_ALIKE = 0.7  # how much of a name must be right for the other to be proposed
 
 
 def answering(
@@ -80,14 +83,12 @@ def list_(
     **flags: Any,
 ) -> int:
     """List who reaches what, grouped by the names that people use."""
-    wanted = _port(port) if port else None
+    wanted = _port(port) if port is not None else ()
     asked, found = _asked(**flags)
-    entries = found.entries(
-        _find(found, source) if source else -1,
-        _find(found, target) if target else -1,
-        *(wanted or ()),
-    )
-    return _entries(asked, found, entries, asked.title, format_, full)
+    names = [name for name in (source, target) if name is not None]
+    sides = (-1 if n is None else _find(found, n) for n in (source, target))
+    entries = found.entries(*sides, *wanted)
+    return _entries(asked, found, entries, asked.title, names, format_, full)
 
 
 @access.command()
@@ -100,7 +101,7 @@ def who(target: str, full: bool, format_: str, **flags: Any) -> int:
     asked, found = _asked(**flags)
     entries = found.entries(-1, _find(found, name), *port)
     title = f"{asked.title}, to {target}"
-    return _entries(asked, found, entries, title, format_, full)
+    return _entries(asked, found, entries, title, [name], format_, full)
 
 
 @access.command()
@@ -115,12 +116,11 @@ def why(source: str, target: str, format_: str, **flags: Any) -> int:
 
     name, port = _destination(target)
     asked, found = _asked(**flags)
-    for each in (source, name):
-        _find(found, each)
+    scene = _concerned(asked.scene, found, _find(found, source) | _find(found, name))
     answer = found.why(source, name, *port)
     needed = found.why(source, name, 22) if port.number == SSH else None
     question = f"{source} -> {target} on {asked.title}"
-    given = question, answer, asked.scene, {**found.unsure, **asked.scene.unsure}
+    given = question, answer, scene, {**found.unsure, **scene.unsure}
     if format_ == "json":
         out(write(why_json(*given, needed)))
     else:
@@ -202,7 +202,9 @@ def _destination(text: str) -> tuple[str, "Port"]:
     name, colon, port = text.rpartition(":")
     if not colon or not name:
         raise UsageError(
-            f"{text!r} has no port", "write tag:db:5432, nas:ssh or [fd7a::1]:443"
+            f"{text!r} has no port",
+            "write tag:db:5432, nas:ssh or [fd7a::1]:443; all ports: reconcile access "
+            "list --to NAME",
         )
     if name.startswith("[") and name.endswith("]"):
         name = name[1:-1]
@@ -219,25 +221,21 @@ def _asked(live: bool, **flags: Any) -> tuple["Inquiry", "Access"]:
 def _find(found: "Access", name: str) -> int:
     try:
         return found.find(name)
-    except LookupError:
-        raise _unknown(found, name) from None
+    except LookupError as unknown:
+        from difflib import get_close_matches
+
+        meant = name.removeprefix("node:")
+        like = get_close_matches(meant, found.names(), n=1, cutoff=_ALIKE)
+        hint = f"did you mean {like[0]}? " if like and like[0] != name else ""
+        hint += "the names that there are: reconcile access list"
+        raise ReconcileError(str(unknown.args[0]), hint) from None
 
 
-def _unknown(found: "Access", name: str) -> ReconcileError:
-    from difflib import get_close_matches
-
-    if name in ("internet", "autogroup:internet"):
-        return ReconcileError(
-            "no node is an exit node here: nobody reaches the internet through one",
-            "write `exit_node: true` for a node that advertises to be one",
-        )
-    like = get_close_matches(name.removeprefix("node:"), found.names(), n=1)
-    hint = f"did you mean {like[0]}? " if like and like[0] != name else ""
-    return ReconcileError(
-        f"{name!r} means no node and no routed network here",
-        f"{hint}reconcile access list shows the names that there are; a user without "
-        "a device reaches nothing",
-    )
+def _concerned(scene: "Scene", found: "Access", places: int) -> "Scene":
+    """Return the scene with only those expired nodes that a question is about."""
+    machines = found.world.machines.items()
+    asked = {machine.node.id for place, machine in machines if places >> place & 1}
+    return replace(scene, expired=scene.expired & asked)
 
 
 def _entries(
@@ -245,6 +243,7 @@ def _entries(
     found: "Access",
     entries: Sequence["Entry"],
     title: str,
+    names: Iterable[str],
     format_: str,
     full: bool,
 ) -> int:
@@ -253,14 +252,15 @@ def _entries(
     from reconcile.report.access import entries_json, entries_text
     from reconcile.report.json_plan import write
 
+    notes = [note for note in map(found.absent, names) if note]
     if format_ == "json":
-        out(write(entries_json(entries, found, asked.scene, title)))
+        out(write(entries_json(entries, found, asked.scene, title, notes)))
     elif format_ in _PICTURES:
         unsure = [*found.unsure, *asked.scene.unsure]
         most = None if full else _MOST_ARROWS
-        made = graph.of_entries(entries, f"Access on {title}", unsure, most)
+        made = graph.of_entries(entries, f"Access on {title}", unsure, most, notes)
         out(graph.FORMS[format_](made))
     else:
         most = None if full else LIMIT
-        out(entries_text(entries, found, asked.scene, title, paint(), most))
+        out(entries_text(entries, found, asked.scene, title, notes, paint(), most))
     return Exit.OK

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from reconcile.policy import selectors
+from reconcile.policy.absence import Absence
 from reconcile.policy.atoms import service
 from reconcile.policy.causes import Change
 from reconcile.policy.claims import SSH
@@ -20,7 +21,7 @@ from reconcile.policy.entries import (
     Asked,
     Entry,
     Groups,
-    entry,
+    entries,
     listed,
     paths_of,
     total,
@@ -30,12 +31,14 @@ from reconcile.policy.matrix import BY_ADDRESS, Compiled, Matrix
 from reconcile.policy.naming import Naming
 from reconcile.policy.reach import Reach, common, minus
 from reconcile.policy.releases import TCP
+from reconcile.policy.resolve import INTERNET
 from reconcile.policy.rows import Row
 from reconcile.policy.selectors import SELF, Selector
 from reconcile.policy.sets import IntervalSet, prefix
 from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.universe import World, merge
 
+NODE = "node:"  # before the name of a node
 LIMIT = 100  # entries of a list that are named, the largest first
 Port = int | str  # a port's number, SSH for logging in, or the name of a capability
 
@@ -64,6 +67,11 @@ class Access:
     def naming(self) -> Naming:
         """The words for sets of nodes and networks."""
         return Naming(self.matrix, [self.world])
+
+    @cached_property
+    def absence(self) -> Absence:
+        """Why names mean nothing here."""
+        return Absence(self.world)
 
     @property
     def unsure(self) -> Mapping[str, str]:
@@ -135,6 +143,11 @@ class Access:
         heed that port 22 must be open as well.
         """
         sources, targets = self.find(source), self.find(target)
+        notes = tuple(filter(None, map(self.absent, (source, target))))
+        if notes:
+            return Why(False, notes=notes)
+        if not any(paths_of(*each) for each in self._apart(sources, targets)):
+            return Why(True, notes=("the destination is the source: it needs no rule",))
         atoms = self.services(port, protocol)
         opened = self.entries(sources, targets, port, protocol)
         rows = [row for row in self.matrix.rows if row.members & sources]
@@ -149,7 +162,7 @@ class Access:
             bool(opened) and not self.missing(sources, targets, atoms),
             tuple(opened),
             matches,
-            () if matches else nearest,
+            () if matches else tuple(sorted(nearest, key=_nearness)),
             () if opened else tuple(self.entries(sources, targets)),
             () if opened else tuple(self.entries(-1, targets, port, protocol)),
         )
@@ -207,6 +220,7 @@ class Access:
             self._fitting(origin.sources if origin else (), from_here, True, own),
             self._fitting(targets_of(origin) if origin else (), to_there, False, own),
             tuple(name for name, fits in met if not fits),
+            tuple(self.matrix.atoms.names(rule.atoms)),
         )
 
     def _fitting(
@@ -242,18 +256,40 @@ class Access:
         return [*nodes, *users, *world.tags, *world.policy.groups, *world.policy.hosts]
 
     def find(self, text: str) -> int:
-        """Return the bits of a node's name, a selector or an address.
+        """Return the bits of a selector, an address, or the name of a user or node.
 
-        Raises LookupError when nothing in the tailnet answers to it.
+        Devices choose their names: what policy and server call so comes first, and
+        `node:` before it means the node. 0 is for what is declared, but nothing here
+        bears it (see `absent`). Raises LookupError, with the reason, for what neither
+        policy nor server knows.
         """
-        found = self.node(text.removeprefix("node:"))
-        found = found or self.world.owners.get(text, 0)
-        if text == "internet" and text not in self.world.policy.hosts:
-            text = "autogroup:internet"
-        found = found or self.selected(selectors.parse(text))
-        if not found:
-            raise LookupError(text)
+        if text.startswith(NODE):
+            found = self.node(text.removeprefix(NODE))
+            if not found:
+                raise LookupError(f"there is no {text}")
+            return found
+        selector = self._meant(text)
+        found = self.selected(selector)
+        reason = "" if found else self.absence.undeclared(selector)
+        if reason and selector.kind == "host":  # a node takes no other name's place
+            found = self.node(text)
+            reason = "" if found else f"there is no node, user or host called {text}"
+        if reason:
+            raise LookupError(reason)
         return found
+
+    def absent(self, text: str) -> str:
+        """Say why nothing bears a name that `find` takes, "" when something does."""
+        return "" if self.find(text) else self.absence.reason(self._meant(text))
+
+    def _meant(self, text: str) -> Selector:
+        """Return the selector for a name that people use."""
+        if text in self.world.policy.hosts:
+            return selectors.parse(text)
+        if text == "internet":
+            return selectors.parse("autogroup:internet")
+        is_user = any(user.name == text for user in self.world.tailnet.users)
+        return selectors.parse(f"{text}@" if is_user and "@" not in text else text)
 
     def node(self, name: str) -> int:
         """Return the bit of a node, 0 when there is none of that name."""
@@ -265,7 +301,7 @@ class Access:
     def selected(self, selector: Selector) -> int:
         """Return the bits of all that a selector means here, 0 for nothing."""
         universe, world = self.matrix.universe, self.world
-        if selector.kind == "any":
+        if selector.kind == "any" or selector.autogroup == "danger-all":
             return world.present | world.routed
         if selector.autogroup == "internet":
             return universe.internet if world.exits else 0
@@ -283,7 +319,10 @@ class Access:
             cell = IntervalSet([universe.cells[place - universe.size]])
             if addresses and world.routed >> place & 1 and addresses <= cell:
                 cells |= 1 << place
-        return universe.addressed(self.index, addresses) | cells
+        found = universe.addressed(self.index, addresses) | cells
+        if not found and addresses and world.exits and addresses <= INTERNET:
+            return universe.internet  # one place, whatever the address there
+        return found
 
 
 def rests_on(rule: Origin, names: AbstractSet[str]) -> bool:
@@ -301,13 +340,14 @@ class Match:
     """A rule held against a question: what fits on each side, and what is missing.
 
     `missing` names which of source, target and port do not fit; empty for a rule that
-    allows the path. `rule` is None for "no policy at all".
+    allows the path. `rule` is None for "no policy at all", `opens` the services.
     """
 
     rule: Origin
     sources: tuple[str, ...]
     targets: tuple[str, ...]
     missing: tuple[str, ...]
+    opens: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,14 +357,21 @@ class Why:
     `opened` is what of it is allowed, `rules` the rules that allow it. For a clear no,
     `nearest` are the rules that lack only one of source, target and port, `instead` is
     what the source reaches of the target, and `others` who reaches the port of it.
+    `notes` say why no rule was asked.
     """
 
     allowed: bool
-    opened: tuple[Entry, ...]
-    rules: tuple[Match, ...]
-    nearest: tuple[Match, ...]
-    instead: tuple[Entry, ...]
-    others: tuple[Entry, ...]
+    opened: tuple[Entry, ...] = ()
+    rules: tuple[Match, ...] = ()
+    nearest: tuple[Match, ...] = ()
+    instead: tuple[Entry, ...] = ()
+    others: tuple[Entry, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _nearness(match: Match) -> int:
+    """Sort first what has both ends of a path, then what leads to its destination."""
+    return ("port", "source", "target").index(match.missing[0])
 
 
 def _once(matches: Iterable[Match]) -> tuple[Match, ...]:
@@ -332,8 +379,12 @@ def _once(matches: Iterable[Match]) -> tuple[Match, ...]:
     found: dict[str, Match] = {}
     for match in matches:
         known = found.setdefault(str(match.rule), match)
-        if known.missing != ("port",) and match.missing == ("port",):
-            found[str(match.rule)] = match
+        if match.missing != ("port",) or match is known:
+            continue
+        if known.missing == match.missing:
+            opens = tuple(dict.fromkeys((*known.opens, *match.opens)))
+            match = replace(match, opens=opens)
+        found[str(match.rule)] = match
     return tuple(found.values())
 
 
@@ -346,7 +397,8 @@ class AccessDiff:
     are shares of the old side: 0.25 is a quarter of what was allowed. `hidden` counts
     the entries, those of fewest paths, that a limit kept out of `gained` and `lost`;
     they are in all the counts. `watched` counts the paths gained and lost from and to
-    one node. `access` is the new side, open to more questions.
+    one node. `access` is the new side, open to more questions; `ends` are the bits of
+    all sources and destinations of which access changes.
     """
 
     before: int
@@ -361,9 +413,15 @@ class AccessDiff:
     unsure: Mapping[str, str]
     watched: tuple[int, int]
     access: Access
+    ends: int
 
     def __bool__(self) -> bool:
         return bool(self.gained or self.lost)
+
+    def touches(self, node: str) -> bool:
+        """Tell whether paths from or to a node, given by its id, change."""
+        place = self.access.matrix.universe.position.get(node)
+        return place is not None and bool(self.ends >> place & 1)
 
 
 def diff(
@@ -408,8 +466,8 @@ def diff(
     return AccessDiff(
         allowed,
         total(matrix, last),
-        tuple(entry(matrix, naming, each, last, change) for each in more[:limit]),
-        tuple(entry(matrix, naming, each, 0, change) for each in less[:limit]),
+        entries(matrix, naming, more[:limit], last, change),
+        entries(matrix, naming, less[:limit], 0, change),
         gained.total(),
         lost.total(),
         gained.total() / (allowed or 1),
@@ -418,4 +476,5 @@ def diff(
         unsure(matrix.worlds),
         (gained.touching, lost.touching),
         Access.of(matrix, last),
+        merge(group.members | group.targets for group in (*more, *less)),
     )

@@ -10,17 +10,14 @@ from functools import cached_property
 
 from reconcile.model import EXIT_ROUTES
 from reconcile.policy import selectors
-from reconcile.policy.access import Access, rests_on
+from reconcile.policy.access import NODE, Access, rests_on
 from reconcile.policy.claims import Claim, Paths, Routers
 from reconcile.policy.document import Origin
 from reconcile.policy.entries import Entry, paths_of
-from reconcile.policy.identity import Directory
-from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, prefix
 from reconcile.policy.words import counted
 
 _SHOWN = 5  # paths that are named, the most important first
-_NODE = "node:"
 _INTERNET = selectors.parse("autogroup:internet")
 
 
@@ -63,16 +60,17 @@ class Assertions:
         empty = tuple(f"{name} selects nothing today" for name, b in sides if not b)
         if not claim.allow:
             return Answer(tuple(self._paths(claim, sources, targets)), empty)
-        if empty:
-            return Answer(tuple(map(Reason, empty)))
+        vague = tuple(self._vague(*side) for side in sides if self._vague(*side))
+        if empty or vague:
+            return Answer(tuple(map(Reason, (*empty, *vague))))
         return Answer(tuple(self._gaps(claim, sources, targets)))
 
     # What names mean.
 
     def _bits(self, name: str, *, as_target: bool = False) -> int:
         """Return what a name means; LookupError when nothing declares it."""
-        if name.startswith(_NODE):
-            found = self._access.node(name.removeprefix(_NODE))
+        if name.startswith(NODE):
+            found = self._access.node(name.removeprefix(NODE))
             if not found:
                 raise LookupError(f"there is no {name}")
             return found
@@ -80,25 +78,17 @@ class Assertions:
         found = self._access.selected(selector)
         if as_target and selector.kind == "any":  # every address, as in a rule
             found |= self._access.selected(_INTERNET)
-        if not found:
-            self._require_declared(selector)
+        reason = "" if found else self._access.absence.undeclared(selector)
+        if reason:
+            raise LookupError(reason)
         return found
 
-    def _require_declared(self, selector: Selector) -> None:
-        policy, tailnet = self._access.world.policy, self._access.world.tailnet
-        declared = {
-            "group": policy.groups,
-            "tag": policy.tags,
-            "host": policy.hosts,
-        }
-        if selector.kind in declared and selector.text not in declared[selector.kind]:
-            what = (
-                f"{selector.kind} {selector}" if selector.kind == "host" else selector
-            )
-            raise LookupError(f"the policy does not declare {what}")
-        users = Directory(tailnet.users, {})
-        if selector.kind == "user" and not users.names(selector.text):
-            raise LookupError(f"there is no user {selector}")
+    def _vague(self, name: str, places: int) -> str:
+        """Say that a part of the internet is asked for: all of it is one place here."""
+        internet = self._access.matrix.universe.internet
+        if places != internet or selectors.parse(name) == _INTERNET:
+            return ""
+        return f"{name} cannot be told from the rest of the internet: write {_INTERNET}"
 
     # What is not known.
 
@@ -165,9 +155,9 @@ class Assertions:
         for machine in self._access.world.machines.values():
             node = machine.node
             if _covers(node.approved & node.available, claim.network):
-                routing.append(f"{_NODE}{node.name}")
+                routing.append(f"{NODE}{node.name}")
             elif _covers(node.available, claim.network):
-                idle.append(f"{_NODE}{node.name}")
+                idle.append(f"{NODE}{node.name}")
         if len(routing) >= claim.count:
             return
         yield Reason(f"{len(routing)} of {claim.count}: {counted(routing) or 'none'}")

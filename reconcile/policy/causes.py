@@ -4,23 +4,36 @@ Every path that is gained or lost is given to one cause, so that a line of a rep
 has one reason and the lines together have all paths, none of them twice.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
 
 from reconcile.model import Node
 from reconcile.policy.document import Origin, Rule, SshRule, targets_of
-from reconcile.policy.fields import get
+from reconcile.policy.fields import Path, find, get
 from reconcile.policy.matrix import Compiled, Matrix
 from reconcile.policy.naming import Naming
-from reconcile.policy.pairing import canonical
+from reconcile.policy.pairing import canonical, folded, pair
 from reconcile.policy.reach import Reach
 from reconcile.policy.rows import Row
 from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.universe import bits, merge, usable
+from reconcile.policy.words import counted
 
 _TOLD_APART = 64  # kinds of things that happened to nodes
+_USER = "user:"  # what happened to a user, and so to all of his or her nodes
+_PLURAL = {
+    "becomes": "become",
+    "is": "are",
+    "moves": "move",
+    "routes": "route",
+    "advertises": "advertise",
+    "changes its address": "change their addresses",
+    "expires": "expire",
+}
+_VERBS = re.compile(rf"(?<![^ ])({'|'.join(_PLURAL)})(?![^ ,])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +51,11 @@ class Happening:
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def apart(self) -> int:
+        """The nodes that go by their own names, since it happened to each of them."""
+        return 0 if self.text.startswith(_USER) else self.places
+
     def takes(self, members: int) -> bool:
         """Tell whether all of some sources are gone with it."""
         return self.gone and not members & ~self.places
@@ -50,6 +68,7 @@ class Change:
         self._matrix = matrix
         self._sides = matrix.worlds[0].policy, matrix.worlds[-1].policy
         self._texts: dict[tuple[int, str], set[str]] = {}
+        self._became: dict[str, dict[int, int]] = {}
 
     # Nodes.
 
@@ -116,10 +135,11 @@ class Change:
         found: dict[int, str] = {}
         if before.tailnet is after.tailnet:
             return found
+        renamed = _renamed(before.tailnet, after.tailnet)
         for place in range(self._matrix.universe.size):
             old, new = before.machines.get(place), after.machines.get(place)
             if old and new:
-                happened = _node_change(old.node, new.node)
+                happened = _node_change(old.node, new.node, renamed)
             elif old:
                 happened = _gone(old.node, after.tailnet, "expires", "is removed")
             elif new:
@@ -133,11 +153,12 @@ class Change:
 
     def happened(self, about: Happening, touched: int, naming: Naming) -> Sequence[str]:
         """Say what happened to those of the nodes that a set of bits is about."""
-        return [
-            f"{naming.node(place)} {self.nodes[place]}"
-            for place in bits(about.places)
-            if touched >> place & 1 or touched & self._behind(place)
-        ]
+        by_text: dict[str, list[str]] = {}
+        for place in bits(about.places):
+            if touched >> place & 1 or touched & self._behind(place):
+                name = naming.node(place)
+                by_text.setdefault(self.nodes[place], []).append(name)
+        return [_sentence(names, text) for text, names in by_text.items()]
 
     def _behind(self, place: int) -> int:
         """Return what a node routes to, in any of the worlds."""
@@ -200,21 +221,46 @@ class Change:
             self._redefined and self._moved(origin)
         )
 
-    def because(self, rules: Iterable[Origin], side: int) -> tuple[str, ...]:
-        """Return the changed rules, for unchanged ones the names that moved."""
-        found: dict[str, None] = {}
+    def because(self, rules: Iterable[Origin], side: int) -> dict[str, Path | None]:
+        """Return the changed rules, for unchanged ones the names that moved.
+
+        Each comes with its place in the new policy, None where it has none there.
+        """
+        found: dict[str, Path | None] = {}
         for rule in rules:
             if rule is None:
                 verb = "are" if side else "were"
                 found[f"there {verb} neither acls nor grants"] = None
                 continue
-            moved = self._moved(rule) if self._same(rule, side) else []
-            found.update(dict.fromkeys(moved or [str(rule)]))
-        return tuple(found)
+            moved = self._moved(rule) if self._same(rule, side) else {}
+            found.update(moved or [self._now(rule, side)])
+        return found
+
+    def _now(self, rule: Rule | SshRule, side: int) -> tuple[str, Path | None]:
+        """Return a rule by its name in the new policy: an old number misleads there."""
+        if side:
+            return str(rule), rule.path
+        section = _section(rule)
+        index = self._successors(section).get(rule.index)
+        if index is None:
+            return f"{rule} is removed", None
+        named = find(self._sides[1].value, section)
+        return f"{section}[{index}]", (named[0], index) if named else None
+
+    def _successors(self, section: str) -> Mapping[int, int]:
+        """Return which rule of the new policy each rule of the old one became."""
+        if section not in self._became:
+            old, new = (
+                [folded(section, rule) for rule in side[section]]
+                for side in self._written
+            )
+            pairs = pair(old, new)
+            self._became[section] = dict((*pairs.same, *pairs.changed))
+        return self._became[section]
 
     def _same(self, rule: Rule | SshRule, side: int) -> bool:
         """Tell whether the other side has the same rule, in whatever place."""
-        section = "ssh" if isinstance(rule, SshRule) else rule.section
+        section = _section(rule)
         mine, others = self._written[side][section], self._written[1 - side][section]
         if rule.index < len(others) and mine[rule.index] == others[rule.index]:
             return True
@@ -236,22 +282,37 @@ class Change:
             for side in self._sides
         ]
 
-    def _moved(self, rule: Rule | SshRule) -> list[str]:
+    def _moved(self, rule: Rule | SshRule) -> dict[str, Path | None]:
+        """Return the names of a rule that mean something else on the other side."""
         names = [selector.text for selector in (*rule.sources, *targets_of(rule))]
-        return [self._redefined[name] for name in names if name in self._redefined]
+        found = [self._redefined[name] for name in names if name in self._redefined]
+        return dict(found)
 
     @cached_property
-    def _redefined(self) -> dict[str, str]:
+    def _redefined(self) -> dict[str, tuple[str, Path | None]]:
         """The groups and hosts that the two sides define differently."""
         before, after = self._sides
-        found = {}
-        for name in {*before.groups, *after.groups}:
-            if before.groups.get(name) != after.groups.get(name):
-                found[name] = f'groups."{name}"'
-        for name in {*before.hosts, *after.hosts}:
-            if before.hosts.get(name) != after.hosts.get(name):
-                found[name] = f'hosts."{name}"'
-        return found
+        return {
+            **self._changed_names("groups", before.groups, after.groups),
+            **self._changed_names("hosts", before.hosts, after.hosts),
+        }
+
+    def _changed_names(
+        self, section: str, before: Mapping[str, object], after: Mapping[str, object]
+    ) -> dict[str, tuple[str, Path | None]]:
+        written = find(self._sides[1].value, section)
+        return {
+            name: (
+                f'{section}."{name}"',
+                (written[0], name) if written and name in after else None,
+            )
+            for name in {*before, *after}
+            if before.get(name) != after.get(name)
+        }
+
+
+def _section(rule: Rule | SshRule) -> str:
+    return "ssh" if isinstance(rule, SshRule) else rule.section
 
 
 def _taken(reach: Reach, atoms: int, targets: int) -> tuple[Reach, Reach]:
@@ -275,7 +336,22 @@ def _gone(node: Node, tailnet: Tailnet, expired: str, absent: str) -> str:
     return expired if node.id in tailnet.expired else absent
 
 
-def _node_change(old: Node, new: Node) -> str:
+def _renamed(before: Tailnet, after: Tailnet) -> set[tuple[str, str]]:
+    """Return old and new name of each user who is called otherwise now."""
+    names = {user.id: user.name for user in before.users if user.id}
+    there = ((names.get(user.id, user.name), user.name) for user in after.users)
+    return {(old, new) for old, new in there if old != new}
+
+
+def _sentence(names: Sequence[str], text: str) -> str:
+    if text.startswith(_USER):
+        return text
+    if len(names) > 1:
+        text = _VERBS.sub(lambda verb: _PLURAL[verb[0]], text)
+    return f"{counted(names)} {text}"
+
+
+def _node_change(old: Node, new: Node, renamed: Container[tuple[str, str]]) -> str:
     said = []
     if old.tags != new.tags:
         added, removed = sorted(new.tags - old.tags), sorted(old.tags - new.tags)
@@ -283,6 +359,8 @@ def _node_change(old: Node, new: Node) -> str:
             said.append(f"becomes {', '.join(added)}")
         if removed:
             said.append(f"is no longer {', '.join(removed)}")
+    elif (old.user, new.user) in renamed:
+        said.append(f"{_USER}{old.user} is renamed {new.user}")
     elif old.user != new.user:
         said.append(f"moves from {old.user} to {new.user}")
     if old.approved & old.available != new.approved & new.available:
@@ -293,8 +371,9 @@ def _node_change(old: Node, new: Node) -> str:
 
 
 def _route_change(old: Node, new: Node) -> list[str]:
-    said = [f"routes {route}" for route in sorted(new.routes - old.routes)]
-    said += [f"no longer routes {route}" for route in sorted(old.routes - new.routes)]
+    more, less = sorted(new.routes - old.routes), sorted(old.routes - new.routes)
+    said = [f"routes {', '.join(more)}"] if more else []
+    said += [f"no longer routes {', '.join(less)}"] if less else []
     if old.exit_node != new.exit_node:
         verb = "becomes" if new.exit_node else "is no longer"
         said.append(f"{verb} an exit node")

@@ -23,7 +23,9 @@ Object = dict[str, Any]
 SYMBOLS = {"add": "+", "remove": "-", "change": "~", "move": ">"}
 _LISTS_BY_NAME = ("groups", "tagOwners", "ipsets", "postures")
 _ORDER_COUNTS = ("ssh",)
-_OPENS = ("acls", "grants")
+_OPENS = {"acls": "grants", "grants": "acls"}  # each with the other one
+_NOT_EMPTY = "absent is not the same as empty"
+_TESTS = ("tests", "sshTests")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,10 @@ def compare(before: object, after: object, *, same_text: bool = True) -> PolicyD
     found: list[Item] = []
     unchanged = 0
     for name in _sections(before, after):
+        found += _presence(name, before, after)
         items, same = _section(name, find(before, name), find(after, name))
-        found.extend(items)
-        unchanged += same
+        found += items
+        unchanged += 0 if name in _TESTS else same
     return PolicyDiff(tuple(found), same_text, unchanged)
 
 
@@ -133,7 +136,7 @@ Found = tuple[str, Any] | None
 
 
 def _section(name: str, before: Found, after: Found) -> tuple[list[Item], int]:
-    items = list(_presence(name, before, after))
+    items: list[Item] = []
     same = 0
     old, new = before[1] if before else None, after[1] if after else None
     paths = (before[0],) if before else (), (after[0],) if after else ()
@@ -150,7 +153,8 @@ def _section(name: str, before: Found, after: Found) -> tuple[list[Item], int]:
         items += _values("", ((), ()), _pairs(before), _pairs(after))
     else:
         items += _data(name, name, paths[1], old, new, paths[0])
-    if not items and (before is None) != (after is None):
+    absent = (before is None) != (after is None)
+    if absent and not items and name not in _OPENS:
         op: Op = "add" if before is None else "remove"
         items = [_item(op, name, name, paths, "none", changes=("an empty section",))]
     return items, same
@@ -184,16 +188,23 @@ def _item(
     )
 
 
-def _presence(name: str, before: Found, after: Found) -> Iterator[Item]:
-    """A list of rules that comes or goes as a whole: absent is not empty."""
-    if name not in _OPENS or (before is None) == (after is None):
+def _presence(name: str, before: Object, after: Object) -> Iterator[Item]:
+    """A list of rules that comes or goes as a whole: absent is not empty.
+
+    It is, as long as the other list is there.
+    """
+    old, new = find(before, name), find(after, name)
+    if name not in _OPENS or (old is None) == (new is None):
         return
-    if after is None:
-        text = f"there is no `{name}` any more; absent is not the same as empty"
-        yield _item("remove", name, name, ((before or ("",))[0:1], ()), changes=(text,))
-    else:
-        text = f"there was no `{name}`; absent is not the same as empty"
-        yield _item("add", name, name, ((), after[0:1]), changes=(text,))
+    other = _OPENS[name]
+    if old:
+        alone = f"only `{other}` counts now" if find(after, other) else _NOT_EMPTY
+        text = f"there is no `{name}` any more; {alone}"
+        yield _item("remove", name, name, ((old[0],), ()), changes=(text,))
+    elif new:
+        alone = f"only `{other}` counted" if find(before, other) else _NOT_EMPTY
+        text = f"there was no `{name}`; {alone}"
+        yield _item("add", name, name, ((), (new[0],)), changes=(text,))
 
 
 def _rules(

@@ -1,11 +1,12 @@
 """Entries of access lists: who, where, by which services, and because of what."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from reconcile.policy.causes import Change, Happening
 from reconcile.policy.document import Origin, Rule, SshRule, targets_of
+from reconcile.policy.fields import Path
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.naming import Naming
 from reconcile.policy.reach import Reach, joined
@@ -25,7 +26,7 @@ class Entry:
     `paths` counts (source, destination, piece of service), where a piece is what no
     rule cuts apart. `rules` are the rules that allow it (for lost access: that allowed
     it), None among them for "no policy at all"; `because` says in words what made the
-    difference.
+    difference, and `place` is where that stands in the new policy.
     """
 
     sources: tuple[str, ...]
@@ -37,6 +38,7 @@ class Entry:
     rules: tuple[Origin, ...]
     cause: Cause = "policy"
     because: tuple[str, ...] = ()
+    place: Path | None = None
 
 
 # -- of one state, rule by rule --------------------------------------------------------
@@ -127,11 +129,12 @@ def _listed(
     rules = tuple(opened.rules.values())
     sources, targets = _selectors(rules)
     members, reached = opened.members, _others(opened.members, opened.targets)
+    names = naming.names(reached, targets, _single(members))
     return Entry(
         tuple(naming.names(members, sources)),
-        (SELF,) if opened.own else tuple(naming.names(reached, targets)),
-        members.bit_count(),
-        reached.bit_count(),
+        (SELF,) if opened.own else tuple(names),
+        naming.count(members),
+        naming.count(reached),
         said or tuple(matrix.atoms.names(opened.atoms)),
         opened.pairs * opened.atoms.bit_count(),
         rules,
@@ -234,45 +237,104 @@ def _pieces(reach: Reach) -> Reach:
     return parts
 
 
-def entry(
+@dataclass(slots=True)
+class _Told:
+    """A group of its own, with its reasons in words and the rules that allow it."""
+
+    group: Group
+    because: Mapping[str, Path | None]
+    rules: dict[str, Origin]
+    hints: Sequence[Origin]
+
+    def absorb(self, other: "_Told") -> None:
+        """Add what the same sources gain or lose there for the same reasons."""
+        self.group.atoms |= other.group.atoms
+        self.group.paths += other.group.paths
+        self.rules |= other.rules
+
+
+def entries(
+    matrix: Matrix,
+    naming: Naming,
+    groups: Iterable[Group],
+    index: int,
+    change: Change,
+) -> tuple[Entry, ...]:
+    """Put groups into words, with the rules of one world.
+
+    What has the same ends and the same reasons is told in one entry.
+    """
+    found: dict[object, _Told] = {}
+    for group in groups:
+        told = _told(matrix, naming, group, index, change)
+        ends = group.members, group.targets, group.whole
+        known = found.setdefault((*ends, group.cause, *told.because), told)
+        if known is not told:
+            known.absorb(told)
+    return tuple(_entry(matrix, naming, told) for told in found.values())
+
+
+def _told(
     matrix: Matrix, naming: Naming, group: Group, index: int, change: Change
-) -> Entry:
-    """Put a group into words, with the rules of one world."""
-    rules = _rules(matrix, group, index)
-    about, apart = group.about, 0
-    hints: Sequence[Origin] = ()
+) -> _Told:
+    rules, about = _rules(matrix, group, index), group.about
     if isinstance(about, Happening):
-        because = change.happened(about, group.members | group.targets, naming)
-        apart = about.places
-    else:
-        hints = (about,) if about in rules else rules
-        because = change.because(hints, 1 if index else 0)
-    sources, targets = _selectors(hints)
+        touched = group.members | group.targets
+        happened = change.happened(about, touched, naming)
+        return _Told(replace(group), dict.fromkeys(happened), rules, ())
+    known = tuple(rules.values())
+    hints = (about,) if about in known else known
+    because = change.because(hints, 1 if index else 0)
+    return _Told(replace(group), because, rules, hints)
+
+
+def _entry(matrix: Matrix, naming: Naming, told: _Told) -> Entry:
+    group, about = told.group, told.group.about
+    apart = about.apart if isinstance(about, Happening) else 0
+    sources, targets = _selectors(told.hints)
     reached = _others(group.members, group.targets)
     return Entry(
         _named(naming, group.members, apart, sources),
-        (EVERYTHING,) if group.whole else _named(naming, reached, apart, targets),
-        group.members.bit_count(),
-        0 if group.whole else reached.bit_count(),
+        (EVERYTHING,)
+        if group.whole
+        else _named(naming, reached, apart, targets, _single(group.members)),
+        naming.count(group.members),
+        0 if group.whole else naming.count(reached),
         () if group.whole else tuple(matrix.atoms.names(group.atoms)),
         group.paths,
-        () if group.whole else rules,
+        () if group.whole else tuple(told.rules.values()),
         group.cause,
-        tuple(because),
+        tuple(told.because),
+        next((place for place in told.because.values() if place), None),
     )
 
 
 def _others(members: int, targets: int) -> int:
     """Return the destinations without a single source itself: that is no path."""
-    return targets & ~members if members.bit_count() == 1 else targets
+    return targets & ~_single(members)
+
+
+def _single(members: int) -> int:
+    """Return a source that is the only one, else nothing."""
+    return members if members.bit_count() == 1 else 0
 
 
 def _named(
-    naming: Naming, members: int, apart: int, hints: Iterable[Selector]
+    naming: Naming,
+    members: int,
+    apart: int,
+    hints: Iterable[Selector],
+    itself: int = 0,
 ) -> tuple[str, ...]:
-    """Name a set; nodes that something happened to go by their own names."""
+    """Name a set; nodes that something happened to go by their own names.
+
+    Among others they do not, where one name holds all of them.
+    """
     alone = members & apart
-    rest = naming.names(members & ~alone, hints) if members & ~alone else []
+    whole = naming.names(members, hints, itself) if alone not in (0, members) else []
+    if len(whole) == 1:
+        return tuple(whole)
+    rest = naming.names(members & ~alone, hints, itself) if members & ~alone else []
     return (*naming.singly(alone), *rest)
 
 
@@ -283,7 +345,7 @@ def _selectors(rules: Iterable[Origin]) -> tuple[list[Selector], list[Selector]]
     return sources, [selector for rule in known for selector in targets_of(rule)]
 
 
-def _rules(matrix: Matrix, group: Group, index: int) -> tuple[Origin, ...]:
+def _rules(matrix: Matrix, group: Group, index: int) -> dict[str, Origin]:
     numbers = {
         number
         for row in group.rows[:_LOOKED_AT]
@@ -292,7 +354,7 @@ def _rules(matrix: Matrix, group: Group, index: int) -> tuple[Origin, ...]:
     found: dict[str, Origin] = {}  # a rule is compiled once for each address family
     for rule in matrix.in_order(index, numbers):
         found[str(rule.origin)] = rule.origin
-    return tuple(found.values())
+    return found
 
 
 def paths_of(members: int, targets: int) -> int:

@@ -1,15 +1,18 @@
 """Naming sets of nodes and networks with the words that people use."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, texts
 from reconcile.policy.universe import Universe, World, bits, merge
-from reconcile.policy.words import EVERYTHING
+from reconcile.policy.words import BUT, EVERYTHING
 
+EVERY_NODE = "every node"
 INTERNET = "the internet"
 _WORDS = ("group", "tag", "autogroup")
+_FEW = 3  # exceptions at most: more are harder to read than names
 
 
 class Naming:
@@ -28,10 +31,8 @@ class Naming:
             self._exact.setdefault(members, name)
         self._covers: dict[int, list[str]] = {}
         self._nodes: dict[int, str] = {}
-        self._all = {
-            world.present | world.routed | (self._universe.internet * bool(world.exits))
-            for world in self._worlds
-        }
+        self._wholes = [each for w in reversed(self._worlds) for each in self._whole(w)]
+        self._all = {members for name, members in self._wholes if name == EVERYTHING}
         self._owned = dict(self._worlds[-1].owners)
         machines = self._worlds[-1].machines.items()
         self._owner_of = {place: machine.owner for place, machine in machines}
@@ -47,18 +48,56 @@ class Naming:
                     found.setdefault(name, members)
         return list(found.items())
 
-    def names(self, members: int, hints: Iterable[Selector] = ()) -> list[str]:
-        """Return the names of a set, those of the hinted selectors preferred."""
+    def _whole(self, world: World) -> Iterable[tuple[str, int]]:
+        """Yield the large sets of a world, the smallest first."""
+        yield "autogroup:member", merge(world.owners.values())
+        yield "autogroup:tagged", merge(world.tags.values())
+        yield EVERY_NODE, world.present
+        internet = self._universe.internet * bool(world.exits)
+        yield EVERYTHING, world.present | world.routed | internet
+
+    def names(
+        self, members: int, hints: Iterable[Selector] = (), itself: int = 0
+    ) -> list[str]:
+        """Return the names of a set, those of the hinted selectors preferred.
+
+        `itself` is the source of which these are the destinations, if it is only one:
+        a name may hold it besides, since a node that reaches itself is no path.
+        """
+        alike = members, members | itself
         for hint in hints:
             for world in reversed(self._worlds):
                 found = self._universe.selected(world, hint)
-                if hint.kind in _WORDS and found == members:
+                if hint.kind in _WORDS and found in alike:
                     return [hint.text]
-        if members in self._all:
+        if not self._all.isdisjoint(alike):
             return [EVERYTHING]
+        names = self._apart(members)
+        most = min(_FEW, (len(names) - 1) // 2)
+        return (self._all_but(members | itself, most) if most else []) or names
+
+    def _apart(self, members: int, most: int | None = None) -> list[str]:
+        """Name nodes and networks apart; with `most` [] when it takes more names."""
         nodes = members & ((1 << self._universe.size) - 1)
-        covers = self._cover(nodes) if nodes else []
-        return covers + self.networks(members & ~nodes)
+        covers = self._cover(nodes, most) if nodes else []
+        names = covers + self.networks(members & ~nodes)
+        return names if most is None or len(names) <= most else []
+
+    def _all_but(self, members: int, most: int) -> list[str]:
+        """Name a set as a large one but for `most` exceptions, [] when it is none."""
+        for name, whole in self._wholes:
+            left = whole & ~members
+            if members & ~whole or 2 * left.bit_count() > whole.bit_count():
+                continue
+            names = self._apart(left, most)
+            if names:
+                return [f"{name}{BUT}{', '.join(names)}"]
+        return []
+
+    def count(self, members: int) -> int:
+        """Count nodes and networks; how finely rules cut a network up says nothing."""
+        nodes = members & ((1 << self._universe.size) - 1)
+        return nodes.bit_count() + len(self.networks(members & ~nodes))
 
     def singly(self, members: int) -> list[str]:
         """Return the names of a set node by node, then its networks."""
@@ -66,26 +105,28 @@ class Naming:
         names = [self.node(place) for place in bits(nodes)]
         return names + self.networks(members & ~nodes)
 
-    def _cover(self, nodes: int) -> list[str]:
+    def _cover(self, nodes: int, most: int | None) -> list[str]:
         if nodes in self._exact:
             return [self._exact[nodes]]
+        if most is not None:
+            return list(islice(self._greedy(nodes), most + 1))
         if nodes not in self._covers:
-            self._covers[nodes] = self._greedy(nodes)
+            self._covers[nodes] = list(self._greedy(nodes))
         return self._covers[nodes]
 
-    def _greedy(self, nodes: int) -> list[str]:
+    def _greedy(self, nodes: int) -> Iterator[str]:
         """Take the largest named subsets; what is left goes by user or by node."""
-        found, others, rest = [], ~nodes, nodes
+        others, rest = ~nodes, nodes
         for name, members in self._large:
             if not members & others and (members & rest).bit_count() > 1:
-                found.append(name)
+                yield name
                 rest &= ~members
         for owner in dict.fromkeys(self._owner_of.get(place) for place in bits(rest)):
             members = self._owned.get(owner or "", 0)
-            if owner and not members & others and members.bit_count() > 1:
-                found.append(owner)
+            if owner and not members & others:
+                yield owner
                 rest &= ~members
-        return found + [self.node(place) for place in bits(rest)]
+        yield from (self.node(place) for place in bits(rest))
 
     def node(self, place: int) -> str:
         """Return the name of a node: `node:nas`."""
@@ -118,7 +159,7 @@ class Naming:
 
 def _of_world(universe: Universe, world: World) -> Iterable[tuple[str, int]]:
     everyone = merge(world.owners.values())
-    yield "every node", world.present
+    yield EVERY_NODE, world.present
     for group in world.policy.groups:
         yield group, universe.selected(world, Selector("group", group))
     yield from sorted(world.tags.items())

@@ -96,12 +96,20 @@ def moved(same: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _equal(before: Sequence[Rule], after: Sequence[Rule]) -> list[tuple[int, int]]:
+    written: dict[str, str] = {}  # most rules stand in both as they are
+
+    def text(rule: Rule) -> str:
+        key = repr(rule)
+        if key not in written:
+            written[key] = canonical(rule)
+        return written[key]
+
     waiting: dict[str, list[int]] = defaultdict(list)
     for index in reversed(range(len(after))):
-        waiting[canonical(after[index])].append(index)
+        waiting[text(after[index])].append(index)
     found = []
     for index, rule in enumerate(before):
-        candidates = waiting.get(canonical(rule))
+        candidates = waiting.get(text(rule))
         if candidates:
             found.append((index, candidates.pop()))
     return found

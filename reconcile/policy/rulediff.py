@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from reconcile.policy.fields import RULES
@@ -105,8 +105,8 @@ def _few(value: object) -> str:
     if not value:
         return "(nothing)"
     more = len(value) - _SHOWN
-    shown = ",".join(word(item) for item in value[:_SHOWN])
-    return f"{shown},+{more}" if more > 0 else shown
+    shown = ", ".join(word(item) for item in value[:_SHOWN])
+    return f"{shown}, +{more}" if more > 0 else shown
 
 
 def parts(section: str, before: Rule, after: Rule) -> list[Part]:
@@ -179,6 +179,8 @@ def _destinations(before: Sequence[Any], after: Sequence[Any]) -> list[Part]:
     )
     if not same_hosts or not one_host or sorted(old) == sorted(new):
         part = list_part("dst", before, after)
+        if part and same_hosts:
+            part = replace(part, effect=_each_port_effect(old, new) or part.effect)
         return [part] if part else []
     old_ports, new_ports = _ports(old), _ports(new)
     part = list_part("ports", old_ports, new_ports)
@@ -187,6 +189,17 @@ def _destinations(before: Sequence[Any], after: Sequence[Any]) -> list[Part]:
         return [Part("dst", "reordered", before, after)]
     kind = _port_effect(*shown) or part.effect
     return [Part("ports", kind, *shown, part.added, part.removed)]
+
+
+def _each_port_effect(
+    before: Sequence[tuple[str, str]], after: Sequence[tuple[str, str]]
+) -> PartEffect | None:
+    """Compare the ports of each destination; None when they do not go one way."""
+    old, new = dict(before), dict(after)
+    if len(old) < len(before) or len(new) < len(after):
+        return None  # one destination in two entries
+    effects = {_port_effect(old[host], new[host]) for host in old} - {"reordered"}
+    return effects.pop() if len(effects) == 1 else None
 
 
 def _port_effect(before: str, after: str) -> PartEffect | None:

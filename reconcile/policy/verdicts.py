@@ -4,7 +4,7 @@ The hosted service answers only `test(s) failed`; the reasons are Headscale's li
 where it has them (`alice@ -> 100.64.0.2:22: expected ALLOWED, got DENIED`).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 from itertools import chain
 
@@ -17,8 +17,9 @@ from reconcile.policy.reading.rules import protocols, unbracketed
 from reconcile.policy.releases import SCTP, TCP, UDP
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import ALL_PORTS, EMPTY, IntervalSet, ports, texts
-from reconcile.policy.ssh import SshRules
+from reconcile.policy.ssh import LoginRule, SshRules
 from reconcile.policy.tailnet import Machine, addresses_of
+from reconcile.policy.words import counted
 
 _TESTABLE = (frozenset({TCP}), frozenset({UDP}), frozenset({SCTP}))
 FAILED = "test(s) failed"
@@ -26,10 +27,14 @@ FAILED = "test(s) failed"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an entry failed: the path of the item, or of the entry, and the reason."""
+    """Why an entry failed: the path of the item, or of the entry, and the reason.
+
+    `asked` are source and `destination:port` where an answer was not the expected one.
+    """
 
     path: Path
     reason: str
+    asked: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,20 +337,43 @@ class Verdicts:
         machines: Iterable[Machine],
     ) -> Iterator[Failure]:
         """Check one login on every destination, for every source address."""
-        wanted = {"check": ("check",)}.get(name, ("accept", "check"))
+        found: dict[str, list[str]] = {}
         for machine in machines:
-            rules = [r for r in self._ssh.of(machine) if r.action in wanted]
-            admitted = [
-                any(rule.admits(address, login) for rule in rules)
-                for address in addresses
-            ]
-            bad = any(admitted) if name == "deny" else not all(admitted)
-            if bad:
-                got = "ALLOWED" if name == "deny" else "DENIED"
-                said = f"{test.source} -> {login}@{machine.name}"
-                expected = "DENIED" if name == "deny" else "ALLOWED"
-                asked = " with check" if name == "check" else ""
-                yield Failure(path, f"{said}: expected {expected}{asked}, got {got}")
+            rules = self._ssh.of(machine)
+            actions = {_action(rules, address, login) for address in addresses}
+            got = _UNEXPECTED[name](actions)
+            if got:
+                found.setdefault(got, []).append(machine.name)
+        expected = _LOGIN_EXPECTED[name]
+        for got, names in found.items():
+            said = f"{test.source} -> {login}@{counted(names)}"
+            asked = test.source, f"{names[0]}:ssh"
+            yield Failure(path, f"{said}: expected {expected}, got {got}", asked)
+
+
+def _action(rules: Iterable[LoginRule], address: str, login: str) -> str:
+    """Return how a login is answered: accept, check, or "" when it is refused."""
+    return next((r.action for r in rules if r.admits(address, login)), "")
+
+
+def _not_accepted(actions: Set[str]) -> str:
+    return "DENIED" if "" in actions else ""
+
+
+def _not_checked(actions: Set[str]) -> str:
+    return _not_accepted(actions) or ("ALLOWED without check" * ("accept" in actions))
+
+
+def _not_denied(actions: Set[str]) -> str:
+    return "ALLOWED" if actions - {""} else ""
+
+
+_UNEXPECTED = {"accept": _not_accepted, "check": _not_checked, "deny": _not_denied}
+_LOGIN_EXPECTED = {
+    "accept": "ALLOWED",
+    "check": "ALLOWED with check",
+    "deny": "DENIED",
+}
 
 
 def _prefixes(addresses: IntervalSet) -> Iterator[IntervalSet]:
@@ -377,4 +405,5 @@ def _compare(
     if allowed != wanted:
         words = {True: "ALLOWED", False: "DENIED"}
         said = f"expected {words[wanted]}, got {words[allowed]}"
-        yield Failure(path, f"{test.source} -> {text}: {said}")
+        port = text if not test.protocol else f"{text}/{test.protocol.lower()}"
+        yield Failure(path, f"{test.source} -> {text}: {said}", (test.source, port))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 EVERYTHING = "everything"
+BUT = " but "  # between a large set and what is not of it
 
 
 def counted(names: Sequence[str], most: int = 4) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconcile.policy.access import Access, Match, Why
-from reconcile.policy.document import Origin, Rule
+from reconcile.policy.document import Origin, Rule, targets_of
 from reconcile.policy.entries import Entry
 from reconcile.policy.words import counted
 from reconcile.report.effect import (
@@ -19,11 +19,6 @@ from reconcile.report.safe import safe
 from reconcile.scene import Scene, said
 
 _NO_RULE = "(no policy at all)"
-_MISSING = {
-    "source": "the source is not one of its sources",
-    "target": "the destination is not one of its destinations",
-    "port": "it opens something else",
-}
 _NEAREST = 10
 
 
@@ -32,17 +27,20 @@ def entries_text(
     access: Access,
     scene: Scene,
     title: str,
+    notes: Sequence[str],
     paint: Paint,
     most: int | None = None,
 ) -> str:
     """Return who reaches what, a line an entry, with the rules that allow it.
 
-    Of more than `most` entries the rest is only counted.
+    Of more than `most` entries the rest is only counted. `notes` say why there is
+    nothing to be found.
     """
     nodes = plural(len(scene.tailnet.machines), "node")
     lines = [paint(safe(f"Access on {title} ({nodes})"), "bold")]
     lines += [paint(f"  ! {safe(remark)}", "red") for remark in said(scene.policy)]
     lines += list(_table(entries[:most], scene)) or ["  nobody"]
+    lines += [f"    {safe(note)}" for note in notes]
     if most is not None and len(entries) > most:
         lines.append(f"  … and {len(entries) - most} more (--full shows them)")
     unsure = {**access.unsure, **scene.unsure}
@@ -80,7 +78,11 @@ def _via(rule: Origin) -> tuple[str, ...]:
 
 
 def entries_json(
-    entries: Sequence[Entry], access: Access, scene: Scene, title: str
+    entries: Sequence[Entry],
+    access: Access,
+    scene: Scene,
+    title: str,
+    notes: Sequence[str],
 ) -> dict[str, Any]:
     """Return who reaches what as JSON."""
     return {
@@ -90,6 +92,7 @@ def entries_json(
         "paths": access.paths,
         "remarks": said(scene.policy),
         "entries": [_entry_json(entry, scene) for entry in entries],
+        "notes": list(notes),
         "unsure": dict(sorted({**access.unsure, **scene.unsure}.items())),
     }
 
@@ -129,6 +132,9 @@ def why_text(
     `port` is the answer for port 22, which a login needs besides.
     """
     lines = [paint(f"{verdict(answer)}: {safe(question)}", "bold")]
+    if answer.notes:
+        lines += [f"  {safe(note)}" for note in answer.notes]
+        return "\n".join(lines) + "\n"
     if answer.opened and not answer.allowed:
         lines += ["  Only this of it:", *_indented(_table(answer.opened, scene))]
     if port is None:
@@ -193,7 +199,17 @@ def _matched(match: Match, scene: Scene) -> Iterator[str]:
         if names:
             yield f"      {label} matched by {safe(', '.join(names))}"
     for name in match.missing:
-        yield f"      but {_MISSING[name]}"
+        what, found = _instead_of(name, match)
+        yield safe(f"      but only {what} {counted(found) or 'nothing'}")
+
+
+def _instead_of(missing: str, match: Match) -> tuple[str, Sequence[str]]:
+    """Return what a rule has in place of what a path needs."""
+    if missing == "port" or match.rule is None:
+        return "opens", match.opens
+    if missing == "source":
+        return "from", [selector.text for selector in match.rule.sources]
+    return "to", [selector.text for selector in targets_of(match.rule)]
 
 
 def why_json(
@@ -221,6 +237,7 @@ def _answer_json(answer: Why, scene: Scene) -> dict[str, Any]:
     return {
         "answer": verdict(answer),
         "allowed": answer.allowed,
+        "notes": list(answer.notes),
         "rules": [_match_json(match, scene) for match in answer.rules],
         "nearest": [_match_json(match, scene) for match in answer.nearest],
         **{k: [_entry_json(e, scene) for e in found] for k, found in entries.items()},
@@ -233,4 +250,5 @@ def _match_json(match: Match, scene: Scene) -> dict[str, Any]:
         "sources": list(match.sources),
         "targets": list(match.targets),
         "missing": list(match.missing),
+        "opens": list(match.opens),
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconcile.effect import Effect, Flow, Runner
 from reconcile.errors import Position
-from reconcile.policy.words import EVERYTHING, counted
+from reconcile.policy.words import BUT, EVERYTHING, counted
 from reconcile.report.safe import safe
 
 Paint = Callable[[str, str], str]
@@ -89,14 +89,20 @@ def plural(number: int, noun: str) -> str:
 def side(names: Sequence[str], count: int) -> str:
     """Return the names of one side, with how many nodes and networks they are."""
     shown = counted(names)
-    if (
-        not count
-        or EVERYTHING in names
-        or all(_SINGLE.fullmatch(name) for name in names)
-    ):
+    if not count or EVERYTHING in names or all(_is_single(name) for name in names):
         return shown
-    networks = any(_SINGLE.fullmatch(n) and not n.startswith("node:") for n in names)
+    networks = any(_holds_networks(name) for name in names)
     return f"{shown} ({plural(count, 'place' if networks else 'node')})"
+
+
+def _is_single(name: str) -> bool:
+    return BUT not in name and bool(_SINGLE.fullmatch(name))
+
+
+def _holds_networks(name: str) -> bool:
+    if BUT in name:
+        return name.startswith(EVERYTHING)
+    return _is_single(name) and not name.startswith("node:")
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -46,6 +46,7 @@ def of_entries(
     title: str,
     unsure: Iterable[str],
     most: int | None = None,
+    notes: Sequence[str] = (),
 ) -> Graph:
     """Return the picture of who reaches what; what is beyond `most` is counted."""
     edges = [
@@ -56,7 +57,8 @@ def of_entries(
         )
         for entry in entries[:most]
     ]
-    return Graph(title, edges, _notes(len(entries) - len(edges), unsure))
+    more = _notes(len(entries) - len(edges), unsure)
+    return Graph(title, edges, (*notes, *more))
 
 
 def of_effect(effect: Effect, title: str, most: int | None = None) -> Graph:

@@ -252,7 +252,8 @@ def _policy(
     lines += [Line("!", warning).draw(paint) for warning in told.warnings]
     hidden = "" if text_diff else " (--text-diff shows them)"
     unchanged = f"{_count(told.unchanged, 'rule')} unchanged; " * (not told.first)
-    lines.append(f"    {unchanged}{_count(told.lines, 'line')} of text differ{hidden}")
+    differ = "line of text differs" if told.lines == 1 else "lines of text differ"
+    lines.append(f"    {unchanged}{told.lines} {differ}{hidden}")
     if change.bridge:
         lines.append(f"    {_BRIDGE}")
     if told.delivery:

@@ -5,7 +5,7 @@ port? It shares no code with the evaluator but the models.
 """
 
 from collections.abc import Iterable
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address, ip_network, summarize_address_range
 from math import isclose
 from typing import Any
 
@@ -16,6 +16,7 @@ from reconcile.model import Node, User
 from reconcile.policy.access import Access, diff
 from reconcile.policy.reading import read
 from reconcile.policy.tailnet import Tailnet
+from reconcile.policy.universe import merge
 
 USERS = [User("1", "ann", email="ann@example.com"), User("2", "ben"), User("3", "cy")]
 EXITS = frozenset({"0.0.0.0/0", "::/0"})
@@ -385,6 +386,55 @@ def test_the_list_of_rules_opens_what_the_matrix_does(
                 entries = access.entries(1 << place, 1 << other, port, protocol)
                 reached = place != other and found[protocol, port] >> other & 1
                 assert bool(entries) == bool(reached)
+
+
+def parts(name: str) -> list[str]:
+    """Return the networks of a range; other names as they are."""
+    name = name.partition(" (")[2].rstrip(")") or name  # a host's name and address
+    low, dash, high = name.partition("-")
+    if not dash or not low[:1].isdigit():
+        return [name]
+    ends = ip_address(low), ip_address(high)
+    return [str(network) for network in summarize_address_range(*ends)]
+
+
+def meant(access: Access, name: str) -> int:
+    """Return the set that one name stands for, exceptions taken out."""
+    whole, _, exceptions = name.partition(" but ")
+    world = access.world
+    internet = access.matrix.universe.internet * bool(world.exits)
+    found = {
+        "everything": world.present | world.routed | internet,
+        "every node": world.present,
+        "the internet": internet,
+    }.get(whole)
+    if found is None:
+        found = merge(access.find(part) for part in parts(whole))
+    for exception in exceptions.split(", ") if exceptions else ():
+        found &= ~meant(access, exception)
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(POLICY, NODES, st.integers(min_value=0), st.booleans(), st.booleans())
+def test_names_mean_the_set_that_they_name(
+    policy: dict[str, Any], nodes: list[Node], chosen: int, routed: bool, internet: bool
+) -> None:
+    """Neither more nor less; but for a single source, which may be named along."""
+    if not valid(policy):
+        return
+    access = Access(read(policy, "main"), tailnet(nodes))
+    universe, world = access.matrix.universe, access.world
+    members = chosen & world.present
+    members |= world.routed * routed | universe.internet * bool(
+        internet and world.exits
+    )
+    for itself in (0, *(1 << place for place in range(len(nodes)))):
+        names = access.naming.names(members & ~itself, (), itself)
+        found = 0
+        for name in names:
+            found |= meant(access, name)
+        assert found & ~itself == members & ~itself, names
 
 
 @settings(max_examples=300, deadline=None)

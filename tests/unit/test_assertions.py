@@ -89,7 +89,7 @@ def check(command, tmp_path):
             ["alice -> the internet: tcp 80, by acls[1] policy.hujson:7"],
         ),
         ('no: { from: "node:gone", to: "tag:db" }', ["there is no node:gone"]),
-        ('no: { from: "zoe@", to: "tag:db" }', ["there is no user zoe@"]),
+        ('no: { from: "zoe@", to: "tag:db" }', ["the server has no user zoe@"]),
         ('allow: { from: "group:ops", to: "tag:db", port: 5432 }', []),
         ('allow: { from: "alice@", to: "tag:db", port: ssh }', []),
         ('allow: { from: "alice@", to: web, port: 443 }', []),
@@ -139,6 +139,20 @@ def test_a_device_cannot_take_the_place_of_a_name_of_the_policy(check):
     impostor = node(9, "lan", user="bob")
     _, (found,) = check('no: { from: "alice@", to: lan }', nodes=(*NODES, impostor))
     assert "10.1.0.0/16" in found["failures"][0]["reason"]
+
+
+def test_an_address_in_the_internet_is_a_part_of_it(check):
+    """All of it is one place: enough to say that there is a path, not that it is whole."""
+    _, found = check(
+        'no: { from: "alice@", to: "8.8.8.8" }',
+        'no: { from: "bob@", to: "8.8.8.8" }',
+        'allow: { from: "alice@", to: "8.8.8.8", port: 443 }',
+        'allow: { from: "alice@", to: "autogroup:internet", port: 443 }',
+    )
+    assert [each["passed"] for each in found] == [False, True, False, True]
+    assert "alice -> the internet" in found[0]["failures"][0]["reason"]
+    reason = found[2]["failures"][0]["reason"]
+    assert reason.startswith("8.8.8.8 cannot be told from the rest of the internet")
 
 
 def test_an_empty_tailnet(check):

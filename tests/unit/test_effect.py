@@ -62,7 +62,41 @@ def test_a_rule(wanted):
         (),
         ["alice -> tag:db tcp 5433: acls[0]"],
     )
-    assert found.lost[0].position is None  # the rule stands in no file
+    assert found.lost[0].position.column == back_column(DB)
+
+
+def back_column(text):
+    """The column of the first rule of a policy on one line."""
+    return text.index("[{") + 2
+
+
+def test_a_lost_path_names_the_rule_as_it_is_numbered_now(wanted):
+    """The old numbers mean other rules in the file that a reviewer looks at."""
+    old = policy(("tag:db", "bob@:22"), ("alice@", "tag:db:5432-5433"))
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=DB)
+    found = effect(desired, live(USERS, nodes(), old))
+    assert sorted(told(found.lost)) == [
+        "alice -> tag:db tcp 5433: acls[0]",
+        "tag:db -> bob tcp 22: acls[0] is removed",
+    ]
+    assert {f.because: bool(f.position) for f in found.lost} == {
+        ("acls[0]",): True,
+        ("acls[0] is removed",): False,
+    }
+
+
+def test_a_group_that_changes_is_named_with_its_place(wanted):
+    def of(members):
+        groups = f'"groups": {{\n"group:ops": {members} }}, {OWNERS}'
+        return policy(("group:ops", "tag:db:22"), more=groups)
+
+    both, one = of('["alice@", "bob@"]'), of('["alice@"]')
+    for new, old in ((both, one), (one, both)):
+        desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
+        found = effect(desired, live(USERS, nodes(), old))
+        (flow,) = (*found.gained, *found.lost)
+        assert flow.because == ('groups."group:ops"',)
+        assert (flow.position.file, flow.position.line) == ("policy.hujson", 2)
 
 
 def test_a_tag(wanted):
@@ -128,6 +162,58 @@ def test_an_expired_key_counts_as_if_logged_in_until_it_does(wanted):
     assert effect(gone, live(USERS, was, DB)).paths_lost == 1
 
 
+def test_an_expired_key_is_not_worth_a_word_where_it_changes_nothing(wanted):
+    was = (replace(nodes()[0], expiry=datetime(2029, 1, 1, tzinfo=UTC)), *nodes()[1:])
+    new = policy(("alice@", "tag:db:5432"), ("bob@", "tag:db:22"))
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
+    found = effect(desired, live(USERS, was, DB))
+    assert told(found.gained) == ["bob -> tag:db tcp 22: acls[1]"]
+    assert found.remarks == ()
+
+
+def test_what_has_the_same_ends_and_the_same_reason_is_one_line(wanted):
+    """Two rules and a login, all because of one group: counted once in the totals."""
+    ssh = '"ssh": [{"action": "accept", "src": ["group:g"], "dst": ["tag:db"], "users": ["u"]}]'
+
+    def of(members):
+        rules = ("group:g", "tag:db:22"), ("group:g", "tag:db:80")
+        return policy(
+            *rules, more=f'"groups": {{"group:g": {members}}}, {ssh}, {OWNERS}'
+        )
+
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=of('["bob@"]'))
+    found = effect(desired, live(USERS, nodes(), of("[]")))
+    assert told(found.gained) == [
+        'group:g -> tag:db tcp 22,80, ssh as u: groups."group:g"'
+    ]
+    assert (found.before, found.after, found.paths_gained) == (0, 3, 3)
+    assert (found.gained[0].paths, found.gained[0].rules) == (
+        3,
+        ("acls[0]", "acls[1]", "ssh[0]"),
+    )
+
+
+def test_a_router_among_the_sources_does_not_split_their_name(wanted):
+    groups = '"groups": {"group:g": ["alice@", "bob@"]}, "tagOwners": {}'
+    text = policy(("group:g", "10.0.0.0/8:80"), more=groups)
+    routes = ["10.1.0.0/16", "10.3.0.0/16"]
+    desired = wanted("nodes: { desk: { routes: { approve: [] } } }")
+    there = nodes(available=routes, approved=routes)
+    assert told(effect(desired, live(USERS, there, text)).lost) == [
+        "group:g -> 10.1.0.0/16, 10.3.0.0/16 tcp 80: "
+        "node:desk no longer routes 10.1.0.0/16, 10.3.0.0/16"
+    ]
+
+
+def test_what_happened_to_several_nodes_is_said_once(wanted):
+    more = node(4, "pc", user="bob"), node(5, "tv", user="bob")
+    text = "nodes: { desk: { tags: [tag:db] }, pc: { tags: [tag:db] } }"
+    found = effect(wanted(text), live(USERS, (*nodes(), *more), DB))
+    assert [flow.because for flow in found.gained] == [
+        ("node:desk, node:pc become tag:db",)
+    ]
+
+
 def test_a_capability(wanted):
     old = '{"tagOwners": {"tag:db": []}, "grants": []}'
     given = '{"src": ["alice@"], "dst": ["tag:db"], "app": {"example.com/use": []}}'
@@ -165,6 +251,9 @@ def test_a_renamed_user_leaves_the_rules_that_name_it(wanted):
     desired = wanted("users: { alicia: { was: alice }, bob: {} }")
     found = effect(desired, live(USERS, nodes(), DB))
     assert found.paths_lost == 1
+    assert told(found.lost) == [
+        "alicia -> tag:db tcp 5432: user:alice is renamed alicia"
+    ]
     follows = wanted(
         "users: { alicia: { was: alice }, bob: {} }\npolicy: { file: policy.hujson }",
         policy_hujson=DB.replace("alice@", "alicia@"),

@@ -287,6 +287,9 @@ def test_a_dead_rule_says_what_is_missing():
         "cy@ has no untagged node; "
         "node:router advertises 10.9.0.0/16, which is not approved"
     )
+    twice = acl("ann@", "10.9.1.1:22") | {"dst": ["10.9.1.1:22", "10.9.2.2:22"]}
+    (reason,) = why(policy(twice))
+    assert reason == "node:router advertises 10.9.0.0/16, which is not approved"
 
 
 def test_a_broad_rule_says_what_it_opens():

@@ -89,6 +89,27 @@ def test_everything() -> None:
     assert Access(policy(), tailnet()).entries() == []
 
 
+def test_a_node_that_reaches_all_others_reaches_everything() -> None:
+    """A node to itself is no path, and no exception worth a word."""
+    (entry,) = Access(policy(acl("cy@", "*:*")), tailnet()).entries()
+    assert (entry.sources, entry.targets) == (("cy",), ("everything",))
+    assert entry.target_count == 7 + 2
+
+
+def test_nearly_everything_is_named_by_its_exceptions() -> None:
+    rules = acl("ann@", "*:*"), acl("autogroup:member", "autogroup:internet:*")
+    found = diff(
+        (policy(*rules), tailnet()),
+        (policy(*rules, acl("cy@", "*:*")), tailnet()),
+    )
+    assert lines(found.gained) == ["cy -> everything but the internet * (1x8)"]
+
+
+def test_a_user_with_one_node_goes_by_the_user() -> None:
+    rule = acl("*", "tag:db:22") | {"src": ["cy@", "ann@"]}
+    assert Access(policy(rule), tailnet()).entries()[0].sources == ("ann", "cy")
+
+
 def test_subnets_and_internet() -> None:
     rules = acl("ann@", "10.1.2.0/24:443"), acl("ben@", "autogroup:internet:*")
     assert lines(Access(policy(*rules), tailnet()).entries()) == [
@@ -231,11 +252,13 @@ def test_who() -> None:
     found = Access(policy(DB, acl("*", "10.1.2.0/24:443", proto="tcp")), tailnet())
     assert lines(found.who("db-1", 5432)) == ["group:ops -> node:db-1 tcp 5432 (3x1)"]
     assert found.who("db-1", 22) == []
-    assert found.who("10.1.2.7", 443)[0].source_count == 8 + 3
+    (entry,) = found.who("10.1.2.7", 443)
+    assert entry.source_count == 8 + 1  # one network, however rules cut it up
     with pytest.raises(LookupError):
         found.who("nobody", 22)
-    with pytest.raises(LookupError):
-        found.who("192.168.0.1", 22)
+    assert found.who("192.168.0.1", 22) == []
+    assert "no approved route leads there" in found.absent("192.168.0.1")
+    assert found.absent("db-1") == ""
 
 
 DRIVE = "tailscale.com/cap/drive"

@@ -186,6 +186,35 @@ def test_absent_is_not_empty() -> None:
     assert only(None, {"acls": []}).op == "add"
 
 
+def test_absent_is_as_good_as_empty_where_the_other_list_is_there() -> None:
+    gone = only({"acls": [], "grants": []}, {"grants": []})
+    assert gone.summary == "there is no `acls` any more; only `grants` counts now"
+    come = only({"acls": []}, {"acls": [], "grants": []})
+    assert come.summary == "there was no `grants`; only `acls` counted"
+
+
+def test_tests_are_not_counted_as_rules() -> None:
+    both = {"acls": [ALICE], "tests": [{"src": "alice@", "accept": ["tag:db:1"]}]}
+    assert compare(both, both).unchanged == 1
+
+
+@pytest.mark.parametrize(
+    ("after", "effect"),
+    [
+        (["tag:x:22", "tag:db:5432-5433"], "widen"),
+        (["tag:x:*", "tag:db:5432-5433"], "widen"),
+        (["tag:x:22-23", "tag:db:5431"], "change"),
+        (["tag:x:22", "tag:x:23", "tag:db:1"], "change"),
+        (["tag:x:22", "tag:db:http"], "change"),
+    ],
+)
+def test_ports_of_one_destination_of_several(after: list[str], effect: str) -> None:
+    before = ["tag:x:22", "tag:db:5432"]
+    assert only(acl(dst=before), acl(dst=after)).effect == effect
+    back = {"widen": "narrow"}.get(effect, effect)
+    assert only(acl(dst=after), acl(dst=before)).effect == back
+
+
 def test_unknown_sections_by_place() -> None:
     before = {"foo": {"a": [1, 2, {"b": 3}], "c": 1}, "randomizeClientPort": True}
     after = {"foo": {"a": [2, 1, {"b": 4}], "d": 1}, "disableIPv4": True}

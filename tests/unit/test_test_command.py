@@ -70,6 +70,47 @@ def test_ssh_tests_fail_too(run):
     assert "failed sshTests[0]  policy.hujson:10  alice@ -> root@db-1" in out
 
 
+def test_an_ssh_test_that_fails_on_many_nodes_is_said_once(run):
+    nodes = (
+        *NODES,
+        *(node(3 + i, f"db-{1 + i}", tags=["tag:db"]) for i in range(1, 6)),
+    )
+    _, out, _ = run(
+        policy=POLICY.replace('["root"]},\n  ]', '["www"]},\n  ]'), nodes=nodes
+    )
+    assert (
+        "alice@ -> www@db-1, db-2, db-3, db-4 and 2 more: expected ALLOWED, got DENIED"
+        in out
+    )
+    assert out.count("failed sshTests[0]") == 1
+
+
+def test_a_login_without_the_check_that_a_test_wants(run):
+    _, out, _ = run(policy=POLICY.replace('"accept": ["root"]', '"check": ["root"]'))
+    said = "alice@ -> root@db-1: expected ALLOWED with check, got ALLOWED without check"
+    assert said in out
+    checked = POLICY.replace(
+        '"accept", "src": ["alice@"], "dst": ["tag:db"]',
+        '"check", "src": ["alice@"], "dst": ["tag:db"]',
+    )
+    for wanted in ("check", "accept"):
+        policy = checked.replace('"accept": ["root"]', f'"{wanted}": ["root"]')
+        assert run(policy=policy)[0] == 0
+
+
+def test_a_failing_test_names_the_question_to_ask(run, command):
+    policy = POLICY.replace('"deny": ["tag:db:23"]', '"deny": ["tag:db:22"]')
+    run(policy=policy)
+    _, _, err = command("validate", "--from", "now.json")
+    assert "the rules: reconcile access why alice@ tag:db:22\n" in err
+    udp = POLICY.replace(
+        '"deny": ["tag:db:23"]', '"proto": "udp", "accept": ["tag:db:9"]'
+    )
+    run(policy=udp.replace(', "accept": ["tag:db:22"]', ""))
+    _, _, err = command("validate", "--from", "now.json")
+    assert "the rules: reconcile access why alice@ tag:db:9/udp\n" in err
+
+
 def test_nodes_count_as_they_are_after_the_plan(run):
     yaml = FILE + "nodes: { desk: { tags: [tag:db] } }\n"
     code, out, _ = run(yaml=yaml)

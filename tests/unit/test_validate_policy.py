@@ -40,8 +40,9 @@ def test_what_only_some_accept_is_a_warning_that_names_the_others(validate):
     assert code == 0
     assert out.startswith("Valid, 1 warning")
     assert "warning[" in err
-    assert "refused or ignored by Headscale 0.26, 0.27, 0.28" in err
-    assert "0.29" not in err
+    assert 'unknown field: "grants"' in err
+    assert "refused by Headscale 0.27, 0.28, ignored by Headscale 0.26\n" in err
+    assert "help: nothing to do for Headscale 0.29, main; for your server" in err
 
 
 def test_a_hosted_tailnet_is_read_as_one():
@@ -51,7 +52,9 @@ def test_a_hosted_tailnet_is_read_as_one():
     assert portable(words, hosted=True) == []
     (finding,) = portable(words, hosted=False)
     assert (finding.severity, finding.position.line) == ("warning", 1)
-    assert finding.why == "refused or ignored by Headscale 0.26, 0.27, 0.28, 0.29, main"
+    assert finding.why == (
+        "refused by Headscale 0.27, 0.28, 0.29, main, ignored by Headscale 0.26"
+    )
 
 
 def test_inline_policies_have_places_in_the_yaml(validate):

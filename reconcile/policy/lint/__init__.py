@@ -99,7 +99,7 @@ def _dead(ground: Ground, overlap: Overlap, told: set[str]) -> Iterator[Problem]
             continue  # the files will see to it
         told.update(reasons)
         if reasons or isinstance(rule, SshRule) or not rule.capabilities:
-            why = "; ".join([*reasons.values()][:NAMED]) or _apart(rule)
+            why = "; ".join([*dict.fromkeys(reasons.values())][:NAMED]) or _apart(rule)
             yield dead(rule, why, "remove the rule, or correct what it names")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from functools import cached_property
 
+from reconcile.policy.absence import Absence, no_user
 from reconcile.policy.document import Problem
 from reconcile.policy.fields import Path, field_name, find, section_name
 from reconcile.policy.identity import Directory
@@ -39,6 +40,7 @@ class Ground:
         self._universe = matrix.universe
         self._index = index
         self._same: dict[str, str] = {}
+        self._absence = Absence(self.world)
         self._directory = Directory(self.world.tailnet.users, self.world.policy.groups)
 
     def same(self, token: str) -> str:
@@ -58,7 +60,7 @@ class Ground:
 
         What cannot be known (IP sets, roles, postures) is never called absent.
         """
-        world, text = self.world, selector.text
+        world = self.world
         if selector.kind in ("ipset", "service", "posture", "domain"):
             return ""
         if selector.kind == "any" or selector.autogroup == "danger-all":
@@ -66,41 +68,17 @@ class Ground:
         if selector.kind in ("address", "host"):
             return self._unserved(selector)
         if selector.autogroup == "internet":
-            return "" if world.exits else "no exit node is approved"
+            return "" if world.exits else self._absence.reason(selector)
         if selector.autogroup == "self" or self._universe.selected(world, selector):
             return ""
-        if selector.kind == "tag":
-            return f"no node wears {text}"
-        if selector.kind == "group":
-            if not world.policy.groups.get(text):
-                return f"{text} has no members"
-            return f"nobody in {text} has an untagged node"
-        if selector.kind == "user":
-            known = self._directory.names(text)
-            return f"{text} has no untagged node" if known else _no_user(text)
-        return f"{text} means no node"
+        return self._absence.reason(selector)
 
     def _unserved(self, selector: Selector) -> str:
         addresses = self.world.resolver.sources(selector)
         cells = self._universe.network(addresses) & self.world.routed
         if cells or self._universe.addressed(self._index, addresses):
             return ""
-        for name, route, reached in self._unapproved:
-            if reached.overlaps(addresses):
-                return f"node:{name} advertises {route}, which is not approved"
-        text = selector.text
-        if selector.kind == "host":
-            return f"no node has an address of {text}, and no approved route has it"
-        return f"no node has {text}, and no approved route leads there"
-
-    @cached_property
-    def _unapproved(self) -> list[tuple[str, str, IntervalSet]]:
-        return [
-            (machine.name, route, prefix(route))
-            for machine in self.world.machines.values()
-            for route in sorted(machine.node.available - machine.node.approved)
-            if not route.endswith("/0")
-        ]
+        return self._absence.reason(selector)
 
     def findings(self, told: Collection[str]) -> Iterator[Problem]:
         """Yield the names that mean nothing here, but for those told already."""
@@ -153,7 +131,7 @@ class Ground:
         hint = f"did you mean {near[0]}? Otherwise add the user" if near else ""
         return finding(
             STRANGER,
-            _no_user(mention.name),
+            no_user(mention.name),
             mention.path,
             why="a name that is no user's selects nothing, without an error",
             help=f"{hint or 'add the user'}, or remove the name",
@@ -203,10 +181,6 @@ class Ground:
                 "again",
                 help=f'add "{tags[0]}": [] to tagOwners, or give the nodes other tags',
             )
-
-
-def _no_user(token: str) -> str:
-    return f"the server has no user {token}"
 
 
 def _is_source(path: Path) -> bool:
