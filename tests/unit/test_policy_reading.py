@@ -173,6 +173,7 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
         (ssh(src=["ann@", "ann@"], dst=["ann@"]), "only that same user", ()),
         (ssh(src=["group:a"], dst=["ann@"]), "only that same user", ALL[2:5]),
         (ssh(src=["ben@"], dst=["ann@"]), "allowed from the same user", NEW[2:]),
+        (ssh(src=[], dst=["ann@"]), "same user", ALL[2:5]),
         (ssh(checkPeriod="1h"), 'only valid with action "check"', ALL[3:5]),
         (
             ssh(action="check", checkPeriod="abc"),

@@ -274,15 +274,26 @@ def _check_pairs(
         message = f"{where}: tags in SSH source cannot access user-owned devices"
         help = f"take {tagged[0]} out of src, or {personal[0]} out of dst"
         context.problem(SSH, message, path, help=help)
+    if not release.ssh_to_other_user:
+        _check_same_user(context, where, path, sources, targets)
+
+
+def _check_same_user(
+    context: Context,
+    where: str,
+    path: Path,
+    sources: list[Selector],
+    targets: list[Selector],
+) -> None:
+    """Refuse a user as destination for anybody but that user."""
+    hosted = context.release.hosted
+    reason = "user destination requires source to contain only that same user"
+    if hosted:
+        reason = "users in dst are only allowed from the same user"
+        if not sources:
+            return  # an empty list is refused nowhere there
     for target in targets:
-        if target.kind != "user" or release.ssh_to_other_user:
-            continue
-        if {source.text for source in sources} != {target.text}:
-            reason = (
-                "users in dst are only allowed from the same user"
-                if release.hosted
-                else "user destination requires source to contain only that same user"
-            )
+        if target.kind == "user" and {s.text for s in sources} != {target.text}:
             message = f"{where}: {reason} {quoted(target.text)}"
             help = 'write "autogroup:self" for "the own devices"'
             context.problem(UNSUPPORTED, message, path, help=help)
