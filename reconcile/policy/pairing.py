@@ -96,20 +96,16 @@ def moved(same: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _equal(before: Sequence[Rule], after: Sequence[Rule]) -> list[tuple[int, int]]:
-    written: dict[str, str] = {}  # most rules stand in both as they are
-
-    def text(rule: Rule) -> str:
-        key = repr(rule)
-        if key not in written:
-            written[key] = canonical(rule)
-        return written[key]
-
+    """Pair equal rules: those in the same place, then those with the same meaning."""
+    pairs = enumerate(zip(before, after, strict=False))
+    found = [(index, index) for index, (one, other) in pairs if one == other]
+    stay = {index for index, _ in found}
     waiting: dict[str, list[int]] = defaultdict(list)
     for index in reversed(range(len(after))):
-        waiting[text(after[index])].append(index)
-    found = []
+        if index not in stay:
+            waiting[canonical(after[index])].append(index)
     for index, rule in enumerate(before):
-        candidates = waiting.get(text(rule))
+        candidates = index not in stay and waiting.get(canonical(rule))
         if candidates:
             found.append((index, candidates.pop()))
     return found

@@ -1,7 +1,7 @@
 """What sources reach: destinations by the atoms of service that are open on them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
 
@@ -67,29 +67,29 @@ def joined(found: Iterable[tuple[int, int]]) -> Reach:
 def minus(one: Reach, other: Reach) -> Reach:
     """Return what the first reaches and the second does not."""
     same = set(one).intersection(other)
-    one = [each for each in one if each not in same]
-    other = [each for each in other if each not in same]
-    return joined(
-        (atoms, targets & ~reached)
-        for atoms, targets, reached in _aligned(one, other)
-        if targets & ~reached
-    )
+    if same:
+        one = [each for each in one if each not in same]
+        other = [each for each in other if each not in same]
+    found = []
+    for atoms, targets in one:
+        for taken, reached in other:
+            both = atoms & taken
+            if both:
+                atoms &= ~both
+                if targets & ~reached:
+                    found.append((both, targets & ~reached))
+                if not atoms:
+                    break
+        if atoms:
+            found.append((atoms, targets))
+    return joined(found)
 
 
 def common(one: Reach, other: Reach) -> Reach:
     """Return what both reach."""
     return joined(
-        (atoms, targets & reached)
-        for atoms, targets, reached in _aligned(one, other)
-        if targets & reached
+        (atoms & taken, targets & reached)
+        for atoms, targets in one
+        for taken, reached in other
+        if atoms & taken and targets & reached
     )
-
-
-def _aligned(one: Reach, other: Reach) -> Iterator[tuple[int, int, int]]:
-    """Cut both into the same atoms; yield what each reaches by them."""
-    size = len(one)
-    both = [*one, *other]
-    for atoms, which in _pieces(tuple(each for each, _ in both)):
-        first, last = which[0], which[-1]
-        targets = both[first][1] if first < size else 0
-        yield atoms, targets, both[last][1] if last >= size else 0
