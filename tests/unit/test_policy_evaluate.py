@@ -382,6 +382,30 @@ def test_peers_and_routes() -> None:
     }
 
 
+def test_a_capability_shows_the_route_to_where_it_holds() -> None:
+    app = {"example.com/cap/read": [{}]}
+    found = grant(src=["ann@"], dst=["site"], app=app)
+    assert shown(found, "laptop") == {"router": ["10.1.0.0/16"]}
+    assert shown(found, "desk") == {}
+    assert shown(grant(src=["ann@"], app=app), "laptop") == {}  # `*` is the tailnet
+
+
+def peers(rule: dict[str, Any], server: str) -> set[str]:
+    grants = [{"src": ["ann@"], "app": {"example.com/cap/read": [{}]}, **rule}]
+    found = evaluator({"grants": grants}, server)
+    return {peer.name for peer in found.peers(at(found, "laptop"))}
+
+
+def test_a_capability_with_via_shows_routers_on_the_hosted_service() -> None:
+    through = {"via": ["tag:router"]}
+    routers = {"router", "spare"}
+    assert peers({"dst": ["site"], **through}, "tailscale") == routers
+    assert peers({"dst": ["site"], **through}, "main") == set()
+    assert peers({"dst": ["site"], "via": ["tag:exit"]}, "tailscale") == set()
+    # What overlaps no route of a router goes through none.
+    assert peers({"dst": ["*", "tag:web"], **through}, "tailscale") == set()
+
+
 def test_what_cannot_be_known_widens_and_is_said() -> None:
     policy = {
         "acls": [
