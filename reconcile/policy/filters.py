@@ -102,8 +102,8 @@ class Filters:
         """Return the entries of a destination that concern a node, kept literally."""
         if rule.via and machine.node.tags.isdisjoint(rule.via):
             return ()
-        if target.autogroup == "internet":
-            return self.resolver.targets(target) if machine.exits else ()
+        if target.autogroup == "internet" and machine.exits:
+            return self.resolver.targets(target)
         if rule.via and target.kind not in ("address", "host"):
             return ()
         return [

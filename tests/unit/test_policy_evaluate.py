@@ -135,6 +135,15 @@ def test_internet() -> None:
     assert where(found) == {"exit"}
     ((first, *_),) = open_on(found, "exit")
     assert first == "0.0.0.0-9.255.255.255"
+    # A network behind a router can be a part of the internet, but is no exit.
+    public = node(4, "public", "", "tag:web", routes=["203.0.113.0/24"])
+    rules = [{"src": ["ann@"], "dst": ["autogroup:internet"], "ip": ["443"]}]
+    policy = read({**NAMES, "grants": rules}, "main")
+    found = Evaluator(policy, Tailnet(USERS, [NODES[0], public]))
+    assert where(found) == {"public"}
+    assert shown(found, "laptop") == {"public": ["203.0.113.0/24"]}
+    through = read({**NAMES, "grants": [{**rules[0], "via": ["tag:web"]}]}, "main")
+    assert where(Evaluator(through, Tailnet(USERS, [public]))) == set()
 
 
 def test_own_devices() -> None:
