@@ -373,6 +373,13 @@ def test_attributes() -> None:
     assert not found.peer_attributes(at(found, "web"))
 
 
+def test_attributes_with_values() -> None:
+    connectors = {"tailscale.com/app-connectors": [{"domains": ["example.com"]}]}
+    entry = {"target": ["tag:web"], "attr": ["x"], "app": connectors}
+    found = evaluator({"nodeAttrs": [entry]}, "tailscale")
+    assert found.attributes(at(found, "web")) == {"tailscale.com/app-connectors", "x"}
+
+
 def shown(found: Evaluator, viewer: str) -> dict[str, list[str]]:
     machine = at(found, viewer)
     routes = {p.name: found.routes(machine, p) for p in found.peers(machine)}

@@ -248,6 +248,11 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
             NEW,
         ),
         (
+            {"nodeAttrs": [{"target": ["*"], "app": ["x"]}]},
+            "nodeAttrs[0].app must be an object, not a list",
+            ("tailscale",),
+        ),
+        (
             {"sshTests": [{"src": "ann@", "dst": ["10.0.0.0/8"]}]},
             'SSH tests dst contains disallowed element "10.0.0.0/8"',
             NEW,
