@@ -167,7 +167,9 @@ def _acl_target(
         help = "write ports as 443, 80,443, 8000-8100 or *"
         context.problem(SERVICE, said(reason), path, help=help)
         return None
-    selector = _destination(context, path, name, said)
+    selector = _destination(
+        context, path, name, lambda reason: f"{where}: dst={quoted(name)}: {reason}"
+    )
     if selector and selector.kind != "user" and name != name.strip():
         context.problem(NAME, said(f"{quoted(name)}: invalid alias format"), path)
         return None
