@@ -344,7 +344,9 @@ def test_what_the_server_refuses_is_known_before(write, command, stored, release
     write(POLICY, STRANGE, {"emulate": release})
     code, _, err = command("plan")
     assert code == 1
-    assert 'error[RC0602]: acls[0]: src=group not found: "group:none"' in err
+    assert (
+        'error[RC0602]: acls[0]: src=group not defined in policy: "group:none"' in err
+    )
     assert "--> policy.hujson:1:" in err
     assert command("apply", "--auto-approve")[0] == 1
     assert stored()[1] == STORED

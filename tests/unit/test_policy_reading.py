@@ -12,6 +12,7 @@ from reconcile.policy.releases import RELEASES, release
 ALL = tuple(RELEASES)
 NEW = ("0.29", "main", "tailscale")
 OLD = ("0.26", "0.27", "0.28")
+HOSTED = ("tailscale",)
 BASE: dict[str, Any] = {
     "groups": {"group:a": ["ann@"]},
     "hosts": {"srv": "100.64.0.9", "net": "10.0.0.0/8"},
@@ -65,22 +66,37 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
         (acl(["tag:no"], ["*:*"]), 'src=tag not found: "tag:no"', ALL),
         (acl(["*"], ["tag:no:1"]), 'dst="tag:no": tag not found: "tag:no"', ALL),
         (acl(["*"], ["tag:x:ssh"]), 'port range "ssh": invalid first integer', ALL),
-        (acl(["ann"], ["*:*"]), '"ann": invalid address', ALL),
-        (acl(["group:no"], ["*:*"]), 'group not found: "group:no"', ALL),
+        (acl(["ann"], ["*:*"]), '"ann": invalid address', HOSTED),
+        (acl(["ann"], ["*:*"]), 'host not defined in policy: "ann"', ALL[:5]),
+        (acl(["group:no"], ["*:*"]), 'group not found: "group:no"', HOSTED),
+        (
+            acl(["group:no"], ["*:*"]),
+            'group not defined in policy: "group:no"',
+            ALL[:5],
+        ),
         ({"acls": [{"action": "deny"}]}, 'action="deny" is not supported', ALL),
         (acl(["autogroup:self"], ["*:*"]), '"autogroup:self"', ALL),
         (acl(["*"], ["tag:x:0"]), "first port must be >0", ALL[1:]),
-        (acl(["*"], ["[10.0.0.1]:22"]), "invalid address", ALL),
-        (acl(["*"], ["[fd7a::/64]:22"]), "invalid address", ALL),
-        (acl(["*"], ["[fd7a::1]:22"]), "invalid address", OLD),
-        (acl(["*"], ["*:*"], proto="*"), "unknown protocol", ALL),
+        (acl(["*"], ["[10.0.0.1]:22"]), '"[10.0.0.1]"', ALL),
+        (acl(["*"], ["[fd7a::/64]:22"]), '"[fd7a::/64]"', ALL),
+        (acl(["*"], ["[fd7a::1]:22"]), 'invalid alias format: "[fd7a::1]"', OLD),
+        (acl(["*"], ["*:*"], proto="*"), 'proto name "*" not known', ALL),
         (acl(["*"], ["*:*"], proto=47), "not a number", ("0.26", "tailscale")),
-        (acl(["*"], ["*:*"], proto=300), 'proto="300": unknown protocol', ALL[1:5]),
-        (acl(["*"], ["*:*"], proto=6.5), 'proto="6.5": unknown protocol', ALL[1:5]),
+        (acl(["*"], ["*:*"], proto=300), "out of range (0-255): 300", ALL[1:5]),
+        (acl(["*"], ["*:*"], proto=6.5), 'protocol number: "6.5" must', ALL[1:5]),
         (acl(["*"], ["*:*"], proto=None), "not nothing", ALL[1:5]),
         (acl(["*"], ["*:*"], proto=True), "not true/false", ALL),
-        (acl(["*"], ["*:*"], proto="TCP"), "unknown protocol", ("0.26",)),
-        (acl(["*"], ["*:*"], proto="06"), "unknown protocol", (*OLD[1:], "tailscale")),
+        (acl(["*"], ["*:*"], proto="TCP"), "must be a known protocol", ("0.26",)),
+        (
+            acl(["*"], ["*:*"], proto="06"),
+            'leading 0 not permitted in protocol number: "06"',
+            (*OLD[1:], "tailscale"),
+        ),
+        (
+            acl(["*"], ["*:*"], proto="256"),
+            "protocol number out of range (0-255): 256",
+            ALL,
+        ),
         (acl(["*"], ["*:22"], proto="icmp"), 'only "*" is allowed', ALL[1:5]),
         (acl(["*"], ["*:22"], proto="6"), 'only "*" is allowed', ("0.27", "0.28")),
         (acl(["autogroup:member"], ["*:*"]), "invalid autogroup", ("0.26",)),
@@ -114,7 +130,7 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
         (acl(["*"], ["tag:x:1--5"]), "invalid port range format", NEW[2:]),
         (acl(["*"], ["tag:x:80 "]), "invalid first integer", ALL[:5]),
         (acl(["*"], [" tag:x:80"]), "invalid alias format", NEW[:2]),
-        (acl(["*"], ["*:*"], proto=" tcp "), "unknown protocol", ALL[:5]),
+        (acl(["*"], ["*:*"], proto=" tcp "), 'number: " tcp "', ALL[:5]),
         (acl(["*"], ["*:*"], SRC=[]), 'duplicate object member name "SRC"', ALL),
         ({"hosts": {"a:b": "10.0.0.1"}}, 'invalid hostname: "a:b"', ALL),
         ({"hosts": {"a": " 10.0.0.1"}}, "invalid address", ALL[:5]),
@@ -208,7 +224,7 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
                 ("9999999h", 'invalid duration "9999999h"'),
             )
         ),
-        (acl(["*"], ["*:*"], proto="fc"), "unknown protocol", OLD),
+        (acl(["*"], ["*:*"], proto="fc"), 'number: "fc"', OLD),
         (
             {"groups": {"group:o": ["group:a"], "group:a": []}},
             'groups["group:o"]: "group:a": group members cannot be recursive',
@@ -235,7 +251,8 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
             'tag not found: "tag:no"',
             ALL,
         ),
-        ({"nodeAttrs": [{"target": ["%b%"]}]}, '"%b%": invalid address', NEW),
+        ({"nodeAttrs": [{"target": ["%b%"]}]}, '"%b%": invalid address', HOSTED),
+        ({"nodeAttrs": [{"target": ["fd7a::zz"]}]}, 'format: "fd7a::zz"', NEW[:2]),
         ({"nodeAttrs": [{"target": ["tag:no"]}]}, 'tag not found: "tag:no"', NEW),
         (
             {"nodeAttrs": [{"target": ["*"], "attr": ["funnel"]}]},

@@ -93,7 +93,24 @@ def protocols(text: str | None, release: Release) -> frozenset[int]:
         plain = True
     if name.isascii() and name.isdigit() and plain and int(name) <= 255:
         return frozenset({int(name)})
-    raise ValueError(f"proto={quoted(text)}: unknown protocol")
+    raise ValueError(f"proto={quoted(text)}: {_no_protocol(text or '')}")
+
+
+def _no_protocol(text: str) -> str:
+    """Say in the servers' words why a text is no protocol."""
+    if text == "*":
+        return (
+            'proto name "*" not known; use protocol number 0-255 or protocol name '
+            "(icmp, tcp, udp, etc.)"
+        )
+    if re.fullmatch(r"0[0-9]*", text):
+        return f"leading 0 not permitted in protocol number: {quoted(text)}"
+    if re.fullmatch(r"-?[0-9]+", text):
+        return f"protocol number out of range (0-255): {text}"
+    return (
+        f"invalid protocol number: {quoted(text)} must be a known protocol name or "
+        "valid protocol number 0-255"
+    )
 
 
 def protocol(context: Context, path: Path, rule: dict[str, Any]) -> str | None:
@@ -290,7 +307,7 @@ def _services(
         try:
             odd = proto != proto.lower() or proto.startswith("0")
             if colon and odd and not context.release.hosted:
-                raise ValueError(f"invalid protocol number: {quoted(proto)}")
+                raise ValueError(_no_protocol(proto))
             numbers = protocols(proto if colon else None, context.release)
             service = Service(numbers, _ports(ports, context.release))
         except ValueError as reason:

@@ -23,7 +23,7 @@ Answer = Mapping[str, Any]
 
 # What we refuse though 0.26 takes it, by our words, each with the reason.
 TOLERATED = {
-    "unknown protocol": "0.26 looks only while the rule's sources have nodes: with the"
+    "proto=": "0.26 looks only while the rule's sources have nodes: with the"
     " first of them it refuses its own stored policy",
     "duplicate object member name": "the last one counts, whatever its case: nobody"
     " means that, and every later release refuses it",
