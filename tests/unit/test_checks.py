@@ -128,7 +128,7 @@ def test_servers_that_refuse_tests_still_do(write, command, release):
     write(POLICY, PASSING, world={"emulate": release})
     code, out, err = command("plan")
     assert (code, "tests 1/1" in out) == (1, False)
-    assert 'error[RC0608]: unknown field: "tests"' in err
+    assert 'error[RC0608]: unknown field "tests"' in err
     assert command("apply", "--auto-approve")[0] == 1
 
 

@@ -174,13 +174,19 @@ class Context:
                 continue
             if self.release.ignores_unknown:
                 continue
-            self.problem(
-                SHAPE,
-                f"unknown field: {quoted(key)}",
-                (*path, key),
-                key=True,
-                help="remove it, or look for a typing mistake",
-            )
+            self.unknown_field((*path, key))
+
+    def unknown_field(self, path: Path, why: str = "") -> None:
+        """Refuse a field; `why` tells that other servers have it."""
+        colon = ":" if self.release.strict else ""
+        self.problem(
+            UNSUPPORTED if why else SHAPE,
+            f"unknown field{colon} {quoted(path[-1])}",
+            path,
+            key=True,
+            why=why,
+            help="remove it" if why else "remove it, or look for a typing mistake",
+        )
 
     def shape(self, path: Path, wanted: str, value: object) -> None:
         """Note that a value is not of the type that is needed."""

@@ -230,10 +230,12 @@ def _check_ports(
         return
     services = [service for target in targets if target for service in target.services]
     if any(service.ports != ALL_PORTS for service in services):
+        said = f'protocol does not support specific ports: {quoted(proto)}, only "*"'
+        if not release.strict:
+            said = f'protocol {quoted(proto)} does not support specific ports; only "*"'
         context.problem(
             SERVICE,
-            f"{where}: protocol does not support specific ports: "
-            f'{quoted(proto)}, only "*" is allowed',
+            f"{where}: {said} is allowed",
             path,
             help="write * for the ports, or tcp, udp or sctp for the protocol",
         )
