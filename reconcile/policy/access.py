@@ -239,7 +239,7 @@ class Access:
         if selector.autogroup == "danger-all" or selector.kind == "any":
             return -1
         if selector.autogroup == "internet":
-            return universe.internet
+            return universe.internet | universe.network(INTERNET) & world.routed
         if selector.kind not in BY_ADDRESS:
             return universe.selected(world, selector)
         addresses = world.resolver.sources(selector)

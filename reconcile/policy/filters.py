@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconcile.policy.document import Policy, Rule, Service, Target
+from reconcile.policy.document import Policy, Rule, Service
 from reconcile.policy.releases import PINGABLE
 from reconcile.policy.resolve import INTERNET, Resolver
 from reconcile.policy.selectors import Selector
@@ -89,27 +89,26 @@ class Filters:
             openings = [
                 Opening(addresses, target.services)
                 for target in rule.targets
-                for addresses in self._kept(rule, target, machine)
+                if target.services
+                for addresses in self.entries(rule, target.selector, machine)
             ]
             if openings and sources:
                 yield PortRule(sources, tuple(openings), rule)
             yield from self._own(machine, rule, sources)
 
-    def _kept(
-        self, rule: Rule, target: Target, machine: Machine
+    def entries(
+        self, rule: Rule, target: Selector, machine: Machine
     ) -> Iterable[IntervalSet]:
         """Return the entries of a destination that concern a node, kept literally."""
-        if not target.services:
-            return ()
         if rule.via and machine.node.tags.isdisjoint(rule.via):
             return ()
-        if target.selector.autogroup == "internet":
-            return self.resolver.targets(target.selector) if machine.exits else ()
-        if rule.via and target.selector.kind not in ("address", "host"):
+        if target.autogroup == "internet" and machine.exits:
+            return self.resolver.targets(target)
+        if rule.via and target.kind not in ("address", "host"):
             return ()
         return [
             addresses
-            for addresses in self.resolver.targets(target.selector)
+            for addresses in self.resolver.targets(target)
             if machine.routes_to(addresses)
             or (not rule.via and self._arrives(machine, addresses))
         ]

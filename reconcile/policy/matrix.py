@@ -253,7 +253,7 @@ class _Compiler:
 
     def _find(self, selector: Selector, version: int) -> int:
         if selector.autogroup == "internet":
-            return self._exits()
+            return self._exits() | self._networks(INTERNET, version)
         if selector.kind in BY_ADDRESS:
             return self._addressed(selector, version)
         return self._universe.selected(self._world, selector)
@@ -263,9 +263,9 @@ class _Compiler:
         addresses = IntervalSet.union(resolver.targets(selector))
         if addresses == EVERYTHING:
             return self._world.present | self._world.routed | self._exits()
+        cells = self._networks(addresses, version)
         if version:
             addresses = family(addresses, version)
-        cells = universe.network(addresses) & self._world.routed
         if self._world.policy.release.literal_exits and any(
             IntervalSet([interval]) <= INTERNET for interval in addresses
         ):
@@ -294,6 +294,12 @@ class _Compiler:
             self._through[tags] = cells, exits
         return self._through[tags]
 
+    def _networks(self, addresses: IntervalSet, version: int) -> int:
+        """Return the networks in a set of addresses that routers serve."""
+        if version:
+            addresses = family(addresses, version)
+        return self._universe.network(addresses) & self._world.routed
+
     def _exits(self) -> int:
         return self._universe.internet if self._world.exits else 0
 
@@ -313,7 +319,9 @@ def _literals(worlds: Iterable[World]) -> Iterator[IntervalSet]:
                 if selector.kind in _LITERAL:
                     yield world.resolver.sources(selector)
             for target in rule.targets:
-                if target.selector.kind in _LITERAL:
+                if target.selector.kind in _LITERAL or (
+                    target.selector.autogroup == "internet"
+                ):
                     yield from world.resolver.targets(target.selector)
 
 

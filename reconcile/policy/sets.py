@@ -215,25 +215,30 @@ def ports(text: str, *, lenient: bool = False) -> IntervalSet:
     """
     if text == "*":
         return ALL_PORTS
-    return IntervalSet(_port_range(part, lenient) for part in text.split(","))
+    try:
+        return IntervalSet(_port_range(part, lenient) for part in text.split(","))
+    except ValueError as reason:
+        raise ValueError(f'port range "{text}": {reason}') from None
 
 
 def _port_range(part: str, lenient: bool) -> Interval:
-    first, dash, last = part.partition("-")
-    if dash and lenient:
-        first, _, last = "-".join(filter(None, part.split("-"))).partition("-")
-    low = _port(first, part, "first")
-    high = _port(last, part, "last") if dash else low
-    if low == 0 and not (dash and lenient):
-        said = "first port must be >0, or use '*' for wildcard"
-        raise ValueError(f'port range "{part}": {said}')
+    ends, dashed = part.split("-"), "-" in part
+    if dashed and lenient:
+        ends = list(filter(None, ends))
+    if dashed and len(ends) != 2:
+        raise ValueError("invalid port range format")
+    low, high = _port(ends[0]), _port(ends[-1])
+    if low == 0 and not (dashed and lenient):
+        raise ValueError("first port must be >0, or use '*' for wildcard")
     if high < low:
-        raise ValueError(f'port range "{part}": invalid')
+        raise ValueError("invalid port range: first port is greater than last port")
     return low, high
 
 
-def _port(text: str, part: str, which: str) -> int:
+def _port(text: str) -> int:
     plain = text.removeprefix("+")  # which Go reads as part of the number
-    if not (plain.isascii() and plain.isdigit() and int(plain) <= 65535):
-        raise ValueError(f'port range "{part}": invalid {which} integer')
-    return int(text)
+    if not (plain.isascii() and plain.isdigit()):
+        raise ValueError("invalid first integer")  # whichever it is
+    if int(plain) > 65535:
+        raise ValueError("port number out of range")
+    return int(plain)

@@ -3,7 +3,8 @@
 Seeing a peer is not access: a rule in one direction makes both visible.
 """
 
-from reconcile.policy.document import Rule
+from collections.abc import Iterable, Iterator
+
 from reconcile.policy.filters import Filters
 from reconcile.policy.resolve import INTERNET
 from reconcile.policy.sets import EVERYTHING, IntervalSet
@@ -17,6 +18,7 @@ class Visibility:
         self._filters = filters
         self._resolver = filters.resolver
         self._machines = filters.tailnet.machines
+        self._hosted = filters.policy.release.hosted
         self._sources: dict[int, IntervalSet] = {}
         self._steering = [
             rule for rule in filters.policy.rules or () if rule.via and rule.sources
@@ -43,13 +45,19 @@ class Visibility:
         return shown
 
     def _admits(self, source: Machine, target: Machine) -> bool:
-        """Tell whether a rule on one node has the other among its sources."""
+        """Tell whether a rule on one node has the other among its sources.
+
+        On the hosted service a `via` grant of capabilities is no rule anywhere, and
+        shows its routers all the same.
+        """
         if source.matches(self._admitted(target)):
             return True
-        return any(
+        return self._hosted and any(
             rule.capabilities
             and source.matches(self._resolver.all_sources(rule.sources))
-            and self._is_steered(rule, target)
+            and any(
+                self._filters.entries(rule, t.selector, target) for t in rule.targets
+            )
             for rule in self._steering
         )
 
@@ -64,16 +72,6 @@ class Visibility:
             found += [rule.sources for rule in self._filters.capabilities(target)]
             self._sources[target.index] = IntervalSet.union(found)
         return self._sources[target.index]
-
-    def _is_steered(self, rule: Rule, router: Machine) -> bool:
-        """Tell whether a node is a router that a `via` grant goes through."""
-        if router.node.tags.isdisjoint(rule.via):
-            return False
-        return any(
-            (target.selector.autogroup == "internet" and router.exits)
-            or any(map(router.routes_to, self._resolver.targets(target.selector)))
-            for target in rule.targets
-        )
 
     def _shows(
         self, viewer: Machine, router: Machine, text: str, route: IntervalSet
@@ -96,11 +94,19 @@ class Visibility:
         if self._admitted(viewer).overlaps(route):
             return True
         return any(
-            not (rule.origin and rule.origin.via)
-            and viewer.matches(rule.sources)
-            and any(opening.addresses.overlaps(route) for opening in rule.openings)
-            for rule in self._filters.ports(router)
+            viewer.matches(sources) and any(map(route.overlaps, targets))
+            for sources, targets in self._without_via(router)
         )
+
+    def _without_via(
+        self, router: Machine
+    ) -> Iterator[tuple[IntervalSet, Iterable[IntervalSet]]]:
+        """Yield sources and destinations of the rules without `via` on a router."""
+        for rule in self._filters.ports(router):
+            if not (rule.origin and rule.origin.via):
+                yield rule.sources, [opening.addresses for opening in rule.openings]
+        for granted in self._filters.capabilities(router):
+            yield granted.sources, granted.targets
 
     def _steered_by(self, viewer: Machine, route: IntervalSet) -> set[str]:
         return {

@@ -33,6 +33,7 @@ PRIVATE = [
 ]
 PROBES = [(6, 22), (6, 80), (6, 443), (17, 53), (17, 443), (132, 22), (1, 0), (58, 0)]
 SUBNET_HOSTS = ["10.1.0.5", "10.1.1.5", "10.2.0.5", "10.3.0.5", "fd00:1::5"]
+SUBNET_HOSTS += ["203.0.113.5", "8.8.8.8"]  # in the internet as well
 
 
 def machine(
@@ -50,7 +51,16 @@ def machine(
 
 
 ROUTES = st.lists(
-    st.sampled_from(["10.1.0.0/16", "10.1.1.0/24", "10.2.0.0/16", "fd00:1::/64"]),
+    st.sampled_from(
+        [
+            "10.1.0.0/16",
+            "10.1.1.0/24",
+            "10.2.0.0/16",
+            "fd00:1::/64",
+            "203.0.113.0/24",
+            "8.0.0.0/6",  # of which 10.0.0.0/8 is not in the internet
+        ]
+    ),
     max_size=2,
     unique=True,
 )
@@ -266,7 +276,7 @@ class Walk:
         if name == "*":
             return True
         if name == "autogroup:internet":
-            return False
+            return dst.version == 4 and not any(dst in each for each in PRIVATE)
         literal = self.literal(name)
         if literal is not None:
             return literal.version == dst.version and dst in literal

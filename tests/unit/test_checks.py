@@ -128,7 +128,7 @@ def test_servers_that_refuse_tests_still_do(write, command, release):
     write(POLICY, PASSING, world={"emulate": release})
     code, out, err = command("plan")
     assert (code, "tests 1/1" in out) == (1, False)
-    assert 'error[RC0608]: unknown field: "tests"' in err
+    assert 'error[RC0608]: unknown field "tests"' in err
     assert command("apply", "--auto-approve")[0] == 1
 
 
@@ -344,7 +344,9 @@ def test_what_the_server_refuses_is_known_before(write, command, stored, release
     write(POLICY, STRANGE, {"emulate": release})
     code, _, err = command("plan")
     assert code == 1
-    assert 'error[RC0602]: acls[0]: src=group not found: "group:none"' in err
+    assert (
+        'error[RC0602]: acls[0]: src=group not defined in policy: "group:none"' in err
+    )
     assert "--> policy.hujson:1:" in err
     assert command("apply", "--auto-approve")[0] == 1
     assert stored()[1] == STORED

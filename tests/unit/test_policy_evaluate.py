@@ -135,6 +135,15 @@ def test_internet() -> None:
     assert where(found) == {"exit"}
     ((first, *_),) = open_on(found, "exit")
     assert first == "0.0.0.0-9.255.255.255"
+    # A network behind a router can be a part of the internet, but is no exit.
+    public = node(4, "public", "", "tag:web", routes=["203.0.113.0/24"])
+    rules = [{"src": ["ann@"], "dst": ["autogroup:internet"], "ip": ["443"]}]
+    policy = read({**NAMES, "grants": rules}, "main")
+    found = Evaluator(policy, Tailnet(USERS, [NODES[0], public]))
+    assert where(found) == {"public"}
+    assert shown(found, "laptop") == {"public": ["203.0.113.0/24"]}
+    through = read({**NAMES, "grants": [{**rules[0], "via": ["tag:web"]}]}, "main")
+    assert where(Evaluator(through, Tailnet(USERS, [public]))) == set()
 
 
 def test_own_devices() -> None:
@@ -364,6 +373,13 @@ def test_attributes() -> None:
     assert not found.peer_attributes(at(found, "web"))
 
 
+def test_attributes_with_values() -> None:
+    connectors = {"tailscale.com/app-connectors": [{"domains": ["example.com"]}]}
+    entry = {"target": ["tag:web"], "attr": ["x"], "app": connectors}
+    found = evaluator({"nodeAttrs": [entry]}, "tailscale")
+    assert found.attributes(at(found, "web")) == {"tailscale.com/app-connectors", "x"}
+
+
 def shown(found: Evaluator, viewer: str) -> dict[str, list[str]]:
     machine = at(found, viewer)
     routes = {p.name: found.routes(machine, p) for p in found.peers(machine)}
@@ -380,6 +396,30 @@ def test_peers_and_routes() -> None:
         "router": ["10.1.0.0/16"],
         "exit": ["0.0.0.0/0", "::/0"],
     }
+
+
+def test_a_capability_shows_the_route_to_where_it_holds() -> None:
+    app = {"example.com/cap/read": [{}]}
+    found = grant(src=["ann@"], dst=["site"], app=app)
+    assert shown(found, "laptop") == {"router": ["10.1.0.0/16"]}
+    assert shown(found, "desk") == {}
+    assert shown(grant(src=["ann@"], app=app), "laptop") == {}  # `*` is the tailnet
+
+
+def peers(rule: dict[str, Any], server: str) -> set[str]:
+    grants = [{"src": ["ann@"], "app": {"example.com/cap/read": [{}]}, **rule}]
+    found = evaluator({"grants": grants}, server)
+    return {peer.name for peer in found.peers(at(found, "laptop"))}
+
+
+def test_a_capability_with_via_shows_routers_on_the_hosted_service() -> None:
+    through = {"via": ["tag:router"]}
+    routers = {"router", "spare"}
+    assert peers({"dst": ["site"], **through}, "tailscale") == routers
+    assert peers({"dst": ["site"], **through}, "main") == set()
+    assert peers({"dst": ["site"], "via": ["tag:exit"]}, "tailscale") == set()
+    # What overlaps no route of a router goes through none.
+    assert peers({"dst": ["*", "tag:web"], **through}, "tailscale") == set()
 
 
 def test_what_cannot_be_known_widens_and_is_said() -> None:

@@ -18,6 +18,7 @@ from reconcile.policy.lint.findings import (
 )
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.references import Mention, References, references
+from reconcile.policy.resolve import INTERNET
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, prefix, texts
 from reconcile.policy.universe import bits, merge
@@ -68,7 +69,9 @@ class Ground:
         if selector.kind in ("address", "host"):
             return self._unserved(selector)
         if selector.autogroup == "internet":
-            return "" if world.exits else self._absence.reason(selector)
+            public = self._universe.network(INTERNET) & world.routed
+            served = world.exits or public
+            return "" if served else self._absence.reason(selector)
         if selector.autogroup == "self" or self._universe.selected(world, selector):
             return ""
         return self._absence.reason(selector)

@@ -10,7 +10,6 @@ from reconcile.policy.reading import attributes, names, rules, ssh
 from reconcile.policy.reading.context import (
     IGNORED,
     SHAPE,
-    UNSUPPORTED,
     Context,
     quoted,
 )
@@ -94,14 +93,8 @@ def _unknown(context: Context, key: str, name: str) -> None:
             IGNORED, message, (key,), key=True, severity="warning", help=help
         )
         return
-    context.problem(
-        UNSUPPORTED if known else SHAPE,
-        f"unknown field: {quoted(key)}",
-        (key,),
-        key=True,
-        why=f"Headscale {place} does not have it" if known else "",
-        help="remove it" if known else "remove it, or look for a typing mistake",
-    )
+    why = f"Headscale {place} does not have it" if known else ""
+    context.unknown_field((key,), why)
 
 
 __all__ = ["Any", "Locate", "diagnostics", "read"]

@@ -48,10 +48,22 @@ def attributions(context: Context) -> tuple[Attribution, ...]:
                 targets.append(selector)
         names = context.texts(path, rule, "attr")
         _check_hosted(context, where, path, rule, names)
+        valued = _valued(context, path, rule)
         if context.count() == before:
-            texts = tuple(text for _, text in names)
+            texts = (*(text for _, text in names), *valued)
             found.append(Attribution(index, path, tuple(targets), texts))
     return tuple(found)
+
+
+def _valued(context: Context, path: Path, rule: dict[str, Any]) -> dict[str, object]:
+    """Return `app`: attributes with values, such as the domains of app connectors."""
+    found = find(rule, "app")
+    if not context.release.hosted or found is None or found[1] is None:
+        return {}
+    if isinstance(found[1], dict):
+        return found[1]
+    context.shape((*path, found[0]), "an object", found[1])
+    return {}
 
 
 def _check_hosted(

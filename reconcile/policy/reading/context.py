@@ -22,6 +22,18 @@ DECLARATION = "RC0607"  # groups, hosts, tagOwners, autoApprovers, nodeAttrs
 UNSUPPORTED = "RC0608"  # this server release does not have it
 IGNORED = "RC0609"  # this server release takes it and does nothing with it
 
+_HOSTED_WORDS = {
+    "group": "group not found: {}",
+    "tag": "tag not found: {}",
+    "unknown": "{}: invalid address",
+}
+_HEADSCALE_WORDS = {
+    "group": "group not defined in policy: {}",
+    "tag": "tag not found: {}",
+    "host": "host not defined in policy: {}",
+    "unknown": "invalid alias format: {}",
+}
+
 
 def quoted(text: object) -> str:
     """Return a text as the servers quote it."""
@@ -51,19 +63,21 @@ class Scope:
     def refusal(self, selector: Selector) -> tuple[str, str] | None:
         """Say, with a code, why a selector may stand nowhere; None when it may."""
         kind, text = selector.kind, selector.text
-        if kind in ("group", "tag"):
-            declared = self.groups if kind == "group" else self.tags
-            if text not in declared:
-                return NAME, f"{kind} not found: {quoted(text)}"
-        if kind == "unknown" or (kind == "host" and text not in self.hosts):
-            return NAME, f"{quoted(text)}: invalid address"
+        declared = {"group": self.groups, "tag": self.tags, "host": self.hosts}
+        if kind == "unknown" or (kind in declared and text not in declared[kind]):
+            return NAME, self._missing(kind, text)
         if kind == "autogroup":
             return self._autogroup_refusal(selector)
         if kind in ("ipset", "service", "posture") and not self.release.hosted:
-            return UNSUPPORTED, f"{quoted(text)}: invalid address"
+            return UNSUPPORTED, self._missing(kind, text)
         if kind == "domain":
             return self.domain_refusal(selector.domain)
         return None
+
+    def _missing(self, kind: str, text: str) -> str:
+        """Say that a name means nothing, as the server does."""
+        words = _HOSTED_WORDS if self.release.hosted else _HEADSCALE_WORDS
+        return words[kind if kind in words else "unknown"].format(quoted(text))
 
     def _autogroup_refusal(self, selector: Selector) -> tuple[str, str] | None:
         if selector.autogroup in self.release.autogroups:
@@ -160,13 +174,19 @@ class Context:
                 continue
             if self.release.ignores_unknown:
                 continue
-            self.problem(
-                SHAPE,
-                f"unknown field: {quoted(key)}",
-                (*path, key),
-                key=True,
-                help="remove it, or look for a typing mistake",
-            )
+            self.unknown_field((*path, key))
+
+    def unknown_field(self, path: Path, why: str = "") -> None:
+        """Refuse a field; `why` tells that other servers have it."""
+        colon = ":" if self.release.strict else ""
+        self.problem(
+            UNSUPPORTED if why else SHAPE,
+            f"unknown field{colon} {quoted(path[-1])}",
+            path,
+            key=True,
+            why=why,
+            help="remove it" if why else "remove it, or look for a typing mistake",
+        )
 
     def shape(self, path: Path, wanted: str, value: object) -> None:
         """Note that a value is not of the type that is needed."""

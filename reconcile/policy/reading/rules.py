@@ -93,7 +93,24 @@ def protocols(text: str | None, release: Release) -> frozenset[int]:
         plain = True
     if name.isascii() and name.isdigit() and plain and int(name) <= 255:
         return frozenset({int(name)})
-    raise ValueError(f"proto={quoted(text)}: unknown protocol")
+    raise ValueError(f"proto={quoted(text)}: {_no_protocol(text or '')}")
+
+
+def _no_protocol(text: str) -> str:
+    """Say in the servers' words why a text is no protocol."""
+    if text == "*":
+        return (
+            'proto name "*" not known; use protocol number 0-255 or protocol name '
+            "(icmp, tcp, udp, etc.)"
+        )
+    if re.fullmatch(r"0[0-9]*", text):
+        return f"leading 0 not permitted in protocol number: {quoted(text)}"
+    if re.fullmatch(r"-?[0-9]+", text):
+        return f"protocol number out of range (0-255): {text}"
+    return (
+        f"invalid protocol number: {quoted(text)} must be a known protocol name or "
+        "valid protocol number 0-255"
+    )
 
 
 def protocol(context: Context, path: Path, rule: dict[str, Any]) -> str | None:
@@ -167,7 +184,9 @@ def _acl_target(
         help = "write ports as 443, 80,443, 8000-8100 or *"
         context.problem(SERVICE, said(reason), path, help=help)
         return None
-    selector = _destination(context, path, name, said)
+    selector = _destination(
+        context, path, name, lambda reason: f"{where}: dst={quoted(name)}: {reason}"
+    )
     if selector and selector.kind != "user" and name != name.strip():
         context.problem(NAME, said(f"{quoted(name)}: invalid alias format"), path)
         return None
@@ -211,10 +230,12 @@ def _check_ports(
         return
     services = [service for target in targets if target for service in target.services]
     if any(service.ports != ALL_PORTS for service in services):
+        said = f'protocol does not support specific ports: {quoted(proto)}, only "*"'
+        if not release.strict:
+            said = f'protocol {quoted(proto)} does not support specific ports; only "*"'
         context.problem(
             SERVICE,
-            f"{where}: protocol does not support specific ports: "
-            f'{quoted(proto)}, only "*" is allowed',
+            f"{where}: {said} is allowed",
             path,
             help="write * for the ports, or tcp, udp or sctp for the protocol",
         )
@@ -288,7 +309,7 @@ def _services(
         try:
             odd = proto != proto.lower() or proto.startswith("0")
             if colon and odd and not context.release.hosted:
-                raise ValueError(f"invalid protocol number: {quoted(proto)}")
+                raise ValueError(_no_protocol(proto))
             numbers = protocols(proto if colon else None, context.release)
             service = Service(numbers, _ports(ports, context.release))
         except ValueError as reason:

@@ -23,7 +23,7 @@ Answer = Mapping[str, Any]
 
 # What we refuse though 0.26 takes it, by our words, each with the reason.
 TOLERATED = {
-    "unknown protocol": "0.26 looks only while the rule's sources have nodes: with the"
+    "proto=": "0.26 looks only while the rule's sources have nodes: with the"
     " first of them it refuses its own stored policy",
     "duplicate object member name": "the last one counts, whatever its case: nobody"
     " means that, and every later release refuses it",
@@ -74,10 +74,13 @@ def in_the_same_words(release: str, answer: Answer) -> bool:
     """Tell whether a server's refusal holds one of our messages, places left out."""
     policy = read(answer["policy"], release)
     said = refusals(Evaluator(policy, tailnet.tailnet(release)))
-    return any(_PLACE.sub("", message) in answer["refusal"] for message in said)
+    bare = [_PLACE.sub("", message) for message in said]
+    bare += [_FIELD.sub("", message) for message in bare]
+    return any(message in answer["refusal"] for message in bare)
 
 
 _PLACE = re.compile(r"^(\w+\[\d+\]|autoApprovers): ")
+_FIELD = re.compile(r'^((ip|via|dst|proto)="[^"]*": )+|^src=')
 
 
 def _alike(policy: Policy) -> Policy:
