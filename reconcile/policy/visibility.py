@@ -5,7 +5,7 @@ Seeing a peer is not access: a rule in one direction makes both visible.
 
 from collections.abc import Iterable, Iterator
 
-from reconcile.policy.filters import Filters
+from reconcile.policy.filters import Filters, PortRule
 from reconcile.policy.resolve import INTERNET
 from reconcile.policy.sets import EVERYTHING, IntervalSet
 from reconcile.policy.tailnet import Machine, seniority
@@ -76,23 +76,35 @@ class Visibility:
     def _shows(
         self, viewer: Machine, router: Machine, text: str, route: IntervalSet
     ) -> bool:
-        """Exactly one router shows a prefix to a viewer.
+        """Tell whether a router is the one that shows a prefix to a viewer.
 
-        It is the primary for whom a rule without `via` lets in, and for the other
-        routers of the prefix; else the first router with the tag of a `via` grant.
+        It is the primary, for the other routers of the prefix and for whom a rule
+        without `via` lets in. Grants with `via` steer all others: to the first router
+        with their tag, to none where they disagree or nobody has it.
         """
         routers = [m for m in self._machines if any(r == text for r, _ in m.subnets)]
-        primary = min(routers, key=seniority)
-        if viewer in routers or self._reaches(viewer, primary, route):
-            return router is primary
-        tags = self._steered_by(viewer, route)
-        steered = [m for m in routers if not m.node.tags.isdisjoint(tags)]
-        return bool(steered) and router is min(steered, key=seniority)
-
-    def _reaches(self, viewer: Machine, router: Machine, route: IntervalSet) -> bool:
-        """A way there by a rule on the router, or back by a rule on the viewer."""
-        if self._admitted(viewer).overlaps(route):
+        is_primary = router is min(routers, key=seniority)
+        if is_primary and viewer in routers:
             return True
+        if self._is_let_in(viewer, router, route):
+            return is_primary
+        steering = self._steered_by(viewer, route)
+        if steering:
+            return {_first(routers, tags) for tags in steering} - {None} == {router}
+        return is_primary and self._leads_back(viewer, route)
+
+    def _leads_back(self, viewer: Machine, route: IntervalSet) -> bool:
+        """Tell whether a rule on the viewer lets a network in, which needs answers."""
+        sources = [
+            rule.sources
+            for rule in self._filters.ports(viewer)
+            if any(viewer.matches(opening.addresses) for opening in rule.openings)
+        ]
+        sources += [rule.sources for rule in self._filters.capabilities(viewer)]
+        return any(map(route.overlaps, sources))
+
+    def _is_let_in(self, viewer: Machine, router: Machine, route: IntervalSet) -> bool:
+        """A way there by a rule without `via`."""
         return any(
             viewer.matches(sources) and any(map(route.overlaps, targets))
             for sources, targets in self._without_via(router)
@@ -108,28 +120,39 @@ class Visibility:
         for granted in self._filters.capabilities(router):
             yield granted.sources, granted.targets
 
-    def _steered_by(self, viewer: Machine, route: IntervalSet) -> set[str]:
-        return {
-            tag
+    def _steered_by(self, viewer: Machine, route: IntervalSet) -> list[frozenset[str]]:
+        """Return the tags of each grant with `via` from a viewer to a prefix."""
+        return [
+            frozenset(rule.via)
             for rule in self._steering
-            if viewer.matches(self._resolver.all_sources(rule.sources))
+            if viewer.addresses.overlaps(self._resolver.all_sources(rule.sources))
             and any(
                 entry.overlaps(route)
                 for target in rule.targets
                 if target.selector.kind in ("address", "host")
                 for entry in self._resolver.targets(target.selector)
             )
-            for tag in rule.via
-        }
+        ]
 
     def _may_exit(self, viewer: Machine, router: Machine) -> bool:
         return any(
-            viewer.matches(rule.sources)
+            self._is_source(viewer, rule)
             and any(
                 opening.addresses in (EVERYTHING, INTERNET) for opening in rule.openings
             )
             for rule in self._filters.ports(router)
         )
+
+    def _is_source(self, viewer: Machine, rule: PortRule) -> bool:
+        """A router stands for its networks as well, but no grant steers those."""
+        steers = bool(rule.origin and rule.origin.via)
+        return (viewer.addresses.overlaps if steers else viewer.matches)(rule.sources)
+
+
+def _first(routers: Iterable[Machine], tags: frozenset[str]) -> Machine | None:
+    """Return the router with one of some tags that is before the others."""
+    worn = [machine for machine in routers if machine.node.tags & tags]
+    return min(worn, key=seniority, default=None)
 
 
 def _leads_to(addresses: IntervalSet, target: Machine) -> bool:

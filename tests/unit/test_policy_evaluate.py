@@ -422,6 +422,57 @@ def test_a_capability_with_via_shows_routers_on_the_hosted_service() -> None:
     assert peers({"dst": ["*", "tag:web"], **through}, "tailscale") == set()
 
 
+SITE = "10.1.0.0/16"
+STEERED = (
+    node(1, "laptop", "ann"),
+    node(2, "first", "", "tag:a", routes=[SITE]),
+    node(3, "second", "", "tag:b", routes=[SITE]),
+    node(4, "third", "", "tag:a", "tag:b", routes=[SITE]),
+    node(5, "exit", "", "tag:x", routes=EXITS),
+)
+
+
+def routers(viewer: str, *rules: dict[str, Any]) -> set[str]:
+    """Return the routers that show the site to a node; rules as the server reads them."""
+    grants = [{"dst": [SITE], "ip": ["*"], **rule} for rule in rules]
+    tags = {f"tag:{name}": [] for name in ("a", "b", "x", "none")}
+    policy = read({"tagOwners": tags, "grants": grants}, "main")
+    assert not policy.errors
+    return set(shown(Evaluator(policy, Tailnet(USERS, STEERED)), viewer))
+
+
+def test_via_steers_to_the_first_router_with_the_tag() -> None:
+    ann = {"src": ["ann@"]}
+    assert routers("laptop", ann) == {"first"}
+    assert routers("laptop", {**ann, "via": ["tag:b"]}) == {"second"}
+    assert routers("laptop", {**ann, "via": ["tag:b", "tag:a"]}) == {"first"}
+    # Grants that disagree show none; one that finds no router has no say.
+    a, b = {**ann, "via": ["tag:a"]}, {**ann, "via": ["tag:b"]}
+    assert routers("laptop", a, b) == set()
+    assert routers("laptop", b, {**ann, "via": ["tag:none"]}) == {"second"}
+    # A rule without via leads to the primary.
+    assert routers("laptop", b, ann) == {"first"}
+
+
+def test_routers_of_a_prefix_see_its_primary_and_where_they_are_steered() -> None:
+    peers = {"src": ["tag:a"], "dst": ["tag:b"]}
+    assert routers("third", peers) == {"first"}
+    steered = {"src": ["tag:a"], "via": ["tag:b"]}
+    assert routers("third", peers, steered) == {"first", "second"}
+    # Who stands among the sources by its network alone is not steered.
+    by_network = {"src": ["10.1.2.3"], "via": ["tag:b"]}
+    assert routers("third", peers, by_network) == {"first"}
+
+
+def test_a_network_that_may_reach_a_node_is_shown_to_it() -> None:
+    assert routers("laptop", {"src": [SITE], "dst": ["ann@"]}) == {"first"}
+    # What lies beyond a node needs no way back from the node itself.
+    peers = {"src": ["tag:x"], "dst": ["tag:a"]}
+    assert routers("exit", peers, {"src": [SITE], "dst": ["tag:x"]}) == {"first"}
+    onward = {"src": [SITE], "dst": ["autogroup:internet"]}
+    assert routers("exit", peers, onward) == set()
+
+
 def test_what_cannot_be_known_widens_and_is_said() -> None:
     policy = {
         "acls": [

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from reconcile.model import EXIT_ROUTES
 from reconcile.policy import auto_approved
 from reconcile.policy.document import Policy
 from reconcile.policy.evaluate import Evaluator
@@ -199,11 +200,15 @@ def client_differences(evaluator: Evaluator, clients: Mapping[str, Any]) -> list
     A policy without SSH rules is sent without a word on SSH, and a connected client
     keeps the rules that it had: then there is nothing to compare. Peers are not
     compared where a grant has `via`: Headscale decides it by the rules of each viewer,
-    and so one of two nodes may see the other alone.
+    and so one of two nodes may see the other alone. Nor are routes where a rule has the
+    destination `*` besides, which to Headscale is the tailnet alone then.
     """
     found = []
     with_ssh = bool(evaluator.policy.ssh)
-    with_peers = not any(rule.via for rule in evaluator.policy.rules or ())
+    rules = evaluator.policy.rules or ()
+    with_peers = not any(rule.via for rule in rules)
+    wide = any(t.selector.kind == "any" for rule in rules for t in rule.targets)
+    with_routes = with_peers or not wide
     for machine in evaluator.tailnet.machines:
         told = clients[machine.name]
         ours = _delivered(machine, map(boxes, evaluator.filter(machine)))
@@ -215,11 +220,30 @@ def client_differences(evaluator: Evaluator, clients: Mapping[str, Any]) -> list
             ("capabilities", granted, policy_cases.recorded_granted(told["filter"])),
             ("ssh", logins(evaluator, machine), told["ssh"] if with_ssh else []),
             ("peers", peers, sorted(told["peers"]) if with_peers else peers),
+            (
+                "routes",
+                *_networks(evaluator, machine, told["peers"] if with_routes else {}),
+            ),
             ("attributes", sorted(evaluator.attributes(machine)), told["attributes"]),
         ):
             if one != other:
                 found.append(f"{what} of {machine.name}: ours {one}, client {other}")
     return found
+
+
+def _networks(
+    evaluator: Evaluator, machine: Machine, told: Mapping[str, list[str]]
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return the subnet routes that peers show, by our reading and by the server's.
+
+    Only of peers that both know. Exit routes are left out: Headscale shows them as well
+    where a rule leads back from any address at all.
+    """
+    peers = [peer for peer in evaluator.peers(machine) if peer.name in told]
+    return (
+        {p.name: sorted({*evaluator.routes(machine, p)} - EXIT_ROUTES) for p in peers},
+        {p.name: sorted({*told[p.name]} - EXIT_ROUTES) for p in peers},
+    )
 
 
 def _delivered(machine: Machine, rules: Iterable[Iterable[Box]]) -> list[Box]:
