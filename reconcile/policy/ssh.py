@@ -33,7 +33,7 @@ class LoginRule:
 
     def admits(self, address: str, login: str) -> bool:
         """Tell whether an address may log in under a name by this rule."""
-        if address not in self.principals:
+        if not login or address not in self.principals:
             return False
         if login in self.users:
             return self.users[login] != ""

@@ -42,7 +42,13 @@ NAMES = {
             "src": ["ann@example.com", "tag:db"],
             "dst": ["tag:web"],
             "users": ["git"],
-        }
+        },
+        {
+            "action": "accept",
+            "src": ["ben@example.org"],
+            "dst": ["tag:web"],
+            "users": ["autogroup:nonroot"],
+        },
     ],
 }
 NETWORK = "100.64.0.4/31"
@@ -130,6 +136,8 @@ def test_all_sources_of_a_test_count() -> None:
         ({"accept": [" git "]}, BOTH),
         ({"deny": ["root"]}, BOTH),
         ({"deny": [" "]}, ("main",)),  # nobody may log in as nobody
+        ({"src": "ben@example.org", "deny": [""]}, ("main",)),
+        ({"src": "ben@example.org", "accept": [""]}, ()),
         ({"dst": ["web"], "accept": ["git"]}, BOTH),
         ({"dst": ["ann"], "deny": ["git"]}, BOTH),  # its alias ends in /32
         ({"dst": ["100.64.0.4"], "accept": ["git"]}, BOTH),
