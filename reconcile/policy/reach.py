@@ -1,7 +1,7 @@
 """What sources reach: destinations by the atoms of service that are open on them."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import pairwise
 
@@ -66,13 +66,10 @@ def joined(found: Iterable[tuple[int, int]]) -> Reach:
 
 def minus(one: Reach, other: Reach) -> Reach:
     """Return what the first reaches and the second does not."""
-    same = set(one).intersection(other)
-    if same:
-        one = [each for each in one if each not in same]
-        other = [each for each in other if each not in same]
+    alike = dict(other)
     found = []
     for atoms, targets in one:
-        for taken, reached in other:
+        for taken, reached in _sharing(atoms, alike, other):
             both = atoms & taken
             if both:
                 atoms &= ~both
@@ -87,9 +84,16 @@ def minus(one: Reach, other: Reach) -> Reach:
 
 def common(one: Reach, other: Reach) -> Reach:
     """Return what both reach."""
+    alike = dict(other)
     return joined(
         (atoms & taken, targets & reached)
         for atoms, targets in one
-        for taken, reached in other
+        for taken, reached in _sharing(atoms, alike, other)
         if atoms & taken and targets & reached
     )
+
+
+def _sharing(atoms: int, alike: Mapping[int, int], reach: Reach) -> Reach:
+    """Return the entries that may share atoms: one where it has just the same."""
+    targets = alike.get(atoms)
+    return reach if targets is None else [(atoms, targets)]
