@@ -23,6 +23,7 @@ from reconcile.policy.pairing import canonical
 from reconcile.policy.reading import read
 from reconcile.policy.releases import RELEASES
 from reconcile.policy.universe import World
+from reconcile.policy.words import plural
 from reconcile.scene import Scene, Words, findings
 
 _ONE_RELEASE = "for your server alone: reconcile validate --from SNAPSHOT"
@@ -56,7 +57,7 @@ def of_words(
     for name, policy in policies.items():
         for problem in policy.problems:
             found.setdefault((problem.path, problem.key), {})[name] = problem
-    told = [_of_some(by, names) for by in found.values()]
+    told = _once(_of_some(by, names) for by in found.values())
     told += _weaker(accepting)
     told += of_text(accepting[-1], worn(desired) if desired else ())
     return findings(words, told if desired is None else _unused(told, desired))
@@ -80,6 +81,20 @@ def _of_some(by: Mapping[str, Problem], names: Sequence[str]) -> Problem:
     if names[-1] in taking:  # newer servers know it: nothing is wrong with it
         help = f"nothing to do for Headscale {', '.join(taking)}; {_ONE_RELEASE}"
     return replace(problem, severity="warning", why=", ".join(said), help=help)
+
+
+def _once(problems: Iterable[Problem]) -> list[Problem]:
+    """Tell once what some releases refuse of a selector, however often it stands."""
+    found: dict[tuple[object, object], list[Problem]] = {}
+    for each in problems:
+        about = each.subject and each.severity == "warning"
+        key = (each.subject, each.why) if about else (each.path, each.key)
+        found.setdefault(key, []).append(each)
+    told = []
+    for first, *others in found.values():
+        more = f", here and in {plural(len(others), 'more place')}" if others else ""
+        told.append(replace(first, why=first.why + more))
+    return told
 
 
 def _weaker(policies: Iterable[Policy]) -> list[Problem]:

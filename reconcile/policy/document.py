@@ -18,7 +18,8 @@ class Problem:
 
     `message` holds the server's own words where it has some for this. `key` tells
     that the finding is about the name at the path and not the value. `related` are
-    paths that explain it, each with a few words.
+    paths that explain it, each with a few words. `subject` is the selector that it is
+    about, wherever it stands, "" where it is about something else.
     """
 
     code: str
@@ -29,6 +30,7 @@ class Problem:
     why: str = ""
     help: str = ""
     related: tuple[tuple[Path, str], ...] = ()
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,12 @@ from typing import Any
 from reconcile.policy.access import Access, Match, Why
 from reconcile.policy.document import Origin, Rule, targets_of
 from reconcile.policy.entries import Entry
-from reconcile.policy.words import counted
+from reconcile.policy.words import counted, plural
 from reconcile.report.effect import (
     Paint,
     columns,
     doubts,
     place_json,
-    plural,
     side,
 )
 from reconcile.report.safe import safe

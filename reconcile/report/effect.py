@@ -7,7 +7,7 @@ from typing import Any
 
 from reconcile.effect import Effect, Flow, Runner
 from reconcile.errors import Position
-from reconcile.policy.words import BUT, EVERYTHING, counted
+from reconcile.policy.words import BUT, EVERYTHING, counted, plural
 from reconcile.report.safe import safe
 
 Paint = Callable[[str, str], str]
@@ -79,11 +79,6 @@ def doubts(unsure: Mapping[str, str], paint: Paint) -> list[str]:
         paint(f"  ? {safe(name)}: {safe(why)}", "yellow")
         for name, why in sorted(unsure.items())
     ]
-
-
-def plural(number: int, noun: str) -> str:
-    """Return a number with its noun."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def side(names: Sequence[str], count: int) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from reconcile.effect import Effect
 from reconcile.policy.entries import Entry
-from reconcile.policy.words import counted
-from reconcile.report.effect import plural, services_text, side
+from reconcile.policy.words import counted, plural
+from reconcile.report.effect import services_text, side
 from reconcile.report.safe import safe
 
 _PLAIN = frozenset(" .,:-_/@()+=…")

@@ -6,7 +6,8 @@ from typing import Any
 
 from reconcile.checks import ASSERT, Check, Checks, Failure
 from reconcile.errors import Position
-from reconcile.report.effect import Paint, doubts, place_from_json, place_json, plural
+from reconcile.policy.words import plural
+from reconcile.report.effect import Paint, doubts, place_from_json, place_json
 from reconcile.report.safe import safe
 
 

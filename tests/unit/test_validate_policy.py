@@ -45,6 +45,24 @@ def test_what_only_some_accept_is_a_warning_that_names_the_others(validate):
     assert "help: nothing to do for Headscale 0.29, main; for your server" in err
 
 
+def test_a_name_that_one_release_refuses_is_told_once():
+    rule = '{"action": "accept", "src": ["%s"], "dst": ["*:*"]}'
+    names = ("autogroup:member", "autogroup:tagged", "autogroup:member")
+    rules = ", ".join(rule % name for name in names)
+    found = portable(written(f'{{"acls": [{rules}]}}', "p"), hosted=False)
+    told = [(d.message, d.why) for d in found if d.code == "RC0608"]
+    assert told == [
+        (
+            'acls[0]: src=invalid autogroup "autogroup:member"',
+            "refused by Headscale 0.26, here and in 1 more place",
+        ),
+        (
+            'acls[1]: src=invalid autogroup "autogroup:tagged"',
+            "refused by Headscale 0.26",
+        ),
+    ]
+
+
 def test_a_hosted_tailnet_is_read_as_one():
     words = written(
         '{"postures": {"posture:a": ["node:os == \'linux\'"]}, "acls": []}', "p"

@@ -127,9 +127,10 @@ class Context:
         severity: Severity = "error",
         why: str = "",
         help: str = "",
+        subject: str = "",
     ) -> None:
         """Note a finding."""
-        found = Problem(code, message, path, key, severity, why, help)
+        found = Problem(code, message, path, key, severity, why, help, subject=subject)
         self.problems.append(found)
 
     def count(self) -> int:
@@ -248,7 +249,8 @@ class Context:
             self._accepted[text] = selector
             return selector
         code, reason = refusal
-        self.problem(code, said(reason), path, help=self._remedy(selector))
+        help = self._remedy(selector)
+        self.problem(code, said(reason), path, help=help, subject=selector.text)
         return None
 
     def _remedy(self, selector: Selector) -> str:
