@@ -165,7 +165,19 @@ class Access:
             () if matches else tuple(sorted(nearest, key=_nearness)),
             () if opened else tuple(self.entries(sources, targets)),
             () if opened else tuple(self.entries(-1, targets, port, protocol)),
+            through=tuple(self._through(targets, matches)) if opened else (),
         )
+
+    def _through(self, targets: int, rules: Iterable["Match"]) -> Iterator[str]:
+        """Yield the nodes that some rules may use to get to networks, if there are."""
+        vias = [m.rule.via if isinstance(m.rule, Rule) else () for m in rules]
+        steered = all(vias)
+        tags = {tag for via in vias for tag in via}
+        for machine in self.world.machines.values():
+            if steered and machine.node.tags.isdisjoint(tags):
+                continue
+            if targets & self.matrix.universe.behind(machine):
+                yield f"{NODE}{machine.name}"
 
     def missing(
         self, sources: int, targets: int, atoms: int, without: int = 0
@@ -357,7 +369,8 @@ class Why:
     `opened` is what of it is allowed, `rules` the rules that allow it. For a clear no,
     `nearest` are the rules that lack only one of source, target and port, `instead` is
     what the source reaches of the target, and `others` who reaches the port of it.
-    `notes` say why no rule was asked.
+    `notes` say why no rule was asked. `through` are the subnet routers and exit nodes
+    that lead to what the rules open.
     """
 
     allowed: bool
@@ -367,6 +380,7 @@ class Why:
     instead: tuple[Entry, ...] = ()
     others: tuple[Entry, ...] = ()
     notes: tuple[str, ...] = ()
+    through: tuple[str, ...] = ()
 
 
 def _nearness(match: Match) -> int:

@@ -19,7 +19,7 @@ from reconcile.policy.pairing import canonical, folded, pair
 from reconcile.policy.reach import Reach
 from reconcile.policy.rows import Row
 from reconcile.policy.tailnet import Tailnet
-from reconcile.policy.universe import bits, merge, usable
+from reconcile.policy.universe import bits, merge
 from reconcile.policy.words import counted
 
 _TOLD_APART = 64  # kinds of things that happened to nodes
@@ -162,13 +162,8 @@ class Change:
 
     def _behind(self, place: int) -> int:
         """Return what a node routes to, in any of the worlds."""
-        universe, found = self._matrix.universe, 0
-        for world in self._matrix.worlds:
-            machine = world.machines.get(place)
-            if machine:
-                found |= merge(universe.network(route) for _, route in usable(machine))
-                found |= universe.internet if machine.exits else 0
-        return found
+        known = (world.machines.get(place) for world in self._matrix.worlds)
+        return merge(map(self._matrix.universe.behind, filter(None, known)))
 
     # Rules.
 

@@ -18,7 +18,7 @@ from reconcile.policy.resolve import INTERNET
 from reconcile.policy.rows import Row, Sources, family, rows
 from reconcile.policy.selectors import SELF, Selector
 from reconcile.policy.sets import ALL_PORTS, EVERYTHING, IntervalSet
-from reconcile.policy.universe import Universe, World, bits, merge, usable
+from reconcile.policy.universe import Universe, World, bits, merge
 
 _LITERAL = ("address", "host")
 BY_ADDRESS = (*_LITERAL, "any", "ipset", "service", "posture")  # not by identity
@@ -170,7 +170,7 @@ class _Compiler:
         self._index = index
         self._world = world
         self._known: dict[tuple[Selector, int], int] = {}
-        self._through: dict[frozenset[str], tuple[int, int]] = {}
+        self._through: dict[frozenset[str], int] = {}
 
     def run(self) -> None:
         policy = self._world.policy
@@ -241,8 +241,8 @@ class _Compiler:
         self, selectors: Iterable[Selector], version: int, via: Iterable[str]
     ) -> int:
         if via:
-            cells, exits = self._routers(frozenset(via))
-            return merge(self._steered(s, version, cells, exits) for s in selectors)
+            behind = self._behind(frozenset(via))
+            return merge(self._steered(s, version) for s in selectors) & behind
         return merge(self._target(selector, version) for selector in selectors)
 
     def _target(self, selector: Selector, version: int) -> int:
@@ -272,26 +272,23 @@ class _Compiler:
             cells |= self._exits()  # the internet is one place: a part of it counts
         return universe.addressed(self._index, addresses) | cells
 
-    def _steered(self, selector: Selector, version: int, cells: int, exits: int) -> int:
+    def _steered(self, selector: Selector, version: int) -> int:
         """With `via` only subnets and the internet are reached, through its routers."""
         if selector.autogroup == "internet":
-            return exits
+            return self._universe.internet
         if selector.kind not in _LITERAL:
             return 0
         addresses = IntervalSet.union(self._world.resolver.targets(selector))
         if version:
             addresses = family(addresses, version)
-        return self._universe.network(addresses) & cells
+        return self._universe.network(addresses)
 
-    def _routers(self, tags: frozenset[str]) -> tuple[int, int]:
+    def _behind(self, tags: frozenset[str]) -> int:
+        """Return what the routers with one of some tags lead to."""
         if tags not in self._through:
-            cells = exits = 0
-            for tag in tags:
-                for machine in self._world.tailnet.by_tag.get(tag, ()):
-                    for _, route in usable(machine):
-                        cells |= self._universe.network(route)
-                    exits |= self._universe.internet if machine.exits else 0
-            self._through[tags] = cells, exits
+            by_tag = self._world.tailnet.by_tag
+            routers = [m for tag in tags for m in by_tag.get(tag, ())]
+            self._through[tags] = merge(map(self._universe.behind, routers))
         return self._through[tags]
 
     def _networks(self, addresses: IntervalSet, version: int) -> int:

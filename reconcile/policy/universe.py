@@ -99,9 +99,7 @@ class Universe:
                 tags[tag] |= alike
         world.tags = dict(tags)
         for place, machine in world.machines.items():
-            if machine.subnets:
-                routes = (self.network(route) for _, route in usable(machine))
-                world.routed |= merge(routes)
+            world.routed |= self.behind(machine) & ~self.internet
             if machine.exits:
                 world.exits |= 1 << place
 
@@ -113,6 +111,11 @@ class Universe:
             last = bisect_left(self._cell_starts, high + 1)
             found |= (1 << last) - (1 << first)
         return found << self.size
+
+    def behind(self, machine: Machine) -> int:
+        """Return the networks, the internet too, that a node leads to."""
+        found = merge(self.network(route) for _, route in usable(machine))
+        return found | self.internet if machine.exits else found
 
     def addressed(self, index: int, addresses: IntervalSet) -> int:
         """Return the nodes of a world that own an address of a set."""

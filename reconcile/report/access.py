@@ -141,6 +141,8 @@ def why_text(
     else:
         lines += [f"  Logging in: {_login(answer)}", *_reasons(answer, scene)]
         lines += [f"  Port 22: {_open(port)}", *_reasons(port, scene)]
+    if answer.through:
+        lines.append(safe(f"  Through {counted(answer.through)}"))
     if not answer.opened:
         lines += _instead(answer)
     return "\n".join([*lines, *doubts(unsure, paint)]) + "\n"
@@ -237,6 +239,7 @@ def _answer_json(answer: Why, scene: Scene) -> dict[str, Any]:
         "answer": verdict(answer),
         "allowed": answer.allowed,
         "notes": list(answer.notes),
+        "through": list(answer.through),
         "rules": [_match_json(match, scene) for match in answer.rules],
         "nearest": [_match_json(match, scene) for match in answer.nearest],
         **{k: [_entry_json(e, scene) for e in found] for k, found in entries.items()},

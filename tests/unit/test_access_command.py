@@ -101,6 +101,14 @@ def test_why_yes_shows_the_rule_and_the_selectors_of_both_sides(ask):
     )
 
 
+def test_why_yes_names_the_routers(ask):
+    _, out, _ = ask("why", "alice@", "10.1.2.3:443")
+    assert out.startswith("yes: ")
+    assert out.splitlines()[-1].startswith("  Through node:")
+    found = json.loads(ask("why", "alice@", "10.1.2.3:443", "--format", "json")[1])
+    assert found["through"] == [out.splitlines()[-1].removeprefix("  Through ")]
+
+
 def test_why_no_shows_the_nearest_rules(ask):
     code, out, _ = ask("why", "bob@", "10.1.2.3:443")
     assert code == 0

@@ -248,6 +248,23 @@ def test_why() -> None:
     }
 
 
+def test_why_names_the_routers_that_lead_there() -> None:
+    def through(policy: Policy, target: str) -> tuple[str, ...]:
+        spare = node(9, "spare", "", "tag:db", routes=["10.1.2.0/24"])
+        return Access(policy, tailnet(*NODES, spare)).why("laptop", target, 80).through
+
+    everywhere = policy(acl("ann@", "*:*"))
+    assert through(everywhere, "db-1") == ()
+    assert through(everywhere, "10.1.2.3") == ("node:router", "node:spare")
+    assert through(everywhere, "10.1.7.7") == ("node:router",)
+    assert through(everywhere, "internet") == ("node:exit",)
+    assert through(policy(DB), "10.1.2.3") == ()  # for a no there is none
+    grant = {"src": ["ann@"], "dst": ["10.1.0.0/16"], "ip": ["*"], "via": ["tag:db"]}
+    assert through(policy(DB, grants=[grant]), "10.1.2.3") == ("node:spare",)
+    beside = policy(acl("ann@", "10.1.0.0/16:*"), grants=[grant])
+    assert through(beside, "10.1.2.3") == ("node:router", "node:spare")
+
+
 def test_who() -> None:
     found = Access(policy(DB, acl("*", "10.1.2.0/24:443", proto="tcp")), tailnet())
     assert lines(found.who("db-1", 5432)) == ["group:ops -> node:db-1 tcp 5432 (3x1)"]
