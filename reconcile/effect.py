@@ -315,7 +315,7 @@ def between(
 
     A node that is logged out on one side only loses or gains all that it has there.
     """
-    from reconcile.policy.access import diff
+    from reconcile.policy.difference import diff
     from reconcile.scene import said
 
     pair = [

@@ -148,7 +148,7 @@ def diff(
     one policy allows and the other does not, in the live tailnet.
     """
     from reconcile import inquiry
-    from reconcile.policy.access import LIMIT
+    from reconcile.policy.entries import LIMIT
     from reconcile.report.effect import as_json, section, total
     from reconcile.report.json_plan import write
     from reconcile.report.safe import safe
@@ -247,7 +247,7 @@ def _entries(
     format_: str,
     full: bool,
 ) -> int:
-    from reconcile.policy.access import LIMIT
+    from reconcile.policy.entries import LIMIT
     from reconcile.report import graph
     from reconcile.report.access import entries_json, entries_text
     from reconcile.report.json_plan import write

@@ -24,8 +24,8 @@ What a server makes of it; these load the evaluator, so import them from their m
   `refusals`: what the server refuses only because of the users that it has.
 - `access.Access(policy, tailnet)`: who reaches what (`entries`), `who`, `why`.
 - `assertions.Assertions(access)`: whether a claim about access (`claims`) holds.
-- `access.diff((policy, tailnet), (policy, tailnet))`: what a change opens and closes,
-  each with its cause; made for 10,000 nodes and 2,000 rules.
+- `difference.diff((policy, tailnet), (policy, tailnet))`: what a change opens and
+  closes, each with its cause; made for 10,000 nodes and 2,000 rules.
 
 Evaluate only a policy whose `errors` are empty. What cannot be known offline (device
 postures, roles, IP sets, services) is taken as large as it could be and is named in

@@ -16,6 +16,7 @@ from reconcile.policy.universe import World
 from reconcile.policy.words import EVERYTHING
 
 Cause = Literal["policy", "nodes"]
+LIMIT = 100  # entries of a list that are named, the largest first
 _LOOKED_AT = 50  # rows of one entry that are asked for their rules
 
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-from reconcile.policy.access import diff
+from reconcile.policy.difference import diff
 from reconcile.policy.reading import read
 from reconcile.policy.releases import release
 from reconcile.policy.tailnet import Tailnet

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconcile.model import Node, User
-from reconcile.policy.access import Access, diff
+from reconcile.policy.access import Access
+from reconcile.policy.difference import diff
 from reconcile.policy.reading import read
 from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.universe import merge

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconcile.model import Node
-from reconcile.policy.access import diff
+from reconcile.policy.difference import diff
 from reconcile.policy.document import Policy, Problem
 from reconcile.policy.lint import of_tailnet, of_text
 from reconcile.policy.matrix import Matrix

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from reconcile.model import Node, User
-from reconcile.policy.access import Access, AccessDiff, diff
+from reconcile.policy.access import Access
+from reconcile.policy.difference import AccessDiff, diff
 from reconcile.policy.document import Policy
 from reconcile.policy.reading import read
 from reconcile.policy.tailnet import Tailnet
