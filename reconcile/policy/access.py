@@ -169,7 +169,7 @@ class Access:
         vias = [m.rule.via if isinstance(m.rule, Rule) else () for m in rules]
         steered = all(vias)
         tags = {tag for via in vias for tag in via}
-        for machine in self.world.machines.values():
+        for machine in self.world.tailnet.routers:
             if steered and machine.node.tags.isdisjoint(tags):
                 continue
             if targets & self.matrix.universe.behind(machine):

@@ -238,11 +238,13 @@ class _Compiler:
         return number
 
     def _targets(
-        self, selectors: Iterable[Selector], version: int, via: Iterable[str]
+        self, selectors: Sequence[Selector], version: int, via: Iterable[str]
     ) -> int:
         if via:
             behind = self._behind(frozenset(via))
             return merge(self._steered(s, version) for s in selectors) & behind
+        if len(selectors) == 1:
+            return self._target(selectors[0], version)
         return merge(self._target(selector, version) for selector in selectors)
 
     def _target(self, selector: Selector, version: int) -> int:

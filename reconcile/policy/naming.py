@@ -34,8 +34,9 @@ class Naming:
         self._wholes = [each for w in reversed(self._worlds) for each in self._whole(w)]
         self._all = {members for name, members in self._wholes if name == EVERYTHING}
         self._owned = dict(self._worlds[-1].owners)
+        self._everyone = merge(self._owned.values())
         machines = self._worlds[-1].machines.items()
-        self._owner_of = {place: machine.owner for place, machine in machines}
+        self._owner_of = {place: m.owner for place, m in machines if m.owner}
         large = [named for named in self._named if named[0] not in self._owned]
         self._large = sorted(large, key=lambda named: -named[1].bit_count())
 
@@ -121,9 +122,10 @@ class Naming:
             if not members & others and (members & rest).bit_count() > 1:
                 yield name
                 rest &= ~members
-        for owner in dict.fromkeys(self._owner_of.get(place) for place in bits(rest)):
-            members = self._owned.get(owner or "", 0)
-            if owner and not members & others:
+        owned = bits(rest & self._everyone)
+        for owner in dict.fromkeys(self._owner_of[place] for place in owned):
+            members = self._owned[owner]
+            if not members & others:
                 yield owner
                 rest &= ~members
         yield from (self.node(place) for place in bits(rest))

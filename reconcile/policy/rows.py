@@ -35,6 +35,9 @@ class Side:
         return Side(self.rules & ~rules, (self.rules & ~rules,), self.owner)
 
 
+NOWHERE = Side(0, ())  # of sources that no rule means
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """Sources that nothing tells apart: their bits, and their side in each world."""
@@ -80,7 +83,9 @@ class Sources:
         return known
 
     def _side(self, who: Identity, where: int) -> Side:
-        parts = {*self._identities.parts(who), self._sweep.rules(where)}
+        parts = {*self._identities.parts(who), self._sweep.rules(where)} - {0}
+        if not parts:
+            return NOWHERE
         rules = merge(parts)
         owner = who if isinstance(who, str) and rules & self._own else None
         return self._equal.setdefault((rules, owner), Side(rules, tuple(parts), owner))

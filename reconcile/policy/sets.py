@@ -207,6 +207,7 @@ EMPTY = IntervalSet()
 ALL_PORTS = IntervalSet([(0, 65535)])
 
 
+@lru_cache(maxsize=4096)
 def ports(text: str, *, lenient: bool = False) -> IntervalSet:
     """Return the set of a port list such as `22`, `80,443`, `1000-2000` or `*`.
 

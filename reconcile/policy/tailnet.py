@@ -88,6 +88,16 @@ class Tailnet:
         )
 
     @cached_property
+    def keys(self) -> list[str]:
+        """What makes a node the same one in another tailnet: its id, else its name."""
+        return [machine.node.id or machine.name for machine in self.machines]
+
+    @cached_property
+    def routers(self) -> list[Machine]:
+        """The nodes that lead somewhere: subnet routers and exit nodes."""
+        return [m for m in self.machines if m.subnets or m.exits]
+
+    @cached_property
     def by_identity(self) -> Mapping[Identity, list[Machine]]:
         """The nodes by what selects them: their tags, else their user."""
         found: dict[Identity, list[Machine]] = defaultdict(list)
@@ -126,7 +136,7 @@ class Tailnet:
     def subnets(self) -> IntervalSet:
         """What the routes in force lead to, exit nodes aside."""
         return IntervalSet.union(
-            route for machine in self.machines for _, route in machine.subnets
+            route for machine in self.routers for _, route in machine.subnets
         )
 
     def without(self, expired: Iterable[str]) -> "Tailnet":

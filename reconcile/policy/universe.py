@@ -9,9 +9,8 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 
-from reconcile.model import Node
 from reconcile.policy.document import Policy
 from reconcile.policy.resolve import Resolver
 from reconcile.policy.selectors import Selector
@@ -28,11 +27,6 @@ def bits(numbers: int) -> Iterator[int]:
     while found >= 0:
         yield found
         found = text.find("1", found + 1)
-
-
-def node_key(node: Node) -> str:
-    """Return what makes two records the same node: its id, else its name."""
-    return node.id or node.name
 
 
 @dataclass(slots=True)
@@ -67,7 +61,7 @@ class Universe:
     ) -> None:
         self.worlds = worlds
         self._tailnets = {id(world.tailnet): world.tailnet for world in worlds}
-        keys = (node_key(m.node) for t in self._tailnets.values() for m in t.machines)
+        keys = chain.from_iterable(each.keys for each in self._tailnets.values())
         self.position = {key: i for i, key in enumerate(dict.fromkeys(keys))}
         self.cells = _cells(self._tailnets.values(), literals)
         self._cell_starts = [low for low, _ in self.cells]
@@ -88,7 +82,7 @@ class Universe:
 
     def _settle(self, world: World) -> None:
         tailnet, tags = world.tailnet, defaultdict[str, int](int)
-        places = [self.position[node_key(m.node)] for m in tailnet.machines]
+        places = [self.position[key] for key in tailnet.keys]
         world.machines = dict(zip(places, tailnet.machines, strict=True))
         world.present = union(places)
         for who, machines in tailnet.by_identity.items():
@@ -98,10 +92,10 @@ class Universe:
             for tag in who if isinstance(who, frozenset) else ():
                 tags[tag] |= alike
         world.tags = dict(tags)
-        for place, machine in world.machines.items():
+        for machine in tailnet.routers:
             world.routed |= self.behind(machine) & ~self.internet
             if machine.exits:
-                world.exits |= 1 << place
+                world.exits |= 1 << places[machine.index]
 
     def network(self, addresses: IntervalSet) -> int:
         """Return the cells that lie in a set of addresses."""
@@ -198,7 +192,7 @@ def usable(machine: Machine) -> Iterator[tuple[str, IntervalSet]]:
 def _cells(
     tailnets: Iterable[Tailnet], literals: Iterable[IntervalSet]
 ) -> list[tuple[int, int]]:
-    routers = [m for tailnet in tailnets for m in tailnet.machines if m.subnets]
+    routers = chain.from_iterable(tailnet.routers for tailnet in tailnets)
     routes = [route for machine in routers for _, route in usable(machine)]
     if not routes:
         return []

@@ -106,6 +106,7 @@ class Context:
         self.value = value
         self.release = release
         self.problems: list[Problem] = []
+        self._errors = 0
         self.groups = self._declared("groups")
         self.tags = self._declared("tagOwners")
         self.hosts = self._declared("hosts")
@@ -132,10 +133,11 @@ class Context:
         """Note a finding."""
         found = Problem(code, message, path, key, severity, why, help, subject=subject)
         self.problems.append(found)
+        self._errors += severity == "error"
 
     def count(self) -> int:
         """Return how many errors there are, to tell later whether there are more."""
-        return sum(problem.severity == "error" for problem in self.problems)
+        return self._errors
 
     # Shapes.
 

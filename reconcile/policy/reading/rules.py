@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from reconcile.policy import sets
@@ -134,7 +135,7 @@ def protocol(context: Context, path: Path, rule: dict[str, Any]) -> str | None:
 
 def _acl(context: Context, index: int, path: Path, rule: dict[str, Any]) -> Rule | None:
     before = context.count()
-    context.known_fields(path, rule, _fields(context, "acls"))
+    context.known_fields(path, rule, _fields("acls", context.release.hosted))
     action = context.text(path, rule, "action")
     if action != "accept" and (
         context.release.action_needed or find(rule, "action") is not None
@@ -249,7 +250,7 @@ def _grant(
 ) -> Rule | None:
     before = context.count()
     where = f"grants[{index}]"
-    context.known_fields(path, rule, _fields(context, "grants"))
+    context.known_fields(path, rule, _fields("grants", context.release.hosted))
     sources = _sources(context, where, path, rule)
     services = _services(context, where, path, rule)
     capabilities = _capabilities(context, where, path, rule)
@@ -428,11 +429,10 @@ def _check_self(
         return
 
 
-def _fields(context: Context, section: str) -> tuple[str, ...]:
-    names = RULES[section]
-    if context.release.hosted:
-        return names
-    return tuple(name for name in names if name != "srcPosture")
+@cache
+def _fields(section: str, hosted: bool) -> frozenset[str]:
+    """Return the fields that a rule of a section may have."""
+    return frozenset(RULES[section]) - (frozenset() if hosted else {"srcPosture"})
 
 
 def _postures(context: Context, rule: dict[str, Any]) -> tuple[str, ...]:
