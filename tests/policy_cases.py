@@ -154,10 +154,10 @@ def load(topology: dict[str, Any]) -> Tailnet:
         Node(
             str(n["id"]),
             n["name"],
-            user=n["user"],
-            tags=frozenset(n["tags"] or ()),
-            approved=frozenset(n["approved_routes"] or ()),
-            available=frozenset(n["advertised_routes"] or ()),
+            user=n.get("user"),
+            tags=frozenset(n.get("tags") or ()),
+            approved=frozenset(n.get("approved_routes") or ()),
+            available=frozenset(n.get("advertised_routes") or ()),
             addresses=tuple(n["ips"]),
             created=n.get("created") or "",
         )
