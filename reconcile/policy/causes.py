@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
+from typing import Any
 
 from reconcile.model import Node
 from reconcile.policy.document import Origin, Rule, SshRule, targets_of
@@ -245,11 +246,8 @@ class Change:
     def _successors(self, section: str) -> Mapping[int, int]:
         """Return which rule of the new policy each rule of the old one became."""
         if section not in self._became:
-            old, new = (
-                [folded(section, rule) for rule in side[section]]
-                for side in self._written
-            )
-            pairs = pair(old, new)
+            old, new = (side[section] for side in self._written)
+            pairs = pair(_unlike(section, old, new), _unlike(section, new, old))
             self._became[section] = dict((*pairs.same, *pairs.changed))
         return self._became[section]
 
@@ -304,6 +302,16 @@ class Change:
             for name in {*before, *after}
             if before.get(name) != after.get(name)
         }
+
+
+def _unlike(
+    section: str, rules: Sequence[object], others: Sequence[object]
+) -> list[Any]:
+    """Return rules in canonical spelling, but for those that need none to be paired."""
+    return [
+        rule if place < len(others) and rule == others[place] else folded(section, rule)
+        for place, rule in enumerate(rules)
+    ]
 
 
 def _section(rule: Rule | SshRule) -> str:

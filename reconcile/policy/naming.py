@@ -37,8 +37,12 @@ class Naming:
         self._everyone = merge(self._owned.values())
         machines = self._worlds[-1].machines.items()
         self._owner_of = {place: m.owner for place, m in machines if m.owner}
-        large = [named for named in self._named if named[0] not in self._owned]
-        self._large = sorted(large, key=lambda named: -named[1].bit_count())
+        large = [
+            (members.bit_count(), name, members)
+            for name, members in self._named
+            if name not in self._owned
+        ]
+        self._large = sorted(large, key=lambda named: -named[0])
 
     def _names(self) -> list[tuple[str, int]]:
         """Return all named sets, the words that rules use first."""
@@ -117,9 +121,11 @@ class Naming:
 
     def _greedy(self, nodes: int) -> Iterator[str]:
         """Take the largest named subsets; what is left goes by user or by node."""
-        others, rest = ~nodes, nodes
-        for name, members in self._large:
-            if not members & others and (members & rest).bit_count() > 1:
+        size, others, rest = nodes.bit_count(), ~nodes, nodes
+        for count, name, members in self._large:
+            if count > size or members & others:
+                continue
+            if (members & rest).bit_count() > 1:
                 yield name
                 rest &= ~members
         owned = bits(rest & self._everyone)
@@ -128,7 +134,7 @@ class Naming:
             if not members & others:
                 yield owner
                 rest &= ~members
-        yield from (self.node(place) for place in bits(rest))
+        yield from map(self.node, bits(rest))
 
     def node(self, place: int) -> str:
         """Return the name of a node: `node:nas`."""
