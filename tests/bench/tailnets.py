@@ -141,12 +141,7 @@ def literals(chance: random.Random, size: int) -> Input:
             [f"{address(chance.randrange(size))[0]}:443"],
         )
 
-    return build(
-        chance,
-        tailnet(chance, size, 400, 100),
-        policy(chance, 400, 10, 100, 5, rule),
-        400,
-    )
+    return plain(chance, size, rule)
 
 
 def own_devices(chance: random.Random, size: int) -> Input:
@@ -187,21 +182,11 @@ def half(chance: random.Random, size: int) -> Input:
             [f"{address(chance.randrange(size))[0]}/19:{chance.choice(PORTS)}"],
         )
 
-    return build(
-        chance,
-        tailnet(chance, size, 400, 100),
-        policy(chance, 400, 10, 100, 5, rule),
-        400,
-    )
+    return plain(chance, size, rule)
 
 
 def wildcard(chance: random.Random, size: int) -> Input:
-    return build(
-        chance,
-        tailnet(chance, size, 400, 100),
-        policy(chance, 400, 10, 100, 5, lambda _: acl(["*"], ["*:*"])),
-        400,
-    )
+    return plain(chance, size, lambda _: acl(["*"], ["*:*"]))
 
 
 def ranges(chance: random.Random, size: int) -> Input:
@@ -250,6 +235,14 @@ def moved(
             later[index] = replace(nodes[index], user=f"u{chance.randrange(users)}")
     gone = set(chance.sample(range(len(nodes)), 20))
     return [node for index, node in enumerate(later) if index not in gone]
+
+
+def plain(
+    chance: random.Random, size: int, rule: Callable[[int], dict[str, Any]]
+) -> Input:
+    """A tailnet of 400 users and 100 tags, for rules that need no certain groups."""
+    nodes = tailnet(chance, size, 400, 100)
+    return build(chance, nodes, policy(chance, 400, 10, 100, 5, rule), 400)
 
 
 def build(
