@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import pairwise
 
-from reconcile.policy.universe import merge
-
 # Sets of atoms, each with the set of destinations; the atoms are disjoint.
 Reach = list[tuple[int, int]]
 
@@ -14,10 +12,13 @@ Reach = list[tuple[int, int]]
 def disjoint(opened: Iterable[tuple[int, int]]) -> Reach:
     """Cut overlapping sets of atoms so that each atom stands in one entry only."""
     found = sorted((atoms, reached) for atoms, reached in opened if reached)
-    return joined(
-        (piece, merge(found[number][1] for number in which))
-        for piece, which in _pieces(tuple(atoms for atoms, _ in found))
-    )
+    merged: dict[int, int] = defaultdict(int)
+    for piece, which in _pieces(tuple(atoms for atoms, _ in found)):
+        targets = 0
+        for number in which:
+            targets |= found[number][1]
+        merged[targets] |= piece
+    return [(atoms, targets) for targets, atoms in merged.items()]
 
 
 @lru_cache(maxsize=4096)

@@ -47,7 +47,7 @@ class Row:
 
 
 class Sources:
-    """The sources of one world and the rules that each is in.
+    """The side that each source of one world is on, by its bit.
 
     `own` are the rules for `autogroup:self`.
     """
@@ -60,29 +60,23 @@ class Sources:
         self._sweep = _Sweep(world, by_selector)
         self._known: dict[tuple[Identity, int], Side] = {}
         self._equal: dict[tuple[int, str | None], Side] = {}
-        size = universe.size + len(universe.cells)
-        self.who: list[Identity] = [None] * size
-        self.where = [0] * size
+        self.sides = [NOWHERE] * (universe.size + len(universe.cells))
+        at, swept = self._sweep.at, bool(self._sweep)
         for place, machine in world.machines.items():
-            self.who[place] = machine.identity
-        if self._sweep:
-            self._locate(universe, world)
-
-    def _locate(self, universe: Universe, world: World) -> None:
-        at = self._sweep.at
-        for place, machine in world.machines.items():
-            self.where[place] = merge(map(at, machine.numbers))
+            where = merge(map(at, machine.numbers)) if swept else 0
+            self.sides[place] = self._side(machine.identity, where)
         for place, (low, _) in enumerate(universe.cells, universe.size):
-            self.where[place] = at(low) if world.routed >> place & 1 else 0
+            if swept and world.routed >> place & 1:
+                self.sides[place] = self._side(None, at(low))
 
-    def side(self, who: Identity, where: int) -> Side:
+    def _side(self, who: Identity, where: int) -> Side:
         """Return the side of sources: the same object for the same rules."""
         known = self._known.get((who, where))
         if known is None:
-            known = self._known[who, where] = self._side(who, where)
+            known = self._known[who, where] = self._put_together(who, where)
         return known
 
-    def _side(self, who: Identity, where: int) -> Side:
+    def _put_together(self, who: Identity, where: int) -> Side:
         parts = {*self._identities.parts(who), self._sweep.rules(where)} - {0}
         if not parts:
             return NOWHERE
@@ -93,21 +87,12 @@ class Sources:
 
 def rows(worlds: Sequence[Sources]) -> list[Row]:
     """Return the rows of worlds that share one universe, none without a rule."""
-    columns = [column for world in worlds for column in (world.who, world.where)]
-    places: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    for place, key in enumerate(zip(*columns, strict=True)):
-        places[key].append(place)
-    members: dict[tuple[Side, ...], int] = defaultdict(int)
-    for key, alike in places.items():
-        pairs = zip(key[::2], key[1::2], strict=True)
-        sides = tuple(
-            world.side(who, where)  # type: ignore[arg-type]
-            for world, (who, where) in zip(worlds, pairs, strict=True)
-        )
-        members[sides] |= union(alike)
+    alike: dict[tuple[Side, ...], list[int]] = defaultdict(list)
+    for place, sides in enumerate(zip(*(each.sides for each in worlds), strict=True)):
+        alike[sides].append(place)
     return [
-        Row(which, sides)
-        for sides, which in members.items()
+        Row(union(places), sides)
+        for sides, places in alike.items()
         if any(side.rules for side in sides)
     ]
 
