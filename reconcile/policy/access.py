@@ -103,14 +103,20 @@ class Access:
     def _apart(self, sources: int, targets: int) -> Iterator[tuple[int, int]]:
         """Yield what is asked without the ways of networks to themselves.
 
-        How finely rules cut a network up says nothing of it: its parts reach each
-        other without the tailnet, as a node reaches itself.
+        The parts of a network, however rules cut it up, reach each other without the
+        tailnet, as a node reaches itself.
         """
-        size = self.matrix.universe.size
-        shared = 0 if -1 in (sources, targets) else (sources & targets) >> size << size
-        yield sources & ~shared, targets
-        if shared:
-            yield shared, targets & ~shared
+        inside = []
+        for network in self._networks if -1 not in (sources, targets) else ():
+            if sources & network and targets & network:
+                inside.append((sources & network, targets & ~network))
+                sources &= ~network
+        yield sources, targets
+        yield from inside
+
+    @cached_property
+    def _networks(self) -> list[int]:
+        return self.matrix.universe.networks(self.world)
 
     def resting_on(self, names: AbstractSet[str]) -> int:
         """Return the rules that hold one of some names, as a set."""

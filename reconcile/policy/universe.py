@@ -111,6 +111,21 @@ class Universe:
         found = merge(self.network(route) for _, route in usable(machine))
         return found | self.internet if machine.exits else found
 
+    def networks(self, world: World) -> list[int]:
+        """Return the networks of a world by their cells: routes in no other route."""
+        routes = sorted(
+            (low, -high)
+            for machine in world.tailnet.routers
+            for _, route in usable(machine)
+            for low, high in route
+        )
+        found, end = [], -1
+        for low, high in routes:
+            if low > end:
+                end = -high
+                found.append(self.network(IntervalSet([(low, end)])))
+        return found
+
     def addressed(self, index: int, addresses: IntervalSet) -> int:
         """Return the nodes of a world that own an address of a set."""
         world = self.worlds[index]

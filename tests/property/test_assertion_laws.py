@@ -107,6 +107,31 @@ def test_an_answer_is_the_same_beside_another_world(
     assert beside.notes == alone.notes
 
 
+SITE, OTHER = "10.1.0.0/16", "10.2.0.0/16"
+
+
+@pytest.mark.parametrize("source", ["10.0.0.0/8", SITE, "10.1.1.0/24"])
+def test_the_parts_of_a_network_reach_each_other(source: str) -> None:
+    now = tailnet([machine(1, "ann", [], [SITE], 1)])
+    then = tailnet([machine(1, "ann", [], ["10.1.1.0/24"], 1)])  # which cuts the site
+    nothing = read({"acls": []}, "main")
+    claim = Paths(True, source, "10.1.1.0/24", Port(443))
+    beside = diff((nothing, then), (nothing, now)).access
+    for access in (Access(nothing, now), beside):
+        assert Assertions(access).answer(claim).reasons == ()
+
+
+def test_two_networks_reach_each_other_by_rules_alone() -> None:
+    net = tailnet([machine(i, "ann", [], [r], 1) for i, r in ((1, SITE), (2, OTHER))])
+    rule = {"action": "accept", "src": [SITE], "dst": [f"{OTHER}:443"]}
+    none = Paths(False, "10.0.0.0/8", "10.0.0.0/8", Port(443))
+    every = Paths(True, "10.0.0.0/8", "10.0.0.0/8", Port(443))
+    for rules, opened in (([rule], True), ([], False)):
+        answers = Assertions(Access(read({"acls": rules}, "main"), net))
+        assert bool(answers.answer(none).reasons) is opened
+        assert answers.answer(every).reasons  # the way back is never open
+
+
 @pytest.mark.parametrize("allow", [True, False])
 def test_a_network_is_no_way_to_itself_however_rules_cut_it(allow: bool) -> None:
     net = tailnet([machine(1, "ann", [], ["10.0.0.0/8"], 1)])
