@@ -255,7 +255,8 @@ class _Compiler:
 
     def _find(self, selector: Selector, version: int) -> int:
         if selector.autogroup == "internet":
-            return self._exits() | self._networks(INTERNET, version)
+            # As of `*`, so of the internet: both families, whatever stands beside it.
+            return self._exits() | self._universe.network(INTERNET) & self._world.routed
         if selector.kind in BY_ADDRESS:
             return self._addressed(selector, version)
         return self._universe.selected(self._world, selector)
@@ -265,9 +266,9 @@ class _Compiler:
         addresses = IntervalSet.union(resolver.targets(selector))
         if addresses == EVERYTHING:
             return self._world.present | self._world.routed | self._exits()
-        cells = self._networks(addresses, version)
         if version:
             addresses = family(addresses, version)
+        cells = universe.network(addresses) & self._world.routed
         if self._world.policy.release.literal_exits and any(
             IntervalSet([interval]) <= INTERNET for interval in addresses
         ):
@@ -292,12 +293,6 @@ class _Compiler:
             routers = [m for tag in tags for m in by_tag.get(tag, ())]
             self._through[tags] = merge(map(self._universe.behind, routers))
         return self._through[tags]
-
-    def _networks(self, addresses: IntervalSet, version: int) -> int:
-        """Return the networks in a set of addresses that routers serve."""
-        if version:
-            addresses = family(addresses, version)
-        return self._universe.network(addresses) & self._world.routed
 
     def _exits(self) -> int:
         return self._universe.internet if self._world.exits else 0

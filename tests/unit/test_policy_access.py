@@ -249,6 +249,18 @@ def test_why() -> None:
     }
 
 
+def test_the_internet_is_the_same_beside_an_address() -> None:
+    public = node(9, "public", "", "tag:db", routes=["203.0.113.0/24", "fd00:1::/64"])
+    everyone = {"src": ["autogroup:danger-all"], "ip": ["*"]}
+    alone, beside = (
+        Access(policy(DB, grants=[{**everyone, "dst": dst}]), tailnet(*NODES, public))
+        for dst in (["autogroup:internet"], ["100.64.0.3", "autogroup:internet"])
+    )
+    for target in ("203.0.113.9", "internet"):
+        found = [each.who(target, 443)[0].source_count for each in (alone, beside)]
+        assert found[0] == found[1]
+
+
 def test_why_names_the_routers_that_lead_there() -> None:
     def through(policy: Policy, target: str) -> tuple[str, ...]:
         spare = node(9, "spare", "", "tag:db", routes=["10.1.2.0/24"])
