@@ -298,7 +298,9 @@ def scene_after(
         words = wanted(desired.policy)  # its rules stand in the user's own files
     if written:
         nodes = _with_approvals(nodes, users, words.value, live.server.release)
-    policy = now.policy if now and not written else read_words(words, live.server)
+    policy = now.policy if now else None
+    if not policy or written:
+        policy = read_words(words, live.server, policy)
     same = now and users == live.users and nodes == live.nodes
     known = now.tailnet if now else None
     place = known if known and same else tailnet(users, nodes, live.server, known)

@@ -40,7 +40,8 @@ def measure(made: Input) -> dict[str, float]:
         json.loads(text)
     {n.name: (n.user, n.tags, n.addresses) for n in made.nodes}
     lap()
-    old, new = (read(value, made.release) for value in (made.before, made.after))
+    old = read(made.before, made.release)
+    new = read(made.after, made.release, like=old)
     if old.errors:
         raise SystemExit(str(old.errors[:3]))
     lap()

@@ -427,6 +427,21 @@ def meant(access: Access, name: str) -> int:
 
 
 @settings(max_examples=300, deadline=None)
+@given(POLICY, POLICY, st.data())
+def test_a_policy_is_read_the_same_beside_another(
+    one: dict[str, Any], other: dict[str, Any], data: st.DataObject
+) -> None:
+    """Of the other as it is, and of one with some of its rules."""
+    for section in ("acls", "grants"):
+        kept = [each for each in one.get(section, ()) if data.draw(st.booleans())]
+        mixed = {**other, section: [*kept, *other.get(section, ())]}
+        for value in (one, other, mixed):
+            for like in (one, other, mixed):
+                beside = read(value, "main", like=read(like, "main"))
+                assert beside == read(value, "main")
+
+
+@settings(max_examples=300, deadline=None)
 @given(POLICY, NODES, st.integers(min_value=0), st.booleans(), st.booleans())
 def test_names_mean_the_set_that_they_name(
     policy: dict[str, Any], nodes: list[Node], chosen: int, routed: bool, internet: bool

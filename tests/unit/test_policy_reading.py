@@ -365,3 +365,20 @@ def test_findings_have_their_places() -> None:
 
 def test_unknown_releases_read_like_main() -> None:
     assert release("9.99") == release("main")
+
+
+def test_a_rule_is_read_again_where_its_words_may_mean_something_else() -> None:
+    rules = [{"action": "accept", "src": ["tag:x"], "dst": ["srv:22"]}]
+    before = read({**BASE, "acls": rules}, "main")
+    assert before.rules
+    same = read({**BASE, "acls": [*rules, *rules]}, "main", like=before)
+    assert same.rules
+    assert same.rules[0] is before.rules[0]
+    assert same.rules[1].index == 1
+    fewer = {**BASE, "hosts": {}, "acls": rules}
+    assert read(fewer, "main", like=before).errors
+    older = read({**BASE, "acls": rules}, "0.28", like=before)
+    assert older == read({**BASE, "acls": rules}, "0.28")
+    wrong = {**BASE, "acls": [*rules, {"action": "deny", "src": [], "dst": []}]}
+    again = read({**BASE, "acls": rules}, "main", like=read(wrong, "main"))
+    assert again == before

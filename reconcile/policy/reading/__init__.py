@@ -19,12 +19,16 @@ Locate = Callable[[Path, bool], Position | None]
 
 
 def read(
-    value: object, server: Release | str, domains: Iterable[str] | None = None
+    value: object,
+    server: Release | str,
+    domains: Iterable[str] | None = None,
+    like: Policy | None = None,
 ) -> Policy:
     """Read a policy value as a server release does.
 
     `server` is a release or its name (`0.26` to `0.29`, `main`, `tailscale`);
     `domains` are the mail domains of a hosted tailnet, None when they are not known.
+    `like` is a policy with mostly the same rules, of which it takes over what it can.
     Nothing is raised: what the server refuses is in `Policy.errors`, with its words.
     """
     row = release(server) if isinstance(server, str) else server
@@ -39,7 +43,7 @@ def read(
         value,
         row,
         *declared,
-        rules.rules(context),
+        rules.rules(context, like),
         ssh.ssh(context),
         attributes.attributions(context),
         attributes.tests(context),

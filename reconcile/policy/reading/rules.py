@@ -1,13 +1,13 @@
 """Reading `acls` and `grants` into rules, refusing what the server refuses."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from reconcile.policy import sets
-from reconcile.policy.document import Rule, Service, Target
+from reconcile.policy.document import Policy, Rule, Service, Target
 from reconcile.policy.fields import RULES, Path, find
 from reconcile.policy.pairing import split_ports
 from reconcile.policy.reading.context import (
@@ -50,11 +50,12 @@ _OPEN_CAPABILITIES = frozenset(
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+", re.IGNORECASE)
 
 
-def rules(context: Context) -> tuple[Rule, ...] | None:
+def rules(context: Context, like: Policy | None) -> tuple[Rule, ...] | None:
     """Read the rules, grants first; None when neither section is there.
 
     None allows everything; 0.26 allows nothing then, which is an empty list.
     """
+    known = _known(context, like)
     sections = [name for name in ("grants", "acls") if _present(context, name)]
     if not sections:
         return None if context.release.empty_is_open else ()
@@ -62,8 +63,26 @@ def rules(context: Context) -> tuple[Rule, ...] | None:
     for section in sections:
         read = _grant if section == "grants" else _acl
         for index, path, rule in context.rules(section):
-            found.append(read(context, index, path, rule))
+            written, made = known.get(path, (None, None))
+            if written != rule:
+                made = read(context, index, path, rule)
+            found.append(made)
     return tuple(rule for rule in found if rule is not None)
+
+
+def _known(context: Context, like: Policy | None) -> Mapping[Path, tuple[object, Rule]]:
+    """Return the rules of another policy as written and as read, by their places.
+
+    None where a word may mean something else, or where there was something to say.
+    """
+    if like is None or like.problems or like.release != context.release:
+        return {}
+    names = context.groups, context.tags, context.hosts
+    theirs = like.groups, like.tags, like.hosts
+    if context.release.hosted or [*map(set, names)] != [*map(set, theirs)]:
+        return {}
+    value = like.value
+    return {r.path: (value[r.path[0]][r.path[1]], r) for r in like.rules or ()}
 
 
 def _present(context: Context, section: str) -> bool:
