@@ -224,7 +224,9 @@ def _find(found: "Access", name: str) -> int:
     except LookupError as unknown:
         from difflib import get_close_matches
 
-        meant = name.removeprefix("node:")
+        from reconcile.policy.words import NODE
+
+        meant = name.removeprefix(NODE)
         like = get_close_matches(meant, found.names(), n=1, cutoff=_ALIKE)
         hint = f"did you mean {like[0]}? " if like and like[0] != name else ""
         hint += "the names that there are: reconcile access list"

@@ -13,10 +13,10 @@ from reconcile.policy import claims, selectors
 from reconcile.policy.claims import Assert, Claim, Paths, Port, Routers
 from reconcile.policy.fields import entries
 from reconcile.policy.releases import ROLES
+from reconcile.policy.words import NODE
 from reconcile.source import Path
 from reconcile.variables import quoted
 
-_NODE = "node:"
 _SIDES = {"from": ROLES | {"member", "tagged"}}
 _SIDES["to"] = _SIDES["from"] | {"internet"}
 _KNOWN = ("any", "user", "domain", "group", "tag", "address", "host")
@@ -91,7 +91,7 @@ class _Reader:
 
     def _check_name(self, name: str, side: str, path: Path) -> None:
         """Report a name that means nothing, whatever users and nodes there are."""
-        if name.startswith(_NODE) and name != _NODE:
+        if name.startswith(NODE) and name != NODE:
             return
         selector = selectors.parse(name)
         if selector.kind in _KNOWN or selector.autogroup in _SIDES[side]:
@@ -117,7 +117,7 @@ class _Reader:
             return
         help = did_you_mean(selector.text, names)
         if selector.kind == "host" and not help:
-            help = f"for a node write {_NODE}{selector}, for a user {selector}@"
+            help = f"for a node write {NODE}{selector}, for a user {selector}@"
         self._findings.error(
             "RC0602",
             f"the policy declares no {selector.kind} {quoted(selector.text)}",

@@ -8,11 +8,9 @@ from functools import cached_property
 
 from reconcile.model import EXIT_ROUTES
 from reconcile.policy.releases import ROLES
-from reconcile.policy.selectors import Selector
+from reconcile.policy.selectors import UNKNOWN, Selector
 from reconcile.policy.sets import IntervalSet, prefix, texts
 from reconcile.policy.universe import World
-
-_UNKNOWN_KINDS = ("ipset", "service", "posture")
 
 
 class Absence:
@@ -32,7 +30,7 @@ class Absence:
             return no_user(selector.text)
         if selector.kind == "autogroup":
             return self._no_autogroup(selector)
-        if selector.kind in _UNKNOWN_KINDS:
+        if selector.kind in UNKNOWN:
             return f"what {selector} holds is not known here"
         return f"'{selector}' is not a name" if selector.kind == "unknown" else ""
 

@@ -34,8 +34,8 @@ from reconcile.policy.selectors import SELF, Selector
 from reconcile.policy.sets import IntervalSet, prefix
 from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.universe import World, merge
+from reconcile.policy.words import NODE
 
-NODE = "node:"  # before the name of a node
 Port = int | str  # a port's number, SSH for logging in, or the name of a capability
 
 

@@ -10,12 +10,12 @@ from functools import cached_property
 
 from reconcile.model import EXIT_ROUTES
 from reconcile.policy import selectors
-from reconcile.policy.access import NODE, Access, rests_on
+from reconcile.policy.access import Access, rests_on
 from reconcile.policy.claims import Claim, Paths, Routers
 from reconcile.policy.document import Origin
 from reconcile.policy.entries import Entry, paths_of
 from reconcile.policy.sets import IntervalSet, prefix
-from reconcile.policy.words import counted
+from reconcile.policy.words import NODE, counted
 
 _SHOWN = 5  # paths that are named, the most important first
 _INTERNET = selectors.parse("autogroup:internet")

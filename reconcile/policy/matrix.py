@@ -16,12 +16,12 @@ from reconcile.policy.reach import Reach, common, disjoint, joined
 from reconcile.policy.releases import PINGABLE
 from reconcile.policy.resolve import INTERNET
 from reconcile.policy.rows import Row, Sources, family, rows
-from reconcile.policy.selectors import SELF, Selector
+from reconcile.policy.selectors import SELF, UNKNOWN, Selector
 from reconcile.policy.sets import ALL_PORTS, EVERYTHING, IntervalSet
 from reconcile.policy.universe import Universe, World, bits, merge
 
 _LITERAL = ("address", "host")
-BY_ADDRESS = (*_LITERAL, "any", "ipset", "service", "posture")  # not by identity
+BY_ADDRESS = (*_LITERAL, "any", *UNKNOWN)  # not by identity
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from reconcile.policy.matrix import Matrix
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, texts
 from reconcile.policy.universe import Universe, World, bits, merge
-from reconcile.policy.words import BUT, EVERYTHING
+from reconcile.policy.words import BUT, EVERYTHING, NODE
 
 EVERY_NODE = "every node"
 INTERNET = "the internet"
@@ -140,7 +140,7 @@ class Naming:
         """Return the name of a node: `node:nas`."""
         if place not in self._nodes:
             known = (world.machines.get(place) for world in reversed(self._worlds))
-            self._nodes[place] = f"node:{next(filter(None, known)).name}"
+            self._nodes[place] = f"{NODE}{next(filter(None, known)).name}"
         return self._nodes[place]
 
     def networks(self, members: int) -> list[str]:

@@ -6,7 +6,7 @@ from reconcile.policy import sets
 from reconcile.policy.document import Policy
 from reconcile.policy.identity import Directory
 from reconcile.policy.releases import ROLES
-from reconcile.policy.selectors import Selector
+from reconcile.policy.selectors import UNKNOWN, Selector
 from reconcile.policy.sets import EMPTY, EVERYTHING, IntervalSet, prefix
 from reconcile.policy.tailnet import Machine, Tailnet, addresses_of
 
@@ -29,8 +29,6 @@ INTERNET = (
         )
     )
 ) | prefix("2000::/3")
-
-_UNKNOWN_KINDS = ("ipset", "service", "posture")
 
 
 class Resolver:
@@ -130,7 +128,7 @@ class Resolver:
             return self.wildcard
         if selector.autogroup == "danger-all":
             return EVERYTHING
-        if selector.kind in _UNKNOWN_KINDS:
+        if selector.kind in UNKNOWN:
             return self._unknown(selector, self.wildcard)
         if selector.kind in ("address", "host"):
             return self._literal(selector)
@@ -143,7 +141,7 @@ class Resolver:
             return [IntervalSet([interval]) for interval in EVERYTHING]
         if selector.autogroup == "internet":
             return [INTERNET]
-        if selector.kind in _UNKNOWN_KINDS:
+        if selector.kind in UNKNOWN:
             return [self._unknown(selector, EVERYTHING)]
         if selector.kind in ("address", "host"):
             literal = self._literal(selector)

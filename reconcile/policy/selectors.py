@@ -21,6 +21,7 @@ Kind = Literal[
 ]
 
 SELF = "autogroup:self"
+UNKNOWN: tuple[Kind, ...] = ("ipset", "service", "posture")  # as to what they hold
 _DOMAIN = "user:*@"
 _PREFIXES: tuple[tuple[str, Kind], ...] = (
     ("group:", "group"),

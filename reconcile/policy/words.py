@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+NODE = "node:"  # before the name of a node
 EVERYTHING = "everything"
 BUT = " but "  # between a large set and what is not of it
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconcile.effect import Effect, Flow, Runner
 from reconcile.errors import Position
-from reconcile.policy.words import BUT, EVERYTHING, counted, plural
+from reconcile.policy.words import BUT, EVERYTHING, NODE, counted, plural
 from reconcile.report.safe import safe
 
 Paint = Callable[[str, str], str]
@@ -97,7 +97,7 @@ def _is_single(name: str) -> bool:
 def _holds_networks(name: str) -> bool:
     if BUT in name:
         return name.startswith(EVERYTHING)
-    return _is_single(name) and not name.startswith("node:")
+    return _is_single(name) and not name.startswith(NODE)
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[list[str]]:

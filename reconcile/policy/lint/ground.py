@@ -19,7 +19,7 @@ from reconcile.policy.lint.findings import (
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.references import Mention, References, references
 from reconcile.policy.resolve import INTERNET
-from reconcile.policy.selectors import Selector
+from reconcile.policy.selectors import UNKNOWN, Selector
 from reconcile.policy.sets import IntervalSet, prefix, texts
 from reconcile.policy.universe import bits, merge
 
@@ -62,7 +62,7 @@ class Ground:
         What cannot be known (IP sets, roles, postures) is never called absent.
         """
         world = self.world
-        if selector.kind in ("ipset", "service", "posture", "domain"):
+        if selector.kind in (*UNKNOWN, "domain"):
             return ""
         if selector.kind == "any" or selector.autogroup == "danger-all":
             return "" if world.present else "there is no node"

@@ -9,7 +9,7 @@ from reconcile.policy import selectors
 from reconcile.policy.document import Problem, Severity
 from reconcile.policy.fields import Path, find, get
 from reconcile.policy.releases import ROLES, Release
-from reconcile.policy.selectors import Selector
+from reconcile.policy.selectors import UNKNOWN, Selector
 
 # Codes of the policy layer; each has one meaning.
 SHAPE = "RC0601"  # a part is of the wrong type, or a field is unknown
@@ -68,7 +68,7 @@ class Scope:
             return NAME, self._missing(kind, text)
         if kind == "autogroup":
             return self._autogroup_refusal(selector)
-        if kind in ("ipset", "service", "posture") and not self.release.hosted:
+        if kind in UNKNOWN and not self.release.hosted:
             return UNSUPPORTED, self._missing(kind, text)
         if kind == "domain":
             return self.domain_refusal(selector.domain)
