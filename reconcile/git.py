@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from glob import has_magic
@@ -28,6 +28,19 @@ _QUIETLY = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_NO_LAZY_FETCH": "1",
 }
+# The files may be a stranger's: a folder among them that looks like a repository has a
+# configuration of its own, and git runs the programs that a configuration names.
+_RUNS_NOTHING = (
+    "-c", "safe.bareRepository=explicit",
+    "-c", "core.fsmonitor=false",
+    "-c", f"core.hooksPath={os.devnull}",
+)  # fmt: skip
+# Git needs no more of the environment than this: the rest may hold an API key.
+_FOR_GIT = re.compile(
+    r"PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TMPDIR|TEMP|TMP|XDG_CONFIG_HOME|SYSTEMROOT"
+    r"|USERPROFILE|APPDATA|PROGRAMDATA|GIT_CONFIG_\w+|GIT_(?:AUTHOR|COMMITTER)_\w+"
+    r"|GIT_CEILING_DIRECTORIES|GIT_DISCOVERY_ACROSS_FILESYSTEM"
+)
 
 
 def short(commit: str) -> str:
@@ -54,7 +67,7 @@ def _percent(character: str) -> str:
 class Checkout:
     """The commit that some files stand in: its full id, and whether they are as in it.
 
-    `folder` is any folder of the work tree.
+    `folder` is the top of the work tree.
     """
 
     folder: str
@@ -71,9 +84,10 @@ class Checkout:
 
         Whether the clone has that commit is another question: see `Commit.present`.
         """
-        said = _git(self.folder, "rev-parse", "--show-toplevel", applied_ref(server))
-        top, _, commit = said.rpartition("\n")
-        return Commit(Path(top), commit) if _OID.fullmatch(commit) else None
+        ref = applied_ref(server)
+        commit = _git(self.folder, "rev-parse", "--verify", "--quiet", ref)
+        known = _OID.fullmatch(commit)
+        return Commit(Path(self.folder).resolve(), commit) if known else None
 
     def record(self, server: str) -> None:
         """Make this the commit last applied to a server.
@@ -88,27 +102,34 @@ class Checkout:
 
 
 def checkout(paths: Iterable[str]) -> Checkout | None:
-    """Return the commit that the files stand in, None outside of git."""
-    absolute = [str(Path(path).resolve()) for path in paths]
-    if not absolute:
+    """Return the commit that the files stand in, None outside of git.
+
+    The repository is that of the first file, as its path is written: where a link
+    leads is not asked.
+    """
+    files = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100
+    top = _top(files[0]) if files else None
+    if top is None:
         return None
-    folder = str(Path(absolute[0]).parent)
-    # Files that git ignores are in no commit, like those that it does not know.
-    status = _git(
-        folder,
-        "status",
-        "--porcelain=v2",
-        "--branch",
-        "--untracked-files=normal",
-        "--ignored",
-        "--",
-        *absolute,
-    )
-    found = re.search(r"^# branch\.oid ([0-9a-f]{40,64})$", status, re.MULTILINE)
-    if found is None:
+    commit = _git(str(top), "rev-parse", "--verify", "--quiet", "HEAD")
+    if not _OID.fullmatch(commit):
         return None
-    edited = any(not line.startswith("#") for line in status.splitlines())
-    return Checkout(folder, found[1], edited)
+    with closing(Commit(top.resolve(), commit)) as head:
+        edited = not all(head.holds(path) for path in files)
+    return Checkout(str(top), commit, edited)
+
+
+def _top(path: Path) -> Path | None:
+    """Return the folder above a file that has a `.git`, which no commit can hold.
+
+    A link inside a repository leads to no other one.
+    """
+    tops = [folder for folder in path.parents if (folder / ".git").exists()]
+    for top in tops:
+        outermost = tops[-1]
+        if top.resolve() == outermost.resolve() / top.relative_to(outermost):
+            return top
+    return None
 
 
 def _git(folder: str, *arguments: str) -> str:
@@ -120,15 +141,26 @@ def _git(folder: str, *arguments: str) -> str:
 def _run(folder: str, *arguments: str) -> subprocess.CompletedProcess[str] | None:
     try:
         return subprocess.run(
-            ["git", "-C", folder, *arguments],
+            _command(folder, *arguments),
             capture_output=True,
             text=True,
             timeout=10,
             check=False,
-            env={**os.environ, **_QUIETLY},
+            env=_environment(),
         )
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return None
+
+
+def _command(folder: str, *arguments: str) -> list[str]:
+    """Return the command line of a git that runs no other program."""
+    return ["git", *_RUNS_NOTHING, "-C", folder, *arguments]
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment for git: what it needs, and no secret."""
+    needed = {k: v for k, v in os.environ.items() if _FOR_GIT.fullmatch(k.upper())}
+    return {**needed, **_QUIETLY}
 
 
 class Commit:
@@ -153,6 +185,27 @@ class Commit:
     def present(self) -> bool:
         """Whether this clone has the commit: a shallow one may not."""
         return self._object("") is not None
+
+    def holds(self, path: Path) -> bool:
+        """Tell whether the commit has a file, and each link on its way, as on the disk.
+
+        Line ends do not count: git may have changed them in the work tree. The files
+        are compared here because `git status` runs filters.
+        """
+        links = (p for p in (path, *path.parents) if p.is_symlink())
+        try:
+            kept = all(
+                self._as_written(link) == os.fsencode(os.readlink(link))  # noqa: PTH115
+                for link in links
+                if link.parent.resolve().is_relative_to(self._top)
+            )
+            return kept and _lines(self.read(str(path))) == _lines(path.read_bytes())
+        except OSError:
+            return False
+
+    def _as_written(self, link: Path) -> bytes:
+        """Return what stands at a path itself, not where it leads."""
+        return self._at(str(link.parent.resolve()), link.name)[1]
 
     def read(self, path: str) -> bytes:
         """Return the bytes of a file; raises OSError when it is none."""
@@ -202,9 +255,10 @@ class Commit:
             elif fnmatchcase(name, head):
                 yield from self._matching(below, rest)
 
-    def _at(self, path: str) -> tuple[str, bytes]:
+    def _at(self, path: str, name: str = "") -> tuple[str, bytes]:
+        """Return what stands at a path, or as `name` in that folder; else OSError."""
         try:
-            inside = Path(path).resolve().relative_to(self._top).as_posix()
+            inside = (Path(path).resolve().relative_to(self._top) / name).as_posix()
         except ValueError:
             raise FileNotFoundError(path) from None
         found = self._object("" if inside == "." else inside)
@@ -236,13 +290,17 @@ class Commit:
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             self._process = subprocess.Popen(
-                ["git", "-C", str(self._top), "cat-file", "--batch"],
+                _command(str(self._top), "cat-file", "--batch"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, **_QUIETLY},
+                env=_environment(),
             )
         return self._process
+
+
+def _lines(data: bytes) -> bytes:
+    return data.replace(b"\r\n", b"\n")
 
 
 def _names(tree: bytes, width: int) -> Iterator[str]:

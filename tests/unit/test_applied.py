@@ -452,21 +452,21 @@ def processes(monkeypatch):
 def test_few_processes(applied, commit, command, processes):
     processes.clear()
     command("plan")
-    assert len(processes) == 2  # status, and the ref: it is where the files stand
+    assert len(processes) == 3  # the commit, its files, and the ref: the same commit
     commit(yaml("db"))
     processes.clear()
     command("plan")
-    assert len(processes) == 3  # and the files of the base
+    assert len(processes) == 4  # and the files of the base
     processes.clear()
     command("apply", "--auto-approve")
-    assert len(processes) == 4  # and the new ref
+    assert len(processes) == 5  # and the new ref
 
 
-def test_one_process_outside_of_a_repository(command, tmp_path, monkeypatch, processes):
+def test_no_process_outside_of_a_repository(command, tmp_path, monkeypatch, processes):
     monkeypatch.setenv("HEADSCALE_URL", "simulator:world.json")
     (tmp_path / "tailnet.yaml").write_text("version: 1\nusers: {}\n")
     assert command("plan")[0] == 0
-    assert len(processes) == 1
+    assert processes == []
 
 
 def test_reading_moves_nothing(applied, commit, command, by_hand):

@@ -168,3 +168,105 @@ def test_fragments_of_a_policy_are_those_of_the_commit(repository, at, tmp_path)
     (then,) = read(at(first), "tailnet.yaml")
     assert then.policy.text == there.policy.text
     assert then.policy.value.keys() == {"groups", "acls"}
+
+
+# -- a stranger's files run nothing ---------------------------------------------------
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Return a program's path, and a function that tells what it was given to see."""
+    script, seen = tmp_path / "program.sh", tmp_path / "it-ran"
+    script.write_text(f"#!/bin/sh\nenv > '{seen}'\ncat\n")
+    script.chmod(0o755)
+    return script, lambda: seen.read_text() if seen.exists() else ""
+
+
+def bare_repository(folder, program):
+    """Make a folder that git takes for a repository, as any commit may hold one."""
+    folder.mkdir()
+    call_git("init", "-q", "--bare", str(folder))
+    (folder / "config").write_text(
+        "[core]\nrepositoryformatversion = 0\nbare = false\nworktree = .\n"
+        f"fsmonitor = {program}\nhooksPath = {program.parent}/hooks\n"
+        f'[filter "evil"]\nclean = {program}\nsmudge = {program}\n'
+        f"[diff]\nexternal = {program}\n"
+    )
+    (folder / ".gitattributes").write_text("* filter=evil\n")
+    (folder / "tailnet.yaml").write_text("version: 1\nusers: { alice: {} }\n")
+
+
+COMMANDS = [("plan",), ("drift",), ("test",), ("access", "list"), ("access", "diff"),
+            ("validate",), ("apply", "--auto-approve")]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("where", ["evil", "link"])
+def test_a_folder_that_looks_like_a_repository_runs_nothing(
+    words, where, repository, command, program, tmp_path, monkeypatch
+):
+    script, seen = program
+    bare_repository(tmp_path / "evil", script)
+    (tmp_path / "link").symlink_to("evil")
+    repository(_gitignore="world.json\n", tailnet_yaml="version: 1\n")
+    monkeypatch.setenv("HEADSCALE_URL", "simulator:world.json")
+    monkeypatch.setenv("HEADSCALE_API_KEY", "hskey-api-secret")
+    assert command(*words, "-f", f"{where}/tailnet.yaml")[0] in (0, 1, 2)
+    assert seen() == ""
+    assert git.checkout([f"{where}/tailnet.yaml"]).folder == str(tmp_path)
+
+
+def test_git_runs_no_hook_filter_or_monitor_of_its_own_and_sees_no_secret(
+    repository, program, tmp_path, monkeypatch
+):
+    script, seen = program
+    repository(tailnet_yaml="version: 1\n", _gitattributes="* filter=f\n")
+    for key in ("core.fsmonitor", "filter.f.clean", "filter.f.smudge"):
+        call_git("config", key, str(script))
+    hook = tmp_path / ".git/hooks/reference-transaction"
+    hook.write_text(script.read_text())
+    hook.chmod(0o755)
+    os.utime(tmp_path / "tailnet.yaml", (1, 1))
+    git.checkout(["tailnet.yaml"]).record("prod")
+    assert seen() == ""
+    shim = tmp_path / "bin/git"
+    shim.parent.mkdir()
+    shim.write_text(script.read_text())
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{shim.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("HEADSCALE_API_KEY", "hskey-api-secret")
+    monkeypatch.setenv("ANY_OTHER_NAME", "hskey-api-secret")
+    git.checkout(["tailnet.yaml"])
+    assert "PATH=" in seen()
+    assert "secret" not in seen()
+
+
+def test_an_edit_is_what_differs_from_the_commit(repository, tmp_path):
+    repository(tailnet_yaml="version: 1\nusers: {}\n", other_yaml="version: 1\n")
+    file = tmp_path / "tailnet.yaml"
+    file.write_bytes(b"version: 1\r\nusers: {}\r\n")
+    assert not git.checkout(["tailnet.yaml"]).edited
+    link = tmp_path / "link.yaml"
+    link.symlink_to("tailnet.yaml")
+    assert git.checkout(["link.yaml"]).edited
+    repository()
+    assert not git.checkout(["link.yaml"]).edited
+    link.unlink()
+    link.symlink_to("other.yaml")  # what it leads to is as it was, the link is not
+    assert git.checkout(["link.yaml"]).edited
+    file.unlink()
+    assert git.checkout(["tailnet.yaml"]).edited
+
+
+def test_a_link_to_another_repository_leads_nowhere(repository, tmp_path, monkeypatch):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "tailnet.yaml").write_text("version: 1\n")
+    call_git("-C", str(inner), "init", "-q")
+    call_git("-C", str(inner), "add", "-A")
+    call_git("-C", str(inner), "commit", "-qm", "inner")
+    (tmp_path / "through").symlink_to("inner")
+    repository(_gitignore="inner/\n")
+    assert git.checkout(["inner/tailnet.yaml"]).folder == str(inner)
+    assert git.checkout(["through/tailnet.yaml"]).folder == str(tmp_path)
+    assert git.checkout(["through/tailnet.yaml"]).edited
