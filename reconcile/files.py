@@ -1,26 +1,76 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and results to wherever a person wants them."""
 
 import os
+import re
+import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from stat import S_IMODE
+from stat import S_IMODE, S_ISREG
 
 from reconcile.errors import ReconcileError
 
+STDOUT = "-"
+_NAMED = {STDOUT: 1, "/dev/stdout": 1, "/dev/stderr": 2}
+_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
 
-def write(
-    path: Path,
-    data: bytes,
-    *,
-    mode: int = 0o644,
-    owner: tuple[int, int] | None = None,
-) -> None:
+
+def output(path: Path, data: bytes) -> None:
+    """Write a result where a person asked for it; `-` is standard output.
+
+    Otherwise like `overwrite`. Raises ReconcileError when it cannot be written.
+    """
+    number = _descriptor(str(path))
+    if number is None:
+        overwrite(path, data)
+        return
+    try:
+        sys.stdout.flush()
+        with os.fdopen(os.dup(number), "wb") as stream:
+            stream.write(data)
+    except OSError as error:
+        name = "standard output" if number == 1 else str(path)
+        raise _unwritten(name, error) from None
+
+
+def is_stdout(path: Path | None) -> bool:
+    """Tell whether a result goes to standard output, where nothing else should then."""
+    return path is not None and _descriptor(str(path)) == 1
+
+
+def _descriptor(path: str) -> int | None:
+    """Return the open file that a path stands for.
+
+    Opening `/dev/stdout` anew would write over what stands in its file already.
+    """
+    found = _DESCRIPTOR.fullmatch(path)
+    return int(found[1]) if found else _NAMED.get(path)
+
+
+def overwrite(path: Path, data: bytes) -> None:
     """Replace a file in one step: a reader sees the old content or the new one.
 
-    `owner` is the user and the group that it shall have, if not ours.
-    Raises ReconcileError when it cannot be written; then nothing has changed.
+    Owner and permissions stay, symbolic links are followed, and what is no regular
+    file (a device, a pipe) is written through. Raises ReconcileError when it cannot be
+    written; then nothing has changed.
     """
+    try:
+        real = path.resolve()
+        now = real.stat() if real.exists() else None
+        if now and not S_ISREG(now.st_mode):
+            with real.open("wb") as file:
+                file.write(data)
+        elif now:
+            _replace(real, data, S_IMODE(now.st_mode), (now.st_uid, now.st_gid))
+        else:
+            _replace(real, data, 0o644, None)
+    except OSError as error:
+        raise _unwritten(path, error) from None
+    except (RuntimeError, ValueError) as error:  # a loop of links; a NUL in the name
+        raise ReconcileError(f"cannot write {path}: {error}") from None
+
+
+def _replace(path: Path, data: bytes, mode: int, owner: tuple[int, int] | None) -> None:
     temporary = ""
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -32,28 +82,22 @@ def write(
             os.chown(temporary, *owner)
         Path(temporary).chmod(mode)
         Path(temporary).replace(path)
-    except OSError as error:
+    except OSError:
         if temporary:
             with suppress(OSError):
                 Path(temporary).unlink()
-        raise ReconcileError(f"cannot write {path}: {error.strerror}") from None
-
-
-def overwrite(path: Path, data: bytes) -> None:
-    """Like `write`, but owner, permissions and symbolic links stay as they are."""
-    real = path.resolve()
-    try:
-        now = real.stat()
-    except OSError:  # there is none yet, or `write` tells what is wrong
-        write(real, data)
-        return
-    write(real, data, mode=S_IMODE(now.st_mode), owner=(now.st_uid, now.st_gid))
+        raise
 
 
 def create(path: Path, data: bytes) -> None:
-    """Write a file that must not exist yet. Raises ReconcileError when it does."""
+    """Write a file that must not exist yet, or leave none.
+
+    Raises ReconcileError when it exists or cannot be written.
+    """
+    made = False
     try:
         with path.open("xb") as file:
+            made = True
             file.write(data)
     except FileExistsError:
         raise ReconcileError(
@@ -61,4 +105,10 @@ def create(path: Path, data: bytes) -> None:
             "move it away, or choose another folder with -o DIR",
         ) from None
     except OSError as error:
-        raise ReconcileError(f"cannot write {path}: {error.strerror}") from None
+        if made:
+            path.unlink(missing_ok=True)
+        raise _unwritten(path, error) from None
+
+
+def _unwritten(name: Path | str, error: OSError) -> ReconcileError:
+    return ReconcileError(f"cannot write {name}: {error.strerror}")

@@ -62,6 +62,11 @@ def import_server(
             f"--policy-file {policy_file} is not the name of another file",
             "it goes beside tailnet.yaml; -o DIR chooses the folder of both",
         )
+    if files.is_stdout(folder):
+        raise UsageError(
+            "import writes two files, and standard output takes one",
+            "name a folder with -o DIR",
+        )
     paths = [folder / DEFAULT_FILE, folder / policy_file]
     for path in paths:
         if path.exists():
@@ -125,7 +130,7 @@ def _prove(live: Live, contents: dict[Path, bytes], options: Options) -> None:
     """Read the files back and plan: anything but an empty plan is our mistake."""
     with tempfile.TemporaryDirectory(prefix="reconcile-") as folder:
         for path, data in contents.items():
-            (Path(folder) / path.name).write_bytes(data)
+            files.create(Path(folder) / path.name, data)
         main = str(Path(folder) / next(iter(contents)).name)
         environ = {"HEADSCALE_URL": live.server.url, **options.environ}
         try:

@@ -128,7 +128,8 @@ def open_server(
     if url.startswith(SIMULATOR):
         from reconcile.simulator import SimulatorTransport
 
-        transport = SimulatorTransport(Path(url.removeprefix(SIMULATOR)))
+        world = Path(url.removeprefix(SIMULATOR))
+        transport = SimulatorTransport(world, create=writable)
         url = "http://simulator"
     _require_http(url)
     return connect(

@@ -4,11 +4,13 @@ Only click is imported here at the top. Each command imports what it needs, so t
 `--help` and a wrong flag answer at once.
 """
 
+import errno
 import gc
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -21,7 +23,8 @@ from reconcile.errors import Exit, InputError, ReconcileError
 
 def main() -> NoReturn:
     """Run the command line and end the process with the right exit code."""
-    gc.disable()  # a short program: collecting costs a third of a large plan
+    # Collecting costs a third of a large plan; what runs for long turns it on again.
+    gc.disable()
     signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(sys.argv[1:]))
 
@@ -37,6 +40,13 @@ def run(arguments: Sequence[str]) -> int:
     2 means "changes present", and every ReconcileError brings its own code.
     """
     flags.reset()
+    try:
+        return _run(arguments)
+    except OSError as error:
+        return _unprinted(error)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         result = cli.main(list(arguments), prog_name="reconcile", standalone_mode=False)
         sys.stdout.flush()
@@ -65,6 +75,29 @@ def run(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else Exit.OK
 
 
+_WHILE_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+
+
+def _unprinted(error: OSError) -> int:
+    """Tell that the output could not be written, as on a full disk.
+
+    What could not be written is dropped: Python would try again at its end.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+    message = f"the system refused: {error}"
+    if error.errno in _WHILE_WRITING and not error.filename:
+        message = f"cannot write the output: {error.strerror}"
+    with suppress(OSError):
+        print_error(ReconcileError(message))
+    return Exit.ERROR
+
+
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 92}
 )
@@ -75,8 +108,8 @@ def run(arguments: Sequence[str]) -> int:
 def cli() -> None:
     """Keep a tailnet's users, nodes and policy in git: plan, apply, find drift.
 
-    Start with `reconcile import` on a live server, or with a simulated one:
-    HEADSCALE_URL=simulator:world.json reconcile import
+    Start with `reconcile import` on a live server. For a simulated one, begin with:
+    reconcile simulate new --demo
     """
 
 

@@ -14,6 +14,7 @@ from reconcile.cli.terminal import (
     out,
     paint,
     print_diagnostics,
+    save,
     show_plans,
 )
 from reconcile.errors import Diagnostic, Exit, InputError, UsageError, exit_of
@@ -185,9 +186,11 @@ def plan(
     from reconcile.session import make_plans
 
     plans = make_plans(options.collect(**flags))
+    aside = files.is_stdout(out)
     if out is not None:
-        files.write(out, json_plan.dumps(plans).encode())
-    show_plans(plans, format_, text_diff=text_diff)
+        files.output(out, json_plan.dumps(plans).encode())
+    if not (aside and format_ == "json"):
+        show_plans(plans, format_, text_diff=text_diff, err=aside)
     code = exit_of(error for plan in plans for error in plan.errors)
     if out is not None:
         next_step = "It cannot be applied: see the errors"
@@ -259,16 +262,10 @@ def drift(format_: str, text_diff: bool, drift_exit_code: int, **flags: Any) -> 
 )
 def snapshot(url: str | None, output: Path | None, **flags: Any) -> int:
     """Save the live state, to plan against it later with --from."""
-    from reconcile import files
     from reconcile import snapshot as snapshots
     from reconcile.importing import read_everything
 
-    text = snapshots.dumps(read_everything(options.collect(**flags), url))
-    if output is None:
-        out(text)
-    else:
-        files.write(output, text.encode())
-        click.echo(f"wrote {output}")
+    save(output, snapshots.dumps(read_everything(options.collect(**flags), url)))
     return Exit.OK
 
 
@@ -316,7 +313,6 @@ def saved_plans(path: str) -> tuple["Plan", ...]:
 )
 def render(what: str, output: Path | None, **flags: Any) -> int:
     """Write the policy as the server gets it, for servers that read it from a file."""
-    from reconcile import files
     from reconcile.session import load
 
     del what  # the only one so far
@@ -326,9 +322,5 @@ def render(what: str, output: Path | None, **flags: Any) -> int:
             "there is no one policy to render",
             "add `policy` to the file, or choose one server with --server NAME",
         )
-    if output is None:
-        out(desired.policy.text)
-    else:
-        files.write(output, desired.policy.text.encode())
-        click.echo(f"wrote {output}")
+    save(output, desired.policy.text)
     return Exit.OK

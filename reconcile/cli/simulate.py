@@ -1,5 +1,6 @@
 """The commands of the simulated control server: serve a world, and change it."""
 
+import shlex
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,7 +24,7 @@ def _world_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "-w",
         metavar="FILE",
         type=click.Path(path_type=Path),
-        help=f"The world's file, made when missing ({_WORLD}).",
+        help=f"The world's file ({_WORLD}).",
     )(command)
 
 
@@ -36,10 +37,15 @@ def _path(context: click.Context, world: Path | None) -> Path:
     return world or Path(_WORLD)
 
 
-def _opened(context: click.Context, world: Path | None, **made: Any) -> "WorldFile":
+def _opened(
+    context: click.Context,
+    world: Path | None,
+    create: "Callable[[], World] | None" = None,
+) -> "WorldFile":
+    """Open the world's file; a missing one is an error, or made by `create`."""
     from reconcile.simulator import WorldFile
 
-    return WorldFile(_path(context, world), **made)
+    return WorldFile(_path(context, world), create)
 
 
 @click.group(invoke_without_command=True)
@@ -59,8 +65,8 @@ def simulate(
 ) -> None:
     """Serve a simulated control server; its subcommands change its world.
 
-    The server listens on this machine only and keeps its state in one JSON file. The
-    same file works without a server as the URL simulator:FILE.
+    The server listens on this machine only and keeps its state in one JSON file, made
+    when missing. The same file works without a server as the URL simulator:FILE.
     """
     del api  # the only one so far
     if context.invoked_subcommand is None:
@@ -84,7 +90,7 @@ def _prepared(
             return demo_world(release)
         return World(release) if release else World()
 
-    file = _opened(context, world, create=create)
+    file = _opened(context, world, create)
     if release:
         with file.changing() as state:
             state.emulate = release
@@ -92,10 +98,12 @@ def _prepared(
 
 
 def _serve(file: "WorldFile", port: int) -> None:
+    import gc
     import threading
 
     from reconcile.simulator import serve
 
+    gc.enable()  # it may run for weeks
     with ExitStack() as stack:
         try:
             server = stack.enter_context(serve(file, port))
@@ -127,15 +135,19 @@ def new(
     context: click.Context, world: Path | None, emulate: str | None, demo: bool
 ) -> None:
     """Make a world without serving it, for use as simulator:FILE."""
+    from reconcile.policy.words import plural
+
     path = _path(context, world)
     if path.exists():
         raise ReconcileError(f"{path} exists and is not overwritten", "move it away")
     with _prepared(context, world, emulate, demo).changing() as state:
         users, nodes = len(state.users), len(state.nodes)
     click.echo(
-        f"Made {path}: Headscale {state.emulate}, simulated, with {users} users and "
-        f"{nodes} nodes. Use it with: export HEADSCALE_URL=simulator:{path}"
+        f"Made {path}: Headscale {state.emulate}, simulated, with "
+        f"{plural(users, 'user')} and {plural(nodes, 'node')}. Use it with:"
     )
+    click.echo(f"  export {shlex.quote(f'HEADSCALE_URL=simulator:{path}')}")
+    click.echo("  reconcile import")
 
 
 @simulate.group()
@@ -163,9 +175,9 @@ def add(
     exit_node: bool,
 ) -> None:
     """Add a device as if an administrator had registered it."""
-    from reconcile.simulator import enrol
+    from reconcile.simulator import World, enrol
 
-    with _opened(context, world).changing() as state:
+    with _opened(context, world, World).changing() as state:
         fields = {"routes": _routes(routes, exit_node), "tags": _tags(state, tags)}
         made = enrol.connect(state, name, user, online=not offline, **fields)
         click.echo(f"Added {_line(state, made)}")

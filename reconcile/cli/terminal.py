@@ -4,10 +4,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconcile import files
 from reconcile.errors import Diagnostic, Exit, ReconcileError
 
 if TYPE_CHECKING:
@@ -95,14 +97,27 @@ def _painter(colour: bool | None) -> Callable[[str, str], str]:
     return paint
 
 
-def out(text: str) -> None:
-    """Print a result to standard output, as it is."""
-    click.echo(text, nl=False, color=_colour(sys.stdout))
+def out(text: str, *, err: bool = False) -> None:
+    """Print a result to standard output, as it is.
+
+    `err` prints it to standard error, where another result takes standard output.
+    """
+    colour = _colour(sys.stderr if err else sys.stdout)
+    click.echo(text, nl=False, err=err, color=colour)
 
 
-def paint() -> Callable[[str, str], str]:
-    """Return what colours text for standard output."""
-    return _painter(_colour(sys.stdout))
+def paint(*, err: bool = False) -> Callable[[str, str], str]:
+    """Return what colours text for standard output, or for standard error."""
+    return _painter(_colour(sys.stderr if err else sys.stdout))
+
+
+def save(output: Path | None, text: str) -> None:
+    """Write a result to a file and say so; without one, to standard output."""
+    if output is None or files.is_stdout(output):
+        out(text)
+        return
+    files.output(output, text.encode())
+    click.echo(f"wrote {output}")
 
 
 def note(text: str) -> None:
@@ -116,15 +131,19 @@ def note(text: str) -> None:
 
 
 def show_plans(
-    plans: Sequence["Plan"], format_: str, *, text_diff: bool = False
+    plans: Sequence["Plan"],
+    format_: str,
+    *,
+    text_diff: bool = False,
+    err: bool = False,
 ) -> None:
-    """Print plans to standard output, and their findings to standard error."""
+    """Print plans to standard output (or error), their findings to standard error."""
     from reconcile.report import json_plan, text
 
     if format_ == "json":
-        out(json_plan.dumps(plans))
+        out(json_plan.dumps(plans), err=err)
     else:
-        out(text.render_plans(plans, paint(), text_diff=text_diff))
+        out(text.render_plans(plans, paint(err=err), text_diff=text_diff), err=err)
     plan_diagnostics(plans)
 
 

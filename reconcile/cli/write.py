@@ -170,9 +170,12 @@ def _carryout(
     progress: str,
     format_: str,
 ) -> int:
+    import gc
+
     from reconcile.apply import Apply, untouched
     from reconcile.server import now
 
+    gc.enable()  # thousands of writes can take hours
     outcomes: list[Outcome] = []
     for run_, plan_ in zip(opened, plans, strict=True):
         if any(outcome.interrupted for outcome in outcomes):

@@ -57,11 +57,16 @@ class Simulator:
 
 
 class SimulatorTransport(httpx.BaseTransport):
-    """The door for httpx in the same process; takes a world or the path of a file."""
+    """The door for httpx in the same process; takes a world or the path of a file.
 
-    def __init__(self, source: World | WorldFile | Path | str) -> None:
+    Without `create` a file that is missing is an error.
+    """
+
+    def __init__(
+        self, source: World | WorldFile | Path | str, *, create: bool = True
+    ) -> None:
         if isinstance(source, (Path, str)):
-            source = WorldFile(Path(source))
+            source = WorldFile(Path(source), World if create else None)
         self.simulator = Simulator(source)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

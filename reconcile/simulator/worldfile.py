@@ -4,9 +4,11 @@ import contextlib
 import dataclasses
 import fcntl
 import json
+import shlex
 import types
 import typing
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,15 @@ def parse(text: str, file: str = "world") -> World:
     except ValueError as problem:
         raise _broken(str(problem), Position(file, 1, 1)) from None
     return world
+
+
+def _missing(path: Path) -> ReconcileError:
+    """Return the error for a world that is not there; a typo gets its remedy."""
+    names = [each.name for each in path.parent.glob("*") if each.is_file()]
+    near = get_close_matches(path.name, sorted(names), n=1)
+    new = f"reconcile simulate new --demo --world {shlex.quote(str(path))}"
+    hint = f"did you mean simulator:{path.parent / near[0]}?" if near else ""
+    return ReconcileError(f"there is no world {path}", hint or f"make one with: {new}")
 
 
 def _broken(message: str, position: Position) -> InputError:
@@ -110,9 +121,15 @@ class WorldFile:
 
     `changing` holds a lock for one read-modify-write, so that two processes never
     overwrite each other, and reads the file again only when it has changed.
+
+    `create` makes the world of a file that is missing; without it that is an error,
+    a ReconcileError.
     """
 
-    def __init__(self, path: Path, create: Callable[[], World] = World) -> None:
+    def __init__(self, path: Path, create: Callable[[], World] | None = World) -> None:
+        if create is None and not path.exists():
+            raise _missing(path)
+        create = create or World
         self.path = path
         self._seen: tuple[int, int, int] | None = None
         self._text = ""
@@ -175,7 +192,7 @@ class WorldFile:
 
     def _write(self, text: str) -> None:
         """Replace the file in one step: a reader sees the old world or the new one."""
-        files.write(self.path, text.encode())
+        files.overwrite(self.path, text.encode())
         self._seen, self._text = self._stamp(), text
 
     def _stamp(self) -> tuple[int, int, int]:

@@ -326,6 +326,7 @@ def test_one_server_at_a_time(command, tmp_path):
     assert code == 64
     assert "one server at a time" in err
     assert "choose one: --server a or --server b" in err
+    (tmp_path / "a.json").write_text("{}")
     assert command("access", "list", "--server", "a")[0] == 0
 
 

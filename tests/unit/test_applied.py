@@ -464,6 +464,7 @@ def test_few_processes(applied, commit, command, processes):
 
 def test_no_process_outside_of_a_repository(command, tmp_path, monkeypatch, processes):
     monkeypatch.setenv("HEADSCALE_URL", "simulator:world.json")
+    (tmp_path / "world.json").write_text("{}")
     (tmp_path / "tailnet.yaml").write_text("version: 1\nusers: {}\n")
     assert command("plan")[0] == 0
     assert processes == []

@@ -81,7 +81,8 @@ def test_wrong_arguments_change_nothing(run, tmp_path, arguments, message):
         (("--world", "no/such/world.json"), "cannot use the world", "folder"),
     ],
 )
-def test_refusals_say_what_to_do(run, arguments, message, hint):
+def test_refusals_say_what_to_do(run, world, arguments, message, hint):
+    world(parse("{}"))
     with pytest.raises(ReconcileError, match=message) as caught:
         run(*arguments)
     assert hint in caught.value.hint
@@ -116,3 +117,90 @@ def test_the_world_may_be_named_before_or_after(run, tmp_path):
     run("node", "add", "y", "-u", "u", "--world", "b.json")
     assert '"name": "x"' in (tmp_path / "a.json").read_text()
     assert '"name": "y"' in (tmp_path / "b.json").read_text()
+
+
+# -- worlds that are not there ---------------------------------------------------------
+
+READS = [
+    ("import",),
+    ("plan",),
+    ("drift",),
+    ("snapshot",),
+    ("doctor",),
+    ("access", "list"),
+    ("test",),
+    ("simulate", "node", "list", "-w", "wrold.json"),
+    ("simulate", "node", "remove", "nas", "-w", "wrold.json"),
+    ("simulate", "restart", "-w", "wrold.json"),
+]
+
+
+@pytest.mark.parametrize("arguments", READS, ids=" ".join)
+def test_a_missing_world_is_an_error_and_not_made(
+    command, tmp_path, monkeypatch, arguments
+):
+    monkeypatch.setenv("HEADSCALE_URL", "simulator:wrold.json")
+    if arguments[0] not in ("import", "access"):
+        (tmp_path / "tailnet.yaml").write_text("version: 1\nusers: {}\n")
+    before = sorted(tmp_path.iterdir())
+    code, out, err = command(*arguments)
+    assert (code, "there is no world wrold.json" in out + err) == (1, True)
+    new = "reconcile simulate new --demo --world wrold.json"
+    assert f"make one with: {new}" in out + err
+    assert sorted(tmp_path.iterdir()) == before
+
+    (tmp_path / "world.json").write_text("{}")
+    _, out, err = command(*arguments)
+    assert "did you mean simulator:world.json?" in out + err
+    assert not (tmp_path / "wrold.json").exists()
+
+
+def test_apply_and_simulate_make_a_world(command, tmp_path, monkeypatch, run):
+    monkeypatch.setenv("HEADSCALE_URL", "simulator:world.json")
+    (tmp_path / "tailnet.yaml").write_text("version: 1\nusers: { alice: {} }\n")
+    assert command("apply", "--auto-approve")[0] == 0
+    assert "alice" in (tmp_path / "world.json").read_text()
+    assert command("simulate", "new", "--world", "new.json")[0] == 0
+    assert command("simulate", "node", "add", "a", "-u", "b", "-w", "add.json")[0] == 0
+    assert (tmp_path / "add.json").exists()
+
+
+def test_the_first_minute_as_help_and_simulate_new_tell_it(
+    command, tmp_path, monkeypatch
+):
+    _, out, _ = command("--help")
+    assert "reconcile simulate new --demo" in out
+    _, out, _ = command("simulate", "new", "--demo")
+    first, export, step = out.splitlines()
+    assert "with 4 users and 7 nodes. Use it with:" in first
+    assert export == "  export HEADSCALE_URL=simulator:world.json"
+    monkeypatch.setenv(*export.split()[1].split("=", 1))
+    assert command(*step.split()[1:])[0] == 0
+    assert command("plan", "--check")[0] == 0
+
+
+def test_one_is_not_many(command, tmp_path):
+    _, out, _ = command("simulate", "new", "--world", "my world.json")
+    assert "with 0 users and 0 nodes." in out
+    assert "export 'HEADSCALE_URL=simulator:my world.json'" in out
+
+
+def test_a_server_that_runs_for_weeks_collects_its_garbage(tmp_path, monkeypatch):
+    import gc
+
+    from reconcile.cli import run
+
+    seen = []
+
+    def serve(*_):
+        seen.append(gc.isenabled())
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("reconcile.simulator.serve", serve)
+    gc.disable()
+    try:
+        run(["simulate", "--port", "0"])
+    finally:
+        gc.enable()
+    assert seen == [True]

@@ -1,0 +1,201 @@
+"""Where results go: files, links, devices, standard output, a full disk."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.unit.test_cli import ROOT, SAME, WORLD, write  # noqa: F401
+
+FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+
+
+def run_program(folder, command, **more):
+    """Run the program in a shell of its own, with its real standard output."""
+    environ = {**os.environ, "HEADSCALE_URL": "simulator:world.json", **more}
+    environ["PYTHONPATH"] = str(ROOT)
+    program = f"{sys.executable} -m reconcile"
+    return subprocess.run(
+        ["sh", "-c", command.replace("reconcile", program)],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("snapshot", "-o"),
+        ("plan", "--out"),
+        ("render", "policy", "-o"),
+        ("test", "--junit"),
+    ],
+)
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_a_dash_is_standard_output(write, command, tmp_path, arguments, name):  # noqa: F811
+    write(SAME + "policy: { acls: [] }\n")
+    code, _, err = command(*arguments, "result")
+    expected = (tmp_path / "result").read_text()
+    before = sorted(os.listdir(tmp_path))
+    done = run_program(tmp_path, f"reconcile {' '.join(arguments)} {name}")
+    assert (code, done.returncode) == (0, 0), err + done.stderr
+    assert done.stdout.splitlines()[:2] == expected.splitlines()[:2]
+    assert done.stdout.splitlines()[-1] == expected.splitlines()[-1]
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_the_text_of_a_plan_makes_way_for_its_json(write, tmp_path):  # noqa: F811
+    write()
+    done = run_program(tmp_path, "reconcile plan --out -")
+    assert json.loads(done.stdout)["summary"]["add"] == 1
+    assert "+ user:bob" in done.stderr
+    alone = run_program(tmp_path, "reconcile plan --format json --out -")
+    assert json.loads(alone.stdout)["summary"]["add"] == 1
+
+
+def test_dev_stdout_does_not_write_over_what_stands_in_its_file(write, tmp_path):  # noqa: F811
+    write()
+    run_program(tmp_path, "(echo first; reconcile snapshot -o /dev/stdout) > all")
+    text = (tmp_path / "all").read_text()
+    assert text.startswith("first\n{")
+
+
+def test_a_pipe_is_written_through(write, command, tmp_path):  # noqa: F811
+    write()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+    reader.start()
+    assert command("snapshot", "-o", "pipe")[0] == 0
+    reader.join(10)
+    assert json.loads(read[0])["users"][0]["name"] == "alice"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_links_are_followed_and_permissions_stay(write, command, tmp_path):  # noqa: F811
+    write()
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "real").chmod(0o600)
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "new").symlink_to("not-yet")
+    for name in ("link", "new"):
+        assert command("plan", "--out", name)[0] == 0
+        assert (tmp_path / name).is_symlink()
+    assert json.loads((tmp_path / "real").read_text())["has_changes"]
+    assert stat.S_IMODE((tmp_path / "real").stat().st_mode) == 0o600
+    assert (tmp_path / "not-yet").exists()
+
+
+def test_a_world_behind_a_link_is_changed_in_its_place(write, command, tmp_path):  # noqa: F811
+    write()
+    (tmp_path / "world.json").rename(tmp_path / "real.json")
+    (tmp_path / "world.json").symlink_to("real.json")
+    assert command("apply", "--auto-approve")[0] == 0
+    assert (tmp_path / "world.json").is_symlink()
+    assert len(json.loads((tmp_path / "real.json").read_text())["users"]) == 2
+
+
+def test_what_cannot_be_a_file(write, command, tmp_path):  # noqa: F811
+    write()
+    (tmp_path / "loop").symlink_to("loop")
+    for name, why in (("loop", ""), (".", "directory"), ("no/file", "No such file")):
+        code, _, err = command("snapshot", "-o", name)
+        assert code == 1
+        assert err.startswith(f"error: cannot write {name}: ")
+        assert why in err
+
+
+def test_import_needs_a_folder(write, command, tmp_path):  # noqa: F811
+    write()
+    code, _, err = command("import", "-o", "-")
+    assert (code, "name a folder with -o DIR" in err) == (64, True)
+    assert not (tmp_path / "-").exists()
+
+
+# -- a full disk -----------------------------------------------------------------------
+
+
+@FULL
+@pytest.mark.parametrize(
+    "arguments", ["snapshot -o /dev/full", "plan --out /dev/full", "snapshot -o full"]
+)
+def test_a_full_device_is_an_error(write, command, tmp_path, arguments):  # noqa: F811
+    write()
+    (tmp_path / "full").symlink_to("/dev/full")
+    code, _, err = command(*arguments.split())
+    name = arguments.split()[-1]
+    assert (code, err) == (
+        1,
+        f"error: cannot write {name}: No space left on device\n",
+    )
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
+@FULL
+@pytest.mark.parametrize(
+    "command", ["plan", "validate", "schema", "plan --format json", "--help"]
+)
+def test_a_full_standard_output_is_an_error(write, tmp_path, command):  # noqa: F811
+    write()
+    done = run_program(tmp_path, f"reconcile {command} > /dev/full")
+    assert done.returncode == 1
+    message = "error: cannot write the output: No space left on device\n"
+    assert done.stderr.endswith(message)
+    assert "Traceback" not in done.stderr
+
+
+@FULL
+def test_a_full_standard_error_is_no_traceback(write, tmp_path):  # noqa: F811
+    write("version: 1\nusers: null\n")
+    done = run_program(tmp_path, "reconcile plan 2> /dev/full")
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_import_on_a_full_disk_leaves_no_file(tmp_path):
+    (tmp_path / "world.json").write_text(json.dumps(WORLD))
+    # The limit on the size of files stands for the disk: it ends a write half-way.
+    limit = "trap '' XFSZ; ulimit -f 1; "
+    policy = json.dumps({"acls": [], "groups": {f"group:g{i}": [] for i in range(90)}})
+    world = {**WORLD, "policy": {**WORLD["policy"], "text": policy}}
+    (tmp_path / "world.json").write_text(json.dumps(world))
+    done = run_program(tmp_path, f"{limit} TMPDIR=$PWD reconcile import")
+    assert done.returncode == 1, done.stdout
+    assert "error: cannot write" in done.stderr
+    assert "Traceback" not in done.stderr
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"world.json", "world.json.lock"}
+
+
+def test_a_file_that_cannot_be_finished_is_not_left_empty(tmp_path, monkeypatch):
+    from reconcile import files
+    from reconcile.errors import ReconcileError
+
+    path = tmp_path / "tailnet.yaml"
+    real = type(path).open
+
+    class Full:
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def write(self, _):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(path), "open", lambda *given: Full(real(*given)))
+    with pytest.raises(ReconcileError, match="No space left on device"):
+        files.create(path, b"version: 1\n")
+    assert not path.exists()
