@@ -79,15 +79,24 @@ class Checkout:
         """The short commit; `4f2c91a+edits` when files differ from it."""
         return short(self.commit) + "+edits" * self.edited
 
-    def applied(self, server: str) -> "Commit | None":
-        """Return the commit last applied to a server, None when there is no such ref.
+    def applied(self, *servers: str) -> tuple[dict[str, str], str]:
+        """Return the commit last applied to each server that has one, by its full id.
 
-        Whether the clone has that commit is another question: see `Commit.present`.
+        The second value says what is wrong with a ref that cannot be read, or "".
+        Whether the clone has the commits is another question: see `Commit.present`.
         """
-        ref = applied_ref(server)
-        commit = _git(self.folder, "rev-parse", "--verify", "--quiet", ref)
-        known = _OID.fullmatch(commit)
-        return Commit(Path(self.folder).resolve(), commit) if known else None
+        refs = {applied_ref(server): server for server in servers}
+        form = "--format=%(objectname) %(refname)"
+        done = _run(self.folder, "for-each-ref", form, *refs)
+        if done is None:
+            return {}, "git does not answer"
+        lines = (line.partition(" ") for line in done.stdout.splitlines())
+        found = {refs[ref]: oid for oid, _, ref in lines if ref in refs}
+        return found, " ".join(done.stderr.split())
+
+    def at(self, commit: str) -> "Commit":
+        """Return the files of a commit of this repository."""
+        return Commit(Path(self.folder).resolve(), commit)
 
     def record(self, server: str) -> None:
         """Make this the commit last applied to a server.

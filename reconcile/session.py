@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from reconcile import desired as desired_state
 from reconcile import snapshot
-from reconcile.applied import LastApply, last_apply, record
-from reconcile.desired.servers import ALL
+from reconcile.applied import Known, LastApply, known_as, last_apply, record
+from reconcile.desired.servers import ALL, SIMULATOR, default_name
 from reconcile.desired.state import Delivery, Desired, ServerRef
 from reconcile.diff import kinds_needed
 from reconcile.diff.changes import Change
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     import httpx
 
     from reconcile.checks import Checks
-
-SIMULATOR = "simulator:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +95,7 @@ def default_server(environ: Mapping[str, str], url: str | None = None) -> Server
             "export HEADSCALE_URL=https://… and HEADSCALE_API_KEY=…, or add "
             "`server: { type: headscale, url: … }` to the file",
         )
-    return ServerRef(name=server_name(address), type="headscale", url=address)
-
-
-def server_name(url: str) -> str:
-    """Return what a server without a name is called: its host, or its world file."""
-    if url.startswith(SIMULATOR):
-        return Path(url.removeprefix(SIMULATOR)).stem
-    try:
-        return urlsplit(url).hostname or url
-    except ValueError:
-        return url
+    return ServerRef(name=default_name(address), type="headscale", url=address)
 
 
 def open_server(
@@ -190,7 +178,7 @@ class Run:
         self._last: Live
         if options.snapshot is not None:
             saved = snapshot_live(options.snapshot)
-            self.ref = desired.server or _server_of(saved)
+            self.ref = _server_of(saved, desired.server)
             self._live = partial(_only, saved)
         else:
             self.ref = desired.server or default_server(options.environ)
@@ -263,10 +251,15 @@ class Run:
         )
         return last_apply(
             self._checkout,
-            self.ref.name,
+            self._known,
             self.desired,
             lambda storage: read(storage=storage),
         )
+
+    @property
+    def _known(self) -> Known:
+        top = self._checkout.folder if self._checkout else None
+        return known_as(self.shown_url, self.ref.name, top)
 
     def applied(self, plan: Plan) -> str:
         """Remember that the server is as the files say; return what to tell of it.
@@ -278,7 +271,7 @@ class Run:
         if plan.limited or options.target or options.exclude:
             return ""
         try:
-            return record(self._checkout, self.ref.name, self.desired, self._before)
+            return record(self._checkout, self._known, self.desired, self._before)
         except ReconcileError as error:
             return str(error)
 
@@ -429,11 +422,17 @@ def _taken(finding: Diagnostic) -> Diagnostic:
     return replace(finding, severity="warning", why=why)
 
 
-def _server_of(live: Live) -> ServerRef:
-    """Return the server that a snapshot was taken of, for files that name none."""
-    return ServerRef(
-        name=server_name(live.server.url), type="headscale", url=live.server.url
-    )
+def _server_of(live: Live, said: ServerRef | None) -> ServerRef:
+    """Return the server that a snapshot was taken of, where the files do not tell.
+
+    They do not when its address is a variable that is not set.
+    """
+    if said is not None and "${" not in said.url:
+        return said
+    url = live.server.url
+    if said is not None and said.name != default_name(said.url):
+        return replace(said, url=url)
+    return ServerRef(name=default_name(url), type="headscale", url=url)
 
 
 def _only(live: Live, kinds: AbstractSet[str]) -> Live:

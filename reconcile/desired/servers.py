@@ -13,7 +13,7 @@ from reconcile.source import Path
 from reconcile.variables import as_written, quoted
 
 ALL = "all"
-_SIMULATOR = "simulator:"
+SIMULATOR = "simulator:"
 
 
 def selected(tree: Tree, server: str | None, findings: Findings) -> list[str | None]:
@@ -105,7 +105,7 @@ def reference(tree: Tree, name: str | None) -> ServerRef | None:
     elif "env" in key:
         where = {"env": str(key["env"])}
     return ServerRef(
-        name=str(name or value.get("name") or _default_name(url)),
+        name=str(name or value.get("name") or default_name(url)),
         type=value.get("type", "headscale"),
         url=url,
         position=place,
@@ -119,14 +119,15 @@ def _absolute(url: str, place: Position) -> str:
     A path from a variable is relative to the current folder, like any other path in
     the environment.
     """
-    if not url.startswith(_SIMULATOR) or as_written(url) != url:
+    if not url.startswith(SIMULATOR) or as_written(url) != url:
         return str(url)
-    return _SIMULATOR + str(folder_of(place) / url.removeprefix(_SIMULATOR))
+    return SIMULATOR + str(folder_of(place) / url.removeprefix(SIMULATOR))
 
 
-def _default_name(url: str) -> str:
-    if url.startswith(_SIMULATOR):
-        return url.rpartition("/")[2].removeprefix(_SIMULATOR).partition(".")[0]
+def default_name(url: str) -> str:
+    """Return what a server without a name is called: its host, or its world file."""
+    if url.startswith(SIMULATOR):
+        return url.rpartition("/")[2].removeprefix(SIMULATOR).partition(".")[0]
     try:
         return urlsplit(url).hostname or url
     except ValueError:

@@ -5,10 +5,11 @@ import subprocess
 
 import pytest
 
+from reconcile.applied import known_as
 from reconcile.git import applied_ref
 from tests.support import call_git, dedent
 
-REF = "refs/reconcile/world/applied"
+REF = "refs/reconcile/simulator%3Aworld.json/applied"
 POLICY = '{{"tagOwners": {{"tag:web": [], "tag:db": [], "tag:x": []}}, "acls": [{}]}}\n'
 RULE = '{{"action": "accept", "src": ["*"], "dst": ["*:{}"]}}'
 WORLD = {
@@ -162,7 +163,7 @@ def test_odd_server_names_get_a_ref_of_their_own(
     made = commit(yaml(), _gitignore="*.json\n")
     before = call_git("for-each-ref", "refs/heads")
     code, _, err = command("apply", "--auto-approve")
-    assert (code, ref(applied_ref(name))) == (0, made)
+    assert (code, ref(applied_ref(f"simulator:{name}.json"))) == (0, made)
     assert "\u202e" not in err
     assert call_git("for-each-ref", "refs/heads") == before
     assert planned(command)[1]["source"]["base"] == made[:7]
@@ -176,10 +177,8 @@ def test_each_server_has_a_ref(commit, command, tmp_path):
     )
     first = commit(yaml() + servers, _gitignore="*.json\n")
     assert command("apply", "--auto-approve", "--server", "prod")[0] == 0
-    assert (ref("refs/reconcile/prod/applied"), ref("refs/reconcile/lab/applied")) == (
-        first,
-        "",
-    )
+    lab = REF.replace("world", "lab")
+    assert (ref(REF), ref(lab)) == (first, "")
     second = commit(yaml(users="alice bob") + servers)
     document = planned(command, "--server", "all")[1]
     assert {s["name"]: s["base"] for s in document["servers"]} == {
@@ -187,8 +186,7 @@ def test_each_server_has_a_ref(commit, command, tmp_path):
         "lab": "",
     }
     assert command("apply", "--auto-approve", "--server", "all")[0] == 0
-    for name in ("prod", "lab"):
-        assert ref(f"refs/reconcile/{name}/applied") == second
+    assert ref(REF) == ref(lab) == second
 
 
 # -- the table -------------------------------------------------------------------------
@@ -407,6 +405,89 @@ def test_the_ref_travels_by_push_and_fetch(
     assert ref() == ""
     call_git("fetch", "-q", "origin", "refs/reconcile/*:refs/reconcile/*")
     assert ref() == applied
+
+
+def test_a_ref_that_is_broken_is_a_note_every_time(applied, commit, command, tmp_path):
+    (tmp_path / ".git" / REF).write_text("rubbish\n")
+    for _ in range(2):
+        assert "no base: what was applied last cannot be read: " in notes(command)
+        assert REF in notes(command)
+        assert "no base: what was" in command("drift")[1]
+
+
+def test_git_that_does_not_answer_is_a_note(applied, command, monkeypatch):
+    from reconcile import git
+
+    real = git._run
+    monkeypatch.setattr(
+        git,
+        "_run",
+        lambda folder, *a: real(folder, *a) if a[0] == "rev-parse" else None,
+    )
+    assert "cannot be read: git does not answer" in notes(command)
+
+
+# -- which server a ref is of ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "identity"),
+    [
+        ("https://hs.example.com", "hs.example.com"),
+        ("https://HS.example.com:443/", "hs.example.com"),
+        ("https://hs.example.com:8443", "hs.example.com:8443"),
+        ("http://hs.example.com", "hs.example.com:80"),
+        ("http://hs.example.com:8080/a/b/", "hs.example.com:8080/a/b"),
+        ("https://hs.example.com/a", "hs.example.com/a"),
+        ("http://[::1]:8080", "[::1]:8080"),
+        ("simulator:here/world.json", "simulator:here/world.json"),
+        ("simulator:../out.json", "simulator:/tmp/out.json"),
+    ],
+)
+def test_a_server_is_its_host_port_and_path(url, identity, tmp_path, monkeypatch):
+    top = tmp_path / "top"
+    top.mkdir()
+    monkeypatch.chdir(top)
+    expected = identity.replace("/tmp", str(tmp_path.resolve()))
+    assert known_as(url, "any", str(top)).identity == expected
+
+
+def test_two_worlds_of_one_name_have_a_ref_each(commit, command, tmp_path, monkeypatch):
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "world.json").write_text(json.dumps(WORLD))
+    made = commit(yaml(), _gitignore="world.json\n")
+    assert command("apply", "--auto-approve")[0] == 0
+    monkeypatch.setenv("HEADSCALE_URL", "simulator:lab/world.json")
+    assert planned(command)[1]["source"]["base"] == ""
+    assert command("apply", "--auto-approve")[0] == 0
+    assert (
+        ref("refs/reconcile/simulator%3Alab%2Fworld.json/applied") == ref(REF) == made
+    )
+
+
+def test_a_ref_of_the_old_form_is_told_with_the_way_to_move_it(
+    applied, commit, command
+):
+    old = "refs/reconcile/world/applied"
+    call_git("update-ref", old, applied)
+    call_git("update-ref", "-d", REF)
+    commit(yaml("db"))
+    (said,) = [line for line in notes(command).splitlines() if old in line]
+    step = said.partition("if this server is meant: git ")[2]
+    call_git(*step.split())
+    assert planned(command)[1]["source"]["base"] == applied[:7]
+    assert notes(command) == ""
+
+
+def test_the_old_ref_of_a_name_in_the_files_is_read(commit, command):
+    text = yaml() + "servers: { prod: { url: 'simulator:world.json' } }\n"
+    made = commit(text)
+    assert command("apply", "--auto-approve")[0] == 0
+    call_git("update-ref", "refs/reconcile/prod/applied", made)
+    call_git("update-ref", "-d", REF)
+    assert planned(command)[1]["source"]["base"] == made[:7]
+    assert command("apply", "--auto-approve")[0] == 0
+    assert ref() == made
 
 
 def test_without_git_everything_is_as_before(applied, commit, command, monkeypatch):

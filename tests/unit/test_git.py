@@ -43,7 +43,7 @@ def test_every_name_becomes_a_ref_that_git_takes(name, repository):
     assert call_git("for-each-ref", "--format=%(refname)").splitlines()[1:] == [
         git.applied_ref(name)
     ]
-    assert here.applied(name).commit == here.commit
+    assert here.applied(name) == ({name: here.commit}, "")
     assert git.applied_ref(name).isascii()
 
 
@@ -142,7 +142,7 @@ def test_without_a_repository_a_commit_or_git_there_is_no_checkout(
 def test_a_ref_that_cannot_be_written_is_an_error_of_ours(repository):
     repository(tailnet_yaml="version: 1\n")
     here = git.checkout(["tailnet.yaml"])
-    assert here.applied("prod") is None
+    assert here.applied("prod") == ({}, "")
     with pytest.raises(ReconcileError, match=r"git could not set refs/reconcile/x+"):
         here.record("x" * 300)
 
