@@ -40,6 +40,7 @@ TITLES = {
     "RC0102": "Policy names a user that is being removed",
     "RC0103": "Both wanted and removed",
     "RC0104": "Former name that cannot be one",
+    "RC0105": "Removal of what is not there",
     "RC0106": "Match names a user that is not declared",
     "RC0107": "Tag without an owner",
     "RC0108": "Route listed twice",

@@ -179,7 +179,7 @@ def of_changes(
     desired: Desired,
     live: Live,
     changes: Sequence[Change],
-    limit: int | None = 100,
+    limit: int | None = None,
     runner: Node | None = None,
 ) -> Effect | None:
     """Return what the changes do to access, None when they cannot touch it.
@@ -232,7 +232,7 @@ def sides(desired: Desired, live: Live, changes: Sequence[Change]) -> Sides:
 def of_sides(
     both: Sides,
     changes: Sequence[Change],
-    limit: int | None = 100,
+    limit: int | None = None,
     runner: Node | None = None,
 ) -> Effect:
     """Return what changes that can move access do to it."""
@@ -310,7 +310,7 @@ def scene_after(
 def between(
     before: "Scene",
     after: "Scene",
-    limit: int | None = 100,
+    limit: int | None = None,
     runner: Node | None = None,
 ) -> Effect:
     """Return what is gained and lost from one policy and tailnet to another.

@@ -96,6 +96,12 @@ def exit_of(findings: Iterable[Diagnostic]) -> Exit:
     return Exit.TESTS_FAILED if errors <= _OF_TESTS else Exit.ERROR
 
 
+def worst(codes: Iterable[int]) -> int:
+    """Return the exit code of several servers: any error counts more than changes."""
+    harmless = (Exit.OK, Exit.CHANGES)
+    return max(codes, key=lambda code: (code not in harmless, code), default=Exit.OK)
+
+
 class ReconcileError(Exception):
     """Base of every error raised on purpose; `hint` is the next thing to do."""
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from reconcile import desired as desired_state
 from reconcile import files
+from reconcile.desired.servers import SIMULATOR
 from reconcile.desired.write import write
 from reconcile.errors import InputError, ReconcileError, UsageError
 from reconcile.model import Live
 from reconcile.plan import Plan, build
 from reconcile.session import (
     DEFAULT_FILE,
-    SIMULATOR,
     Options,
     default_server,
     open_server,

@@ -1,7 +1,8 @@
 """Questions to policy and tailnet: what `access` and `test` work on."""
 
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,29 +49,35 @@ def ask(options: Options, *, live: bool = False) -> Inquiry:
     return Inquiry(f"{name}, {words}", now.server, after, desired.asserts)
 
 
-def desired_effect(options: Options, limit: int | None = None) -> tuple[str, Effect]:
+def live_state(options: Options, url: str | None = None) -> Live:
+    """Return the whole live state of the server that the files or a URL name."""
+    states = (Desired(server=None),) if url else _states(options)
+    _require_one(states)
+    (desired,) = states
+    environ = {**options.environ, "HEADSCALE_URL": url} if url else options.environ
+    with closing(Run(desired, replace(options, environ=environ))) as run:
+        return run.read(_KINDS)
+
+
+def desired_effect(options: Options) -> tuple[str, Effect]:
     """Return what the whole plan does to access: the live state against the files."""
     desired, now, name = _both(options)
     changes = build(desired, now, name=name).changes
-    found = effect.of_changes(desired, now, changes, limit)
+    found = effect.of_changes(desired, now, changes)
     if found is None:
         still = effect.scene_now(now)
         found = effect.between(still, still)
     return f"{name}, now -> as desired", found
 
 
-def snapshots_effect(
-    before: str, after: str, limit: int | None = None
-) -> tuple[str, Effect]:
+def snapshots_effect(before: str, after: str) -> tuple[str, Effect]:
     """Return what changed from one snapshot to another."""
     old, new = (_complete(snapshot_live(path), path) for path in (before, after))
-    found = effect.between(effect.scene_now(old), effect.scene_now(new), limit)
+    found = effect.between(effect.scene_now(old), effect.scene_now(new))
     return f"{before} -> {after}", found
 
 
-def policies_effect(
-    options: Options, before: str, after: str, limit: int | None = None
-) -> tuple[str, Effect]:
+def policies_effect(options: Options, before: str, after: str) -> tuple[str, Effect]:
     """Return what changes from one policy file to another in the live tailnet."""
     _, now, name = _both(options)
     machines = scene.tailnet(now.users, now.nodes, now.server)
@@ -79,21 +86,25 @@ def policies_effect(
         words = scene.written(decode(read(path), path), path)
         policy = scene.read_words(words, now.server)
         sides.append(scene.Scene(policy, machines, words))
-    return f"{before} -> {after} on {name}", effect.between(sides[0], sides[1], limit)
+    return f"{before} -> {after} on {name}", effect.between(sides[0], sides[1])
 
 
 def _both(options: Options) -> tuple[Desired, Live, str]:
     """Return the desired state, the live one with every kind, and the server's name."""
     states = _states(options)
+    _require_one(states)
+    _require_state(states[0], options)
+    with closing(Run(states[0], options)) as run:
+        live = _complete(run.read(_KINDS), options.snapshot or run.ref.name)
+        return states[0], live, run.ref.name
+
+
+def _require_one(states: Sequence[Desired]) -> None:
     if len(states) > 1:
         raise UsageError(
             "this is asked of one server at a time",
             "choose one: " + " or ".join(f"--server {_name(each)}" for each in states),
         )
-    _require_state(states[0], options)
-    with closing(Run(states[0], options)) as run:
-        live = _complete(run.read(_KINDS), options.snapshot or run.ref.name)
-        return states[0], live, run.ref.name
 
 
 def _name(desired: Desired) -> str:

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from reconcile.desired.findings import nearest
 from reconcile.desired.state import Desired
 from reconcile.diff import diff
 from reconcile.diff.bridge import with_bridge
@@ -25,7 +26,8 @@ from reconcile.diff.changes import (
 )
 from reconcile.diff.policies import refusal
 from reconcile.effect import Effect
-from reconcile.errors import Diagnostic
+from reconcile.errors import Diagnostic, ReconcileError
+from reconcile.kinds import BY_NAME
 from reconcile.model import Live, ServerInfo
 
 if TYPE_CHECKING:
@@ -38,6 +40,27 @@ class Base:
 
     commit: str
     desired: Desired
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a plan was asked for with, as the options said it; it can be asked again."""
+
+    files: tuple[str, ...] = ()
+    server: str | None = None
+    target: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    theirs: bool = False
+    single_policy_write: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """One of several servers for which there is no plan, and why."""
+
+    name: str
+    url: str
+    error: ReconcileError
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +86,8 @@ class Plan:
     is what becomes of tests and assertions then, None when there was nothing to check.
     `base` is the commit that was applied last, "" when there is none to compare with,
     and `converged` (address, field) of what its successor wants and the server has.
+    `asked` is what it was asked for with, and `unmatched` what --target and --exclude
+    name and is not there, with what may be meant instead.
     """
 
     name: str
@@ -85,6 +110,8 @@ class Plan:
     checks: "Checks | None" = None
     base: str = ""
     converged: tuple[tuple[str, str], ...] = ()
+    asked: Asked = Asked()
+    unmatched: tuple[tuple[str, str], ...] = ()
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -133,8 +160,9 @@ class Plan:
 
     @property
     def checksum(self) -> str:
-        """A short name for exactly these changes, whatever the hour they are made."""
-        return "rc1:" + digest([_substance(change) for change in self.changes])[:12]
+        """A short name for these changes to this server, whatever the hour."""
+        changes = [_substance(change) for change in self.changes]
+        return "rc1:" + digest([self.name, self.server.url, changes])[:12]
 
 
 def build(
@@ -193,6 +221,7 @@ def build(
         limited=len(found.changes) - len(whole),
         base=base.commit if base else "",
         converged=tuple(c for c in found.converged if chosen.has(*c)),
+        unmatched=tuple(chosen.unmatched(desired, live)),
     )
 
 
@@ -244,9 +273,19 @@ class _Selection:
         names = [*named, *(f"{self.server}/{name}" for name in named)]
 
         def meant(patterns: Collection[str]) -> bool:
-            return any(fnmatchcase(name, p) for name in names for p in patterns)
+            return any(_fits(name, p) for name in names for p in patterns)
 
         return (not self.target or meant(self.target)) and not meant(self.exclude)
+
+    def unmatched(self, desired: Desired, live: Live) -> Iterator[tuple[str, str]]:
+        """Yield what names nothing that there is, each with what may be meant."""
+        if not self.target and not self.exclude:
+            return
+        known = [*_addresses(desired, live)]
+        known += [f"{self.server}/{address}" for address in known]
+        for pattern in dict.fromkeys((*self.target, *self.exclude)):
+            if not any(_fits(address, pattern) for address in known):
+                yield pattern, _near(pattern, known)
 
     def limit(self, changes: Iterable[Change]) -> Iterable[Change]:
         """Yield the changes, or the parts of them, that are meant."""
@@ -262,6 +301,37 @@ class _Selection:
             }
             if after:
                 yield change if after == change.after else change.only(after)
+
+
+def _fits(address: str, pattern: str) -> bool:
+    """Tell whether a pattern means an address: the same text, or a glob."""
+    return address == pattern or fnmatchcase(address, pattern)
+
+
+def _near(pattern: str, known: Iterable[str]) -> str:
+    """Return the address that is nearly a pattern; kinds alike say nothing of names."""
+    kind, colon, name = pattern.partition(":")
+    if not colon or kind not in BY_NAME:
+        return nearest(pattern, known, 0.7)
+    found = nearest(
+        name, [a[len(kind) + 1 :] for a in known if a.startswith(kind + ":")]
+    )
+    return f"{kind}:{found}" if found else ""
+
+
+def _addresses(desired: Desired, live: Live) -> Iterator[str]:
+    """Yield the address of every object that is wanted or there, and of its fields."""
+    users = {*(desired.users or ()), *(user.name for user in live.users or ())}
+    users |= {old for user in (desired.users or {}).values() for old in user.was}
+    nodes = {*(desired.nodes or ()), *(node.name for node in live.nodes or ())}
+    objects = {f"user:{name}": "user" for name in users}
+    objects |= {f"node:{name}": "node" for name in nodes}
+    objects |= {f"{line.kind}:{line.name}": line.kind for line in desired.removed}
+    if desired.policy or live.policy:
+        objects["policy"] = "policy"
+    for address, kind in objects.items():
+        yield address
+        yield from (f"{address}.{field.name}" for field in BY_NAME[kind].fields)
 
 
 def _substance(change: Change) -> list[Any]:

@@ -4,10 +4,10 @@ Every command starts here, so that `plan`, `drift` and `apply` cannot differ in 
 they get to a plan.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from glob import escape
 from pathlib import Path
@@ -33,7 +33,7 @@ from reconcile.errors import (
 )
 from reconcile.git import checkout
 from reconcile.model import Live, Node, Operation
-from reconcile.plan import Plan, build
+from reconcile.plan import Asked, Failed, Plan, build
 from reconcile.runner import own_node
 from reconcile.server import connect
 from reconcile.server.credential import Secret, from_command, from_env, from_file
@@ -58,8 +58,13 @@ class Options:
     snapshot: str | None = None
     theirs: bool = False
     single_policy_write: bool = False
-    timeout: float = 30.0
+    timeout: float | None = None
     parallelism: int = 32
+
+    @property
+    def asked(self) -> Asked:
+        """What a plan is asked for with, without what is only about the way there."""
+        return Asked(*(getattr(self, field.name) for field in fields(Asked)))
 
 
 def load(options: Options, *, offline: bool = False) -> tuple[Desired, ...]:
@@ -84,6 +89,7 @@ def load(options: Options, *, offline: bool = False) -> tuple[Desired, ...]:
 
 
 DEFAULT_FILE = "tailnet.yaml"
+_DELIVERY = 30.0  # seconds for a program that delivers a policy
 
 
 def default_server(environ: Mapping[str, str], url: str | None = None) -> ServerRef:
@@ -212,7 +218,7 @@ class Run:
         `limited` heeds --target and --exclude.
         """
         self._last = self.read()
-        made = self._build(limited=limited)
+        made = replace(self._build(limited=limited), asked=self._options.asked)
         if self._before.why_not:
             made = replace(made, notes=(*made.notes, self._before.why_not))
         return self._checked(self.judged(made)) if check else made
@@ -401,7 +407,8 @@ class Run:
 
         environ = {k: v for k, v in self._options.environ.items() if k != self.ref.env}
         text = server.policy_to_write(operation)
-        deliver(way, text, server.policy, environ, timeout=self._options.timeout)
+        patience = self._options.timeout or _DELIVERY
+        deliver(way, text, server.policy, environ, timeout=patience)
 
     def _refused(self, message: str) -> Position | None:
         """Return what a refusal of the wanted policy is about, in the user's file."""
@@ -445,18 +452,86 @@ def _only(live: Live, kinds: AbstractSet[str]) -> Live:
     )
 
 
-def runs(options: Options, *, writable: bool = False) -> list[Run]:
-    """Load the files and open every server that was asked for."""
-    return [Run(desired, options, writable=writable) for desired in load(options)]
+def runs(
+    options: Options, *, writable: bool = False, names: Collection[str] = ()
+) -> tuple[list[Run], list[Failed]]:
+    """Load the files and open every server that was asked for, or that has a name.
+
+    Of several servers those that fail are returned; that of one is raised.
+    """
+    states = [
+        state
+        for state in load(options)
+        if not (names and state.server) or state.server.name in names
+    ]
+    opened, failed = [], []
+    for state in states:
+        try:
+            opened.append(Run(state, options, writable=writable))
+        except ReconcileError as error:
+            if len(states) == 1 or not state.server:
+                raise
+            failed.append(Failed(state.server.name, state.server.url, error))
+    return opened, failed
 
 
-def make_plans(options: Options, *, check: bool = True) -> tuple[Plan, ...]:
-    """Return the plan of each server that was asked for; the servers only read."""
-    plans = []
-    for run in runs(options):
+def planned(
+    opened: Sequence[Run], failed: list[Failed], plan: Callable[[Run], Plan]
+) -> tuple[list[Run], tuple[Plan, ...]]:
+    """Return the plan of each server, and the runs that have one.
+
+    Of several servers those that fail are added to `failed`. Raises UsageError for an
+    option that names nothing on any of them, and the error of the only one.
+    """
+    good, plans = [], []
+    for run in opened:
+        try:
+            plans.append(plan(run))
+            good.append(run)
+        except ReconcileError as error:
+            if len(opened) + len(failed) == 1:
+                raise
+            failed.append(Failed(run.ref.name, run.shown_url, error))
+    if not failed:
+        _require_matches(plans)
+    return good, tuple(plans)
+
+
+def _require_matches(plans: Sequence[Plan]) -> None:
+    """Raise UsageError for a --target or --exclude that names nothing anywhere."""
+    missed = [dict(plan.unmatched) for plan in plans]
+    for pattern in missed[0] if missed else ():
+        if not all(pattern in names for names in missed):
+            continue
+        option = "--target" if pattern in plans[0].asked.target else "--exclude"
+        near = next((names[pattern] for names in missed if names[pattern]), "")
+        raise UsageError(
+            f"{option} {pattern} matches nothing, neither in the files nor on the "
+            "server",
+            f"did you mean {near}?" if near else _ADDRESSES,
+        )
+
+
+_ADDRESSES = (
+    "addresses are user:NAME, node:NAME, one field of them as node:NAME.tags, and "
+    "policy; globs work"
+)
+
+
+def make_plans(
+    options: Options, *, check: bool = True
+) -> tuple[tuple[Plan, ...], list[Failed]]:
+    """Return the plan of each server that was asked for; the servers only read.
+
+    Of several servers those that fail come second.
+    """
+
+    def plan(run: Run) -> Plan:
         with closing(run):
-            plans.append(run.plan(check=check))
-    return tuple(plans)
+            return run.plan(check=check)
+
+    opened, failed = runs(options)
+    return planned(opened, failed, plan)[1], failed
 
 
 def snapshot_live(path: str) -> Live:

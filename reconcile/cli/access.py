@@ -1,8 +1,10 @@
 """`access`: who can reach what, why, and what a change would open. Only reads."""
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -22,19 +24,15 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _CAPABILITY = re.compile(r"[\w-]+(\.[\w-]+)+/.+")
 
 
-_SNAPSHOT = "Users, nodes and policy from a saved snapshot, not the server."
 _PICTURES = ("mermaid", "dot")
 _MOST_ARROWS = 60
 _ALIKE = 0.7  # how much of a name must be right for the other to be proposed
 
 
-def answering(
-    *pictures: str, names: tuple[str, ...] = ("--snapshot",)
-) -> Callable[[_F], _F]:
+def answering(*pictures: str) -> Callable[[_F], _F]:
     """Add the flags that choose users, nodes and policy, and the form of answers.
 
-    `pictures` are forms besides text and JSON; `names` are what the flag for a
-    snapshot is called.
+    `pictures` are forms besides text and JSON.
     """
     formats = click.Choice(["text", "json", *pictures])
     added = (
@@ -42,7 +40,7 @@ def answering(
         click.option(
             "--live", is_flag=True, help="As the server is now, not as the files say."
         ),
-        click.option(*names, "snapshot", metavar="SNAPSHOT", help=_SNAPSHOT),
+        options.snapshot,
         options.live,
     )
 
@@ -54,7 +52,7 @@ def answering(
     return decorate
 
 
-_full = click.option("--full", is_flag=True, help="Every line, however many they are.")
+_full = options.full
 
 
 @click.group()
@@ -63,13 +61,12 @@ def access() -> None:
 
     Names are those of the policy (alice@, group:x, tag:x, autogroup:x), of nodes
     (node:nas or nas), addresses, and internet for what is behind exit nodes. A port
-    is 443, 53/udp, ssh for logging in, or the name of a capability. A saved state is
-    named with --snapshot FILE, since --from of `access list` names a source.
+    is 443, 53/udp, ssh for logging in, or the name of a capability.
     """
 
 
 @access.command("list")
-@click.option("-s", "--from", "source", metavar="NAME", help="Only from there.")
+@click.option("-s", "--source", metavar="NAME", help="Only from there.")
 @click.option("-d", "--to", "target", metavar="NAME", help="Only to there.")
 @click.option("--port", metavar="PORT", help="Only this port: 443, 53/udp, ssh.")
 @_full
@@ -84,11 +81,21 @@ def list_(
 ) -> int:
     """List who reaches what, grouped by the names that people use."""
     wanted = _port(port) if port is not None else ()
+    _require_snapshot(flags["snapshot"])
     asked, found = _asked(**flags)
     names = [name for name in (source, target) if name is not None]
     sides = (-1 if n is None else _find(found, n) for n in (source, target))
     entries = found.entries(*sides, *wanted)
     return _entries(asked, found, entries, asked.title, names, format_, full)
+
+
+def _require_snapshot(path: str | None) -> None:
+    """Raise UsageError for a source after --from, which meant a source here once."""
+    if path is not None and path != "-" and not Path(path).exists():
+        raise UsageError(
+            f"there is no snapshot {path}",
+            f"a source is named with: --source {shlex.quote(path)}",
+        )
 
 
 @access.command()
@@ -148,7 +155,6 @@ def diff(
     one policy allows and the other does not, in the live tailnet.
     """
     from reconcile import inquiry
-    from reconcile.policy.entries import LIMIT
     from reconcile.report.effect import as_json, section, total
     from reconcile.report.json_plan import write
     from reconcile.report.safe import safe
@@ -160,13 +166,12 @@ def diff(
             "live state against the files",
         )
     chosen = options.collect(**flags)
-    limit = None if full or format_ == "json" else LIMIT
     if len(snapshots) == 2:
-        title, effect = inquiry.snapshots_effect(*snapshots, limit)
+        title, effect = inquiry.snapshots_effect(*snapshots)
     elif before and after:
-        title, effect = inquiry.policies_effect(chosen, before, after, limit)
+        title, effect = inquiry.policies_effect(chosen, before, after)
     else:
-        title, effect = inquiry.desired_effect(chosen, limit)
+        title, effect = inquiry.desired_effect(chosen)
     if format_ == "json":
         out(write({"title": title, **(as_json(effect) or {})}))
     elif format_ in _PICTURES:
@@ -175,7 +180,7 @@ def diff(
         most = None if full else _MOST_ARROWS
         out(graph.FORMS[format_](graph.of_effect(effect, title, most)))
     else:
-        lines = [safe(title), *section(effect, paint(), limit, "--full shows them")]
+        lines = [safe(title), *section(effect, paint(), full=full)]
         out("\n".join([*lines, total([effect]).strip()]) + "\n")
     return Exit.ERROR if effect.failure else Exit.OK
 

@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+class Aliased(click.Option):
+    """An option with further names, which work and are not shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return what --help shows: the options before the first long name's end."""
+        names, long = self.opts, next(n for n in self.opts if n.startswith("--"))
+        self.opts = names[: names.index(long) + 1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
+
+
 def _remember(_context: click.Context, parameter: click.Parameter, value: Any) -> None:
     """Keep a flag of the output; it may stand before or after the command."""
     if value is not None and parameter.name is not None:
@@ -59,10 +72,8 @@ _LIVE = [
     click.option(
         "--timeout",
         type=click.FloatRange(0.1, 3600),
-        default=30.0,
-        show_default=True,
         metavar="SECONDS",
-        help="Longest wait for one answer.",
+        help="Longest wait for one answer (30; for writes more, with many nodes).",
     ),
 ]
 _PLAN = [
@@ -82,11 +93,16 @@ _WRITES = [
 ]
 _FROM = [
     click.option(
+        "--snapshot",
         "--from",
         "snapshot",
-        metavar="SNAPSHOT",
+        cls=Aliased,
+        metavar="FILE",
         help="Take the live state from a saved snapshot instead of the server.",
     ),
+]
+_FULL = [
+    click.option("--full", is_flag=True, help="Every line, however many they are."),
 ]
 _PARALLEL = [
     click.option(
@@ -118,6 +134,8 @@ def _add(options: list[Callable[[_F], _F]]) -> Callable[[_F], _F]:
 
 output = _add(_OUTPUT)
 theirs = _add(_THEIRS)
+full = _add(_FULL)
+snapshot = _add(_FROM)
 files = _add(_FILES)
 offline = _add(_FILES + _FROM)
 live = _add(_FILES + _LIVE)

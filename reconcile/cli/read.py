@@ -1,5 +1,6 @@
 """The commands that only read: nothing here can change a server."""
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -10,14 +11,23 @@ import click
 
 from reconcile.cli import options
 from reconcile.cli.terminal import (
+    View,
     note,
     out,
     paint,
     print_diagnostics,
     save,
+    show_drift,
     show_plans,
 )
-from reconcile.errors import Diagnostic, Exit, InputError, UsageError, exit_of
+from reconcile.errors import (
+    Diagnostic,
+    Exit,
+    InputError,
+    UsageError,
+    exit_of,
+    worst,
+)
 
 if TYPE_CHECKING:
     from reconcile.desired.state import Desired
@@ -81,7 +91,7 @@ def import_(
 def validate(format_: str, **flags: Any) -> int:
     """Check the files: schema, references, policy. No network, no credential.
 
-    With --from SNAPSHOT the policy's tests and the assertions are run too.
+    With --snapshot FILE the policy's tests and the assertions are run too.
     """
     from reconcile.desired.findings import Findings
     from reconcile.inquiry import ask
@@ -151,7 +161,7 @@ def _tested(
         return [], ""
     if asked is None:
         remark = "Tests and assertions were not run, for want of users and nodes: "
-        remark += "reconcile test, or reconcile validate --from SNAPSHOT"
+        remark += "reconcile test, or reconcile validate --snapshot FILE"
         return [found for state in states for found in checks.hopeless(state)], remark
     from reconcile.report.tests import counts
 
@@ -160,23 +170,38 @@ def _tested(
     return checks.findings(done), f"On {known.title}: {counts(done)}"
 
 
+_format = click.option(
+    "--format", "format_", type=click.Choice(["text", "json"]), default="text"
+)
+_text_diff = click.option(
+    "--text-diff", is_flag=True, help="Show the policy's text diff too."
+)
+
+
 @click.command()
 @options.plan
 @options.theirs
+@_format
 @click.option(
-    "--format", "format_", type=click.Choice(["text", "json"]), default="text"
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Save the plan for apply.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Save the plan for apply.")
-@click.option("--text-diff", is_flag=True, help="Show the policy's text diff too.")
+@_text_diff
+@options.full
 @click.option(
-    "--detailed-exitcode", is_flag=True, help="End with 2 when there are changes."
+    "--check",
+    "--detailed-exitcode",
+    cls=options.Aliased,
+    is_flag=True,
+    help="End with 2 when there are changes, for CI.",
 )
-@click.option("--check", is_flag=True, help="Like --detailed-exitcode, for CI.")
 def plan(
     format_: str,
     out: Path | None,
     text_diff: bool,
-    detailed_exitcode: bool,
+    full: bool,
     check: bool,
     **flags: Any,
 ) -> int:
@@ -185,40 +210,49 @@ def plan(
     from reconcile.report import json_plan
     from reconcile.session import make_plans
 
-    plans = make_plans(options.collect(**flags))
+    plans, failed = make_plans(options.collect(**flags))
     aside = files.is_stdout(out)
-    if out is not None:
-        files.output(out, json_plan.dumps(plans).encode())
+    if out is not None and plans:
+        files.output(out, json_plan.dumps(plans, failed=failed).encode())
     if not (aside and format_ == "json"):
-        show_plans(plans, format_, text_diff=text_diff, err=aside)
+        show_plans(plans, View(format_, text_diff, full, err=aside), failed)
     code = exit_of(error for plan in plans for error in plan.errors)
-    if out is not None:
-        next_step = "It cannot be applied: see the errors"
-        note(f"Saved. {next_step if code else f'Apply it with: reconcile apply {out}'}")
-    changed = any(plan.changes for plan in plans)
-    if code:
-        return code
-    return Exit.CHANGES if changed and (detailed_exitcode or check) else Exit.OK
+    if out is not None and plans:
+        note(f"Saved. {_applying(out, plans)}")
+    if not code and check and any(plan.changes for plan in plans):
+        code = Exit.CHANGES
+    return worst([code, *(one.error.exit_code for one in failed)])
+
+
+def _applying(saved: Path, plans: Sequence["Plan"]) -> str:
+    """Say what can be done with a saved plan."""
+    from reconcile.files import is_stdout
+    from reconcile.report.commands import stdin_remark
+
+    if any(plan.errors for plan in plans):
+        return "It cannot be applied: see the errors"
+    if is_stdout(saved):
+        return "Apply it with: reconcile apply FILE"
+    remark = stdin_remark(plans[0].asked)
+    return f"Apply it with: {shlex.join(['reconcile', 'apply', str(saved)])}{remark}"
 
 
 @click.command()
 @click.argument("plan_file", metavar="PLANFILE")
-@click.option(
-    "--format", "format_", type=click.Choice(["text", "json"]), default="text"
-)
-@click.option("--text-diff", is_flag=True, help="Show the policy's text diff too.")
-def show(plan_file: str, format_: str, text_diff: bool) -> int:
+@_format
+@_text_diff
+@options.full
+def show(plan_file: str, format_: str, text_diff: bool, full: bool) -> int:
     """Print a saved plan again."""
-    show_plans(saved_plans(plan_file), format_, text_diff=text_diff)
+    show_plans(saved_plans(plan_file), View(format_, text_diff, full))
     return Exit.OK
 
 
 @click.command()
 @options.plan
-@click.option(
-    "--format", "format_", type=click.Choice(["text", "json"]), default="text"
-)
-@click.option("--text-diff", is_flag=True, help="Show the policy's text diff too.")
+@_format
+@_text_diff
+@options.full
 @click.option(
     "--drift-exit-code",
     type=click.IntRange(0, 255),
@@ -226,16 +260,14 @@ def show(plan_file: str, format_: str, text_diff: bool) -> int:
     show_default=True,
     help="Exit code when something differs.",
 )
-def drift(format_: str, text_diff: bool, drift_exit_code: int, **flags: Any) -> int:
+def drift(
+    format_: str, text_diff: bool, full: bool, drift_exit_code: int, **flags: Any
+) -> int:
     """Tell what on the server is not as the files say. Changes nothing."""
-    from reconcile.report import json_plan, text
     from reconcile.session import make_plans
 
-    plans = make_plans(options.collect(**flags), check=False)
-    if format_ == "json":
-        out(json_plan.dumps(plans, "drift"))
-    else:
-        out(text.render_drift(plans, paint(), text_diff=text_diff))
+    plans, failed = make_plans(options.collect(**flags), check=False)
+    show_drift(plans, View(format_, text_diff, full), failed)
     findings = [d for plan in plans for d in plan.drift_diagnostics]
     if findings:
         print_diagnostics(findings)
@@ -249,23 +281,28 @@ def drift(format_: str, text_diff: bool, drift_exit_code: int, **flags: Any) -> 
             f"Exit code {drift_exit_code} says that {what} "
             "(--drift-exit-code N changes it); reconcile plan shows the way back."
         )
-    if findings:
-        return Exit.ERROR
+    errors = [Exit.ERROR] if findings else []
+    if code := worst([*errors, *(one.error.exit_code for one in failed)]):
+        return code
     return drift_exit_code if found else Exit.OK
 
 
 @click.command()
-@options.connection
-@click.option("--url", metavar="URL", help="The server (default: HEADSCALE_URL).")
+@options.live
+@click.option("--url", metavar="URL", help="Another server than the files name.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="File (default: stdout)."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where it goes (default: standard output).",
 )
 def snapshot(url: str | None, output: Path | None, **flags: Any) -> int:
-    """Save the live state, to plan against it later with --from."""
+    """Save the live state, to ask it later with --snapshot FILE."""
     from reconcile import snapshot as snapshots
-    from reconcile.importing import read_everything
+    from reconcile.inquiry import live_state
 
-    save(output, snapshots.dumps(read_everything(options.collect(**flags), url)))
+    save(output, snapshots.dumps(live_state(options.collect(**flags), url)))
     return Exit.OK
 
 

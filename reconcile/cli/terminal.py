@@ -14,7 +14,7 @@ from reconcile.errors import Diagnostic, Exit, ReconcileError
 
 if TYPE_CHECKING:
     from reconcile.outcome import Result
-    from reconcile.plan import Plan
+    from reconcile.plan import Failed, Plan
 
 
 @dataclass(slots=True)
@@ -130,21 +130,54 @@ def note(text: str) -> None:
         click.echo(text, err=True)
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """How plans are shown: as text or JSON, with all lines, on standard error."""
+
+    format: str = "text"
+    text_diff: bool = False
+    full: bool = False
+    err: bool = False
+
+
 def show_plans(
-    plans: Sequence["Plan"],
-    format_: str,
-    *,
-    text_diff: bool = False,
-    err: bool = False,
+    plans: Sequence["Plan"], view: View, failed: Sequence["Failed"] = ()
 ) -> None:
-    """Print plans to standard output (or error), their findings to standard error."""
+    """Print plans to standard output (or error), their findings to standard error.
+
+    `failed` are the servers that have none, each with its own section.
+    """
     from reconcile.report import json_plan, text
 
-    if format_ == "json":
-        out(json_plan.dumps(plans), err=err)
+    if view.format == "json":
+        if plans:
+            out(json_plan.dumps(plans, failed=failed), err=view.err)
+        print_failed(failed)
     else:
-        out(text.render_plans(plans, paint(err=err), text_diff=text_diff), err=err)
+        shape = text.Shape(paint(err=view.err), view.text_diff, view.full)
+        out(text.render_plans(plans, shape, failed), err=view.err)
     plan_diagnostics(plans)
+
+
+def show_drift(plans: Sequence["Plan"], view: View, failed: Sequence["Failed"]) -> None:
+    """Print what moved on the servers, and which of them failed."""
+    from reconcile.report import json_plan, text
+
+    if view.format == "json":
+        if plans:
+            out(json_plan.dumps(plans, "drift", failed))
+        print_failed(failed)
+    else:
+        shape = text.Shape(paint(), view.text_diff, view.full)
+        out(text.render_drift(plans, shape, failed))
+
+
+def print_failed(failed: Sequence["Failed"]) -> None:
+    """Print why servers have no plan to standard error, where JSON is the result."""
+    for one in failed:
+        error = ReconcileError(f"{one.name}: {one.error}", one.error.hint)
+        error.exit_code = one.error.exit_code
+        print_error(error)
 
 
 def plan_diagnostics(plans: Sequence["Plan"]) -> None:

@@ -18,7 +18,7 @@ from reconcile.errors import Exit
     metavar="FILE",
     help="Write the results as JUnit XML too.",
 )
-@answering(names=("--from", "--snapshot"))
+@answering()
 def test(junit: Path | None, format_: str, live: bool, **flags: Any) -> int:
     """Run the policy's tests and sshTests, and the assertions of the files.
 

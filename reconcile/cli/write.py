@@ -1,21 +1,29 @@
 """The command that writes: plan, ask, do it, read back."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconcile.cli import options
 from reconcile.cli.read import saved_plans
-from reconcile.cli.terminal import note, out, paint, progress_of, show_plans
-from reconcile.errors import Exit, ReconcileError, UsageError, exit_of
+from reconcile.cli.terminal import (
+    View,
+    note,
+    out,
+    paint,
+    print_failed,
+    progress_of,
+    show_plans,
+)
+from reconcile.errors import Exit, ReconcileError, UsageError, exit_of, worst
 
 if TYPE_CHECKING:
     from reconcile.outcome import Outcome
-    from reconcile.plan import Plan
-    from reconcile.session import Run
+    from reconcile.plan import Asked, Failed, Plan
+    from reconcile.session import Options, Run
 
 _PROGRESS = click.Choice(["auto", "plain", "json", "none"])
 
@@ -32,83 +40,135 @@ _PROGRESS = click.Choice(["auto", "plain", "json", "none"])
 @click.option(
     "--format", "format_", type=click.Choice(["text", "json"]), default="text"
 )
+@options.full
 def apply(
     plan_file: str | None,
     auto_approve: bool,
     checksum: str | None,
-    theirs: bool,
     ours: bool,
     fail_fast: bool,
     progress: str,
     format_: str,
+    full: bool,
     **flags: Any,
 ) -> int:
-    """Make the server what the files say: plan, ask, do it, read back."""
+    """Make the server what the files say: plan, ask, do it, read back.
+
+    A saved plan knows its files, its server and what it was limited to.
+    """
+    from reconcile.plan import Asked
     from reconcile.session import runs
 
-    if theirs and (ours or plan_file):
-        raise UsageError(
-            f"--theirs and {'--ours' if ours else 'a saved plan'} exclude each other",
-            "leave one out" if ours else "save it with: reconcile plan --theirs --out",
-        )
-    chosen = options.collect(theirs=theirs, **flags)
+    if flags["theirs"] and ours:
+        raise UsageError("--theirs and --ours exclude each other", "leave one out")
+    if plan_file:
+        _require_alone(flags)
     saved = saved_plans(plan_file) if plan_file else None
-    opened = runs(chosen, writable=True)
+    if saved:
+        flags |= {f.name: getattr(saved[0].asked, f.name) for f in fields(Asked)}
+    chosen = options.collect(**flags)
+    names = [plan.name for plan in saved or ()]
+    opened, failed = runs(chosen, writable=True, names=names)
+    every = list(opened)
     try:
-        plans = _planned(opened, saved)
+        opened, plans = _planned(opened, failed, saved)
         if format_ == "text":
-            show_plans(plans, "text")
+            show_plans(plans, View(full=full), failed)
+        else:
+            print_failed(failed)
+        way = _Way(chosen, fail_fast, progress, format_, tuple(failed))
         _require(plans, checksum)
         if not ours:
             _require_no_conflict(plans)
-        code = exit_of(error for plan in plans for error in plan.errors)
-        if code:
+        if code := exit_of(error for plan in plans for error in plan.errors):
             if format_ == "json":
-                show_plans(plans, format_)
+                show_plans(plans, View(format_))
             click.echo("Nothing was changed.", err=True)
             return code
         if not any(plan.changes for plan in plans):
             for run_, plan_ in zip(opened, plans, strict=True):
                 _remember(run_, plan_)
-            return _report(plans, [], format_)
+            return _report(plans, [], way)
         if not (auto_approve or checksum or saved):
             _ask()
-        return _carryout(
-            opened, plans, chosen.parallelism, fail_fast, progress, format_
-        )
+        return _carryout(opened, plans, way)
     finally:
-        for run_ in opened:
+        for run_ in every:
             run_.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How an apply is done and told; `failed` are the servers that it leaves out."""
+
+    options: "Options"
+    fail_fast: bool
+    progress: str
+    format: str
+    failed: tuple["Failed", ...]
+
+
+def _require_alone(flags: Mapping[str, Any]) -> None:
+    """Refuse what a saved plan says itself: it is applied as it was reviewed."""
+    from reconcile.plan import Asked
+
+    names = {"files": "-f"}
+    for field in fields(Asked):
+        if flags[field.name]:
+            option = names.get(field.name, f"--{field.name.replace('_', '-')}")
+            raise UsageError(
+                f"{option} and a saved plan exclude each other: the plan has its own",
+                f"leave {option} out, or save another plan with it: reconcile plan "
+                f"{option} ... --out FILE",
+            )
+
+
 def _planned(
-    opened: Sequence["Run"], saved: tuple["Plan", ...] | None
-) -> tuple["Plan", ...]:
+    opened: Sequence["Run"], failed: list["Failed"], saved: tuple["Plan", ...] | None
+) -> tuple[list["Run"], tuple["Plan", ...]]:
     """Plan anew; with a saved plan, make sure that it still holds and return that.
+
+    The runs come with their plans; of several servers, those that fail are added to
+    `failed`. A saved plan needs all of its servers.
+    """
+    from reconcile.session import planned
+
+    if saved is None:
+        return planned(opened, failed, lambda run: run.plan())
+    if failed:
+        raise failed[0].error
+    by_name = {run_.ref.name: run_ for run_ in opened}
+    good = [_run_of(old, by_name.get(old.name)) for old in saved]
+    return good, tuple(_still(old, run_) for old, run_ in zip(saved, good, strict=True))
+
+
+def _run_of(old: "Plan", run_: "Run | None") -> "Run":
+    from reconcile.errors import StalePlan
+
+    if run_ is None or run_.shown_url != old.server.url:
+        raise StalePlan(
+            f"this plan is for {old.name} at {old.server.url}, which the files "
+            "do not name",
+            "apply it in the folder in which it was made",
+        )
+    return run_
+
+
+def _still(old: "Plan", run_: "Run") -> "Plan":
+    """Return a saved plan that holds; raise StalePlan for one that does not.
 
     What it does to access is told anew, and so are tests and assertions: others may
     have moved what the plan does not touch.
     """
-    from reconcile.errors import StalePlan
     from reconcile.session import require_files
     from reconcile.stale import require_same
 
-    if saved is None:
-        return tuple(run_.plan() for run_ in opened)
-    plans = []
-    by_name = {run_.ref.name: run_ for run_ in opened}
-    for old in saved:
-        run_ = by_name.get(old.name)
-        if run_ is None or run_.shown_url != old.server.url:
-            raise StalePlan(
-                f"this plan is for {old.name} at {old.server.url}, which the files "
-                "do not name",
-                "apply it in the folder in which it was made",
-            )
-        require_files(old, run_.desired)
-        require_same(old, run_.plan(check=False, limited=False))
-        plans.append(old if old.errors else run_.judged(old))
-    return tuple(plans)
+    require_files(old, run_.desired)
+    fresh = run_.plan(check=False, limited=False)
+    require_same(old, fresh)
+    news = [note for note in fresh.notes if note not in old.notes]
+    old = replace(old, notes=(*old.notes, *news))
+    return old if old.errors else run_.judged(old)
 
 
 def _require(plans: Sequence["Plan"], checksum: str | None) -> None:
@@ -126,8 +186,16 @@ def _require(plans: Sequence["Plan"], checksum: str | None) -> None:
     if blocked:
         raise Refused(
             f"{blocked[0].address}: {blocked[0].blocked}. Nothing was changed.",
-            f"everything else: reconcile apply --exclude {blocked[0].address}",
+            f"everything else: {_all_but(plans[0].asked, blocked[0].address)}",
         )
+
+
+def _all_but(asked: "Asked", address: str) -> str:
+    from glob import escape
+
+    from reconcile.report.commands import apply
+
+    return apply(replace(asked, exclude=(*asked.exclude, escape(address))))
 
 
 def _require_no_conflict(plans: Sequence["Plan"]) -> None:
@@ -162,14 +230,7 @@ def _ask() -> None:
         raise ReconcileError("not applied; nothing was changed")
 
 
-def _carryout(
-    opened: Sequence["Run"],
-    plans: Sequence["Plan"],
-    parallelism: int,
-    fail_fast: bool,
-    progress: str,
-    format_: str,
-) -> int:
+def _carryout(opened: Sequence["Run"], plans: Sequence["Plan"], way: _Way) -> int:
     import gc
 
     from reconcile.apply import Apply, untouched
@@ -186,24 +247,23 @@ def _carryout(
             run_,
             lambda run_=run_: run_.plan(check=False),  # type: ignore[misc]
             clock=now,
-            parallelism=parallelism,
-            fail_fast=fail_fast,
-            progress=progress_of(progress),
+            parallelism=way.options.parallelism,
+            fail_fast=way.fail_fast,
+            progress=progress_of(way.progress),
         ).run()
         checks = None if outcome.unread else run_.holding()
         outcomes.append(replace(outcome, checks=checks))
         if outcomes[-1].exit_code == Exit.OK:
             _remember(run_, plan_)
-    return _report(plans, outcomes, format_)
+    return _report(plans, outcomes, way)
 
 
-def _report(
-    plans: Sequence["Plan"], outcomes: Sequence["Outcome"], format_: str
-) -> int:
+def _report(plans: Sequence["Plan"], outcomes: Sequence["Outcome"], way: _Way) -> int:
     from reconcile.report.outcome import render_json, render_text
 
-    if format_ == "json":
-        out(render_json(plans, outcomes))
-    else:
+    if way.format == "text":
         out(render_text(outcomes, paint()))
-    return max((outcome.exit_code for outcome in outcomes), default=Exit.OK)
+    elif plans:
+        out(render_json(plans, outcomes, way.failed))
+    codes = [outcome.exit_code for outcome in outcomes]
+    return worst([*codes, *(one.error.exit_code for one in way.failed)])

@@ -171,6 +171,14 @@ def _check_removed(desired: Desired, tree: Tree, findings: Findings) -> None:
     users, nodes = desired.users or {}, desired.nodes or {}
     former = {old: user for user in users.values() for old in user.was}
     for removed in desired.removed:
+        if any(sign in removed.name for sign in "*?["):
+            findings.error(
+                "RC0105",
+                f"{removed.kind}:{removed.name} is a glob, and `removed` takes none",
+                removed.position,
+                why="a deletion is said out loud: one line for each object",
+                help="name every object that is to go",
+            )
         wanted = users if removed.kind == "user" else nodes
         if removed.name in wanted:
             place = tree.locate((f"{removed.kind}s", removed.name), key=True)

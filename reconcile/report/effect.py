@@ -18,15 +18,10 @@ _NONE = "nobody gains and nobody loses any"
 _HIDDEN = "no change to be seen; what is unknown (below) may hide one"
 
 
-def section(
-    effect: Effect,
-    paint: Paint,
-    most: int | None = _SHOWN,
-    more: str = "see reconcile access diff",
-) -> list[str]:
+def section(effect: Effect, paint: Paint, *, full: bool = False) -> list[str]:
     """Return the Access section of a plan, without an empty line around it.
 
-    `more` says how to see what is beyond the `most` lines of each list.
+    Every gain is there; of the losses the first only, unless `full` is set.
     """
     if effect.failure:
         return [f"Access: not evaluated: {safe(effect.failure)}", *_blind(paint)]
@@ -36,13 +31,12 @@ def section(
     if not effect.gained and not effect.lost:
         lines[0] += ": " + (_HIDDEN if effect.unsure else _NONE)
     lines += [paint(f"  ! {safe(remark)}", "red") for remark in effect.remarks]
-    lines += _flows("+", "gains", effect.gained[:most], paint)
-    lines += _flows("-", "loses", effect.lost[:most], paint)
-    left = effect.hidden
-    left += len(effect.gained[most:] if most else ())
-    left += len(effect.lost[most:] if most else ())
-    if left:
-        lines.append(f"    … and {left} more, all of fewer paths ({more})")
+    shown = effect.lost if full else effect.lost[:_SHOWN]
+    lines += _flows("+", "gains", effect.gained, paint)
+    lines += _flows("-", "loses", shown, paint)
+    if left := len(effect.lost) - len(shown):
+        losses = "loss" if left == 1 else "losses"
+        lines.append(f"    … and {left} more {losses}, of fewer paths (--full)")
     lines += _runner(effect.runner, paint) if effect.runner else []
     return lines + doubts(effect.unsure, paint)
 

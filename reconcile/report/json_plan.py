@@ -6,7 +6,7 @@ minor versions, a new major is announced. It holds no secret.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ from reconcile.errors import WRONG_SHAPE, Diagnostic, Related, not_ours
 from reconcile.kinds import KINDS
 from reconcile.model import ServerInfo, instant
 from reconcile.order import steps
-from reconcile.plan import Plan, digest
+from reconcile.plan import Asked, Failed, Plan, digest
 from reconcile.report import effect
 from reconcile.report.effect import place_from_json, place_json
 from reconcile.report.safe import safe_lines
@@ -40,8 +40,10 @@ if TYPE_CHECKING:
 FORMAT = "1.0"
 
 
-def to_json(plans: Sequence[Plan], command: str = "plan") -> dict[str, Any]:
-    """Return the plan document for one or more servers."""
+def to_json(
+    plans: Sequence[Plan], command: str = "plan", failed: Sequence[Failed] = ()
+) -> dict[str, Any]:
+    """Return the plan document for one or more servers; `failed` have no plan."""
     first = plans[0]
     return {
         "format_version": FORMAT,
@@ -53,18 +55,22 @@ def to_json(plans: Sequence[Plan], command: str = "plan") -> dict[str, Any]:
             "commit": first.commit,
             "base": first.base,
         },
+        "asked": asdict(first.asked),
         "servers": [_server(plan) for plan in plans],
+        "failed": [_failed(one) for one in failed],
         "summary": summary(plans),
         "origins": origins(plans),
         "has_changes": any(plan.changes for plan in plans),
-        "errored": any(plan.errors for plan in plans),
+        "errored": bool(failed) or any(plan.errors for plan in plans),
         "checksum": checksum(plans),
     }
 
 
-def dumps(plans: Sequence[Plan], command: str = "plan") -> str:
+def dumps(
+    plans: Sequence[Plan], command: str = "plan", failed: Sequence[Failed] = ()
+) -> str:
     """Return the plan document as text, one final newline."""
-    document = to_json(plans, command)
+    document = to_json(plans, command, failed)
     return write({**document, "digest": digest(document)})
 
 
@@ -105,6 +111,16 @@ def origins(plans: Sequence[Plan]) -> dict[str, int]:
     found += [p.origin for plan in plans for p in plan.pending if p.policy != "ok"]
     counts = {str(origin): found.count(origin) for origin in Origin}
     return {**counts, "converged": sum(len(plan.converged) for plan in plans)}
+
+
+def _failed(one: Failed) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "url": one.url,
+        "error": str(one.error),
+        "help": one.error.hint,
+        "exit_code": int(one.error.exit_code),
+    }
 
 
 def _server(plan: Plan) -> dict[str, Any]:
@@ -305,8 +321,9 @@ def loads(text: str, path: str) -> tuple[Plan, ...]:
             raise ValueError("it was edited after it was saved")
         source = document["source"]
         files = tuple((f["path"], f["sha256"]) for f in source["files"])
+        asked = _load_asked(document["asked"])
         plans = tuple(
-            _load_server(entry, files, source["commit"])
+            replace(_load_server(entry, files, source["commit"]), asked=asked)
             for entry in document["servers"]
         )
         if checksum(plans) != document["checksum"]:
@@ -315,6 +332,11 @@ def loads(text: str, path: str) -> tuple[Plan, ...]:
     except WRONG_SHAPE as error:
         remedy = "make one with: reconcile plan --out FILE"
         raise not_ours("RC0029", "plan", path, error, remedy) from None
+
+
+def _load_asked(entry: dict[str, Any]) -> Asked:
+    lists = {key: tuple(v) for key, v in entry.items() if isinstance(v, list)}
+    return Asked(**{**entry, **lists})
 
 
 def _load_server(

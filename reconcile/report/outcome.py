@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconcile.outcome import Outcome, Result
-from reconcile.plan import Plan
+from reconcile.plan import Failed, Plan
 from reconcile.report.json_plan import to_json, write
 from reconcile.report.line import Paint, plain
 from reconcile.report.safe import safe
@@ -99,9 +99,13 @@ def _not_applied(outcome: Outcome) -> list[str]:
     return lines
 
 
-def render_json(plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> str:
+def render_json(
+    plans: Sequence[Plan],
+    outcomes: Sequence[Outcome],
+    failed: Sequence[Failed] = (),
+) -> str:
     """Return the plan document with what became of every operation."""
-    document = to_json(plans, "apply")
+    document = to_json(plans, "apply", failed)
     document["operations"] = [
         operation_json(result) for outcome in outcomes for result in outcome.results
     ]
@@ -111,7 +115,8 @@ def render_json(plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> str:
     document["asserts"] = [
         entry for outcome in outcomes for entry in _asserts_json(outcome)
     ]
-    document["applied"] = all(int(outcome.exit_code) == 0 for outcome in outcomes)
+    applied = all(int(outcome.exit_code) == 0 for outcome in outcomes)
+    document["applied"] = applied and not failed
     return write(document)
 
 

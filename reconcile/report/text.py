@@ -1,7 +1,7 @@
 """The plan and the drift for people, in plain text; colour comes from the caller."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import unified_diff
 from itertools import groupby
 from typing import Any
@@ -18,8 +18,8 @@ from reconcile.diff.changes import (
 from reconcile.errors import Exit, exit_of
 from reconcile.kinds import BY_NAME
 from reconcile.order import steps
-from reconcile.plan import Plan
-from reconcile.report import effect, origin
+from reconcile.plan import Failed, Plan
+from reconcile.report import commands, effect, origin
 from reconcile.report.json_plan import checksum, summary
 from reconcile.report.line import LEFT, Line, Paint, plain
 from reconcile.report.safe import safe, safe_lines
@@ -28,32 +28,53 @@ _TESTS = ("tests[", "sshTests[")
 _SECTIONS = (("user", "Users"), ("policy", "Policy"), ("node", "Nodes"))
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a plan is drawn: its colours, the policy's text diff, and every line."""
+
+    paint: Paint = plain
+    text_diff: bool = False
+    full: bool = False
+
+
 def render_plans(
-    plans: Sequence[Plan], paint: Paint = plain, *, text_diff: bool = False
+    plans: Sequence[Plan], shape: Shape = Shape(), failed: Sequence[Failed] = ()
 ) -> str:
-    """Return the plans of all servers as text."""
-    parts = [_one(plan, paint, text_diff=text_diff) for plan in plans]
+    """Return the plans of all servers as text, and why others have none."""
+    parts = [_one(plan, shape) for plan in plans]
+    parts += [_no_plan(one, shape.paint) for one in failed]
     if any(plan.changes for plan in plans):
-        parts.append(_closing(plans, paint))
+        parts.append(_closing(plans, shape.paint))
     return "\n".join(parts)
 
 
 def render_drift(
-    plans: Sequence[Plan], paint: Paint = plain, *, text_diff: bool = False
+    plans: Sequence[Plan], shape: Shape = Shape(), failed: Sequence[Failed] = ()
 ) -> str:
     """Return what changed on the servers, seen from the files."""
-    return "\n".join(_drift(plan, paint, text_diff=text_diff) for plan in plans)
+    parts = [_drift(plan, shape.paint, text_diff=shape.text_diff) for plan in plans]
+    return "\n".join([*parts, *(_no_plan(one, shape.paint) for one in failed)])
 
 
 # -- one plan ----------------------------------------------------------------------
 
 
-def _one(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
+def _no_plan(one: Failed, paint: Paint) -> str:
+    """Return the section of a server that failed."""
+    head = safe(f"reconcile {__version__} · {one.name} · {one.url}")
+    lines = [head, "", paint(f"No plan: {safe_lines(str(one.error))}", "red")]
+    if one.error.hint:
+        lines.append(f"  = help: {safe_lines(one.error.hint)}")
+    return "\n".join(lines) + "\n"
+
+
+def _one(plan: Plan, shape: Shape) -> str:
+    paint = shape.paint
     lines = [*_head(plan), ""]
     for kind, title in _SECTIONS:
-        lines += _section(plan, kind, title, paint, text_diff=text_diff)
+        lines += _section(plan, kind, title, paint, text_diff=shape.text_diff)
     if plan.access is not None:
-        lines += [*effect.section(plan.access, paint), ""]
+        lines += [*effect.section(plan.access, paint, full=shape.full), ""]
     if plan.checks is not None:
         from reconcile.report import tests
 
@@ -365,11 +386,12 @@ def _closing(plans: Sequence[Plan], paint: Paint) -> str:
     if conflicts:
         text += "\n" + paint(origin.decision(conflicts), "red")
     mark = checksum(plans)
-    ours = "--ours " * bool(conflicts)
-    how = f"    Apply exactly this with: reconcile apply {ours}--checksum {mark}"
     if blocked or any(plan.errors for plan in plans):
-        how = ""
-    return f"{text}\nChecksum: {mark}{how}\n"
+        return f"{text}\nChecksum: {mark}\n"
+    asked, ours = plans[0].asked, ["--ours"] * bool(conflicts)
+    how = safe(commands.apply(asked, *ours, "--checksum", mark))
+    how += commands.stdin_remark(asked)
+    return f"{text}\nChecksum: {mark}    Apply exactly this with: {how}\n"
 
 
 # -- drift ---------------------------------------------------------------------------

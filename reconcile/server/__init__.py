@@ -40,7 +40,7 @@ def connect(
     key: Secret | None,
     *,
     writable: bool = False,
-    timeout: float = 30.0,
+    timeout: float | None = None,
     connections: int = 32,
     transport: "httpx.BaseTransport | None" = None,
     clock: Callable[[], datetime] = now,

@@ -31,6 +31,8 @@ from reconcile.server.credential import Secret
 # POSTs that change nothing: validation and previews.
 HARMLESS_POSTS = ("/policy/check", "/acl/validate", "/acl/preview", "/oauth/token")
 
+_READ = 30.0  # seconds for one answer, where nobody chose them
+
 # A request that timed out is not sent again: a busy server would only get busier.
 _BROKEN = (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError)
 
@@ -80,7 +82,8 @@ class Http:
     """Requests to one server: JSON in and out, every failure a ServerError.
 
     `transport` replaces the network (tests, the embedded simulator). `timeout` is
-    in seconds, for one read; the caller passes longer ones for slow writes.
+    in seconds, for one request; None leaves it to this program, where a read gets 30
+    and the caller passes longer ones for slow writes.
     """
 
     def __init__(
@@ -89,7 +92,7 @@ class Http:
         key: Secret | None,
         *,
         writable: bool,
-        timeout: float = 30.0,
+        timeout: float | None = None,
         connections: int = 32,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
@@ -106,10 +109,10 @@ class Http:
         self._client = httpx.Client(
             base_url=self.url,
             headers=headers,
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
             transport=retrying if writable else ReadOnlyTransport(retrying),
         )
-        self.timeout = timeout
+        self.timeout = timeout or _READ
+        self.chosen = timeout is not None
 
     def close(self) -> None:
         """Close every connection."""
@@ -148,7 +151,7 @@ class Http:
             path,
             content=content.encode() if content is not None else None,
             headers=sent,
-            timeout=timeout or self.timeout,
+            timeout=_patience(timeout or self.timeout),
             extensions={"retry": retry},
         )
         try:
@@ -238,6 +241,11 @@ class Http:
     def _unreachable(self, error: Exception, request: str) -> Unreachable:
         message, hint = explain_failure(error)
         return Unreachable(f"{self.url}: {message}", hint, request=request)
+
+
+def _patience(seconds: float) -> httpx.Timeout:
+    """Return the time-outs of a request: a connection is there soon, or never."""
+    return httpx.Timeout(seconds, connect=min(seconds, 10.0))
 
 
 def _trust(url: str) -> ssl.SSLContext | bool:

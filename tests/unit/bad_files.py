@@ -413,6 +413,12 @@ MEANING = {
         "02-30",
         "",
     ),
+    "removed by a glob": (
+        VERSION + "removed: [|'node:web-*']\n",
+        "RC0105",
+        "is a glob",
+        "name every object",
+    ),
     "wanted and removed": (
         VERSION + "users: {bob: {}}\nremoved: [|user:bob]\n",
         "RC0103",

@@ -66,7 +66,7 @@ def test_list_names_who_what_and_the_rule_with_its_line(ask):
     ("limits", "lines"),
     [
         (["-s", "bob@"], 1),
-        (["--from", "laptop"], 2),
+        (["--source", "laptop"], 2),
         (["--to", "10.1.2.3"], 1),
         (["--port", "443"], 1),
         (["--port", "443/udp"], 1),  # the line that says: nobody
@@ -199,7 +199,7 @@ def test_a_policy_with_errors_is_refused_with_its_places(ask):
     ],
 )
 def test_a_name_that_nobody_declares_is_a_mistake(ask, name, reason):
-    for arguments in (["why", name, "db-1:22"], ["list", "--from", name]):
+    for arguments in (["why", name, "db-1:22"], ["list", "--source", name]):
         code, out, err = ask(*arguments)
         assert (code, out) == (1, "")
         assert reason in err
@@ -237,7 +237,7 @@ def test_what_nothing_bears_reaches_nothing_for_a_reason(
         code, out, _ = ask(*arguments, policy=ABSENT, nodes=nodes)
         assert (code, out.startswith("no: ")) == (0, True)
         assert reason in out
-    for arguments in (["who", f"{name}:22"], ["list", "--from", name]):
+    for arguments in (["who", f"{name}:22"], ["list", "--source", name]):
         code, out, _ = ask(*arguments, policy=ABSENT, nodes=nodes)
         assert (code, reason in out, "  nobody\n" in out) == (0, True, True)
     found = json.loads(

@@ -113,7 +113,7 @@ def test_edits_that_are_not_committed_are_not_remembered(applied, command, tmp_p
         assert ref() == applied
 
 
-@pytest.mark.parametrize("limit", [["--target", "*"], ["--exclude", "user:x"]])
+@pytest.mark.parametrize("limit", [["--target", "*"], ["--exclude", "user:bob.email"]])
 def test_a_limited_apply_is_not_remembered(limit, commit, command):
     commit(yaml(users="alice bob"))
     assert command("apply", "--auto-approve", *limit)[0] == 0

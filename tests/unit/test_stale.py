@@ -13,7 +13,7 @@ from reconcile.errors import InputError, StalePlan
 from reconcile.model import PolicyText
 from reconcile.plan import build, digest
 from reconcile.report.json_plan import dumps, loads
-from reconcile.report.text import render_drift, render_plans
+from reconcile.report.text import Shape, render_drift, render_plans
 from reconcile.stale import require_same
 from tests.support import NOW, live, node, server, user
 
@@ -96,9 +96,8 @@ def test_a_saved_plan_comes_back_equal_and_fits_the_schema(wanted, name):
     Draft202012Validator(SCHEMA).validate(json.loads(text))
     (loaded,) = loads(text, "plan.json")
     assert dumps([loaded]) == text
-    assert render_plans([loaded], text_diff=True) == render_plans(
-        [plan], text_diff=True
-    )
+    whole = Shape(text_diff=True, full=True)
+    assert render_plans([loaded], whole) == render_plans([plan], whole)
     assert render_drift([loaded]) == render_drift([plan])
 
 
