@@ -26,7 +26,7 @@ from reconcile.policy.universe import World
 from reconcile.policy.words import plural
 from reconcile.scene import Scene, Words, findings
 
-_ONE_RELEASE = "for your server alone: reconcile validate --from SNAPSHOT"
+_ONE_RELEASE = "for your server alone: reconcile validate --snapshot FILE"
 _UNDECLARED = "RC0101"  # the files do not have a user that the policy names
 
 

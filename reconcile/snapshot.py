@@ -1,4 +1,4 @@
-"""The live state as a file: what `snapshot` writes and `--from` plans against."""
+"""The live state as a file: what `snapshot` writes and `--snapshot` plans against."""
 
 import json
 from collections.abc import Callable

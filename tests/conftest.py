@@ -1,15 +1,22 @@
 """What every test may use."""
 
 import pytest
+from hypothesis import settings
 
 from reconcile import desired as desired_state
 from tests.support import NOW, call_git, dedent
 
 
+# A busy machine makes an example slow now and then; tests/bench measures speed.
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch):
     """Keep the tests apart from the settings of whoever runs them."""
-    for name in ("HEADSCALE_URL", "HEADSCALE_API_KEY", "FORCE_COLOR", "NO_COLOR"):
+    mine = "HEADSCALE_URL", "HEADSCALE_API_KEY", "FORCE_COLOR", "NO_COLOR", "COLUMNS"
+    for name in mine:
         monkeypatch.delenv(name, raising=False)
 
 

@@ -281,7 +281,7 @@ def test_validate_says_that_nothing_was_run_and_how_to(write, command):
     assert code == 0
     assert out.startswith("Valid")
     assert "Tests and assertions were not run" in err
-    assert "reconcile validate --from SNAPSHOT" in err
+    assert "reconcile validate --snapshot FILE" in err
     write(POLICY)
     assert "were not run" not in command("validate")[2]
 
