@@ -1,11 +1,24 @@
 """The live tailnet as this tool sees it, in Headscale's words, whatever the server."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from ipaddress import ip_interface, ip_network
 
 EXIT_ROUTES = frozenset({"0.0.0.0/0", "::/0"})
+Natural = tuple[list[tuple[int, int, str]], str]
+_DIGITS = re.compile(r"([0-9]+)")
+
+
+def natural(text: str) -> Natural:
+    """Sort key for people: node-2 before node-10, upper case beside lower case."""
+    parts = [part for part in _DIGITS.split(text.casefold()) if part]
+    ranks = [
+        (0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part)
+        for part in parts
+    ]
+    return ranks, text
 
 
 def canonical_route(text: str) -> str:

@@ -32,7 +32,7 @@ from reconcile.errors import (
     UsageError,
 )
 from reconcile.git import checkout
-from reconcile.model import Live, Node, Operation
+from reconcile.model import Live, Node, Operation, natural
 from reconcile.plan import Asked, Failed, Plan, build
 from reconcile.runner import own_node
 from reconcile.server import connect
@@ -546,8 +546,8 @@ def require_files(plan: Plan, desired: Desired) -> None:
     if dict(plan.files) == dict(desired.files):
         return
     old, new = dict(plan.files), dict(desired.files)
-    names = sorted(n for n in old.keys() | new.keys() if old.get(n) != new.get(n))
+    names = [n for n in old.keys() | new.keys() if old.get(n) != new.get(n)]
     raise StalePlan(
-        f"{', '.join(names)} changed after this plan was saved",
+        f"{', '.join(sorted(names, key=natural))} changed after this plan was saved",
         "make a new plan: reconcile plan --out FILE",
     )

@@ -1,6 +1,6 @@
 """Does a plan still hold? Fingerprints of only the objects that it touches."""
 
-from reconcile.diff.changes import Change
+from reconcile.diff.changes import Change, word
 from reconcile.errors import StalePlan
 from reconcile.plan import Plan, digest
 
@@ -67,5 +67,5 @@ def _moved(planned: Change, current: Change) -> str:
 def _shown(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(str, value))}]"
-    text = str(value)
+    text = word(value)
     return text if len(text) < 60 and "\n" not in text else f"{len(text)} characters"

@@ -6,7 +6,6 @@ from hypothesis import settings
 from reconcile import desired as desired_state
 from tests.support import NOW, call_git, dedent
 
-
 # A busy machine makes an example slow now and then; tests/bench measures speed.
 settings.register_profile("busy", deadline=None)
 settings.load_profile("busy")

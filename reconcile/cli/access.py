@@ -12,6 +12,7 @@ import click
 from reconcile.cli import options
 from reconcile.cli.terminal import out, paint
 from reconcile.errors import Exit, ReconcileError, UsageError
+from reconcile.variables import quoted
 
 if TYPE_CHECKING:
     from reconcile.inquiry import Inquiry
@@ -198,7 +199,7 @@ def _port(text: str) -> "Port":
         return port(text)
     except ValueError:
         raise UsageError(
-            f"{text!r} is not a port",
+            f"{quoted(text)} is not a port",
             "write 443, 53/udp, ssh for logging in, or the name of a capability",
         ) from None
 
@@ -207,7 +208,7 @@ def _destination(text: str) -> tuple[str, "Port"]:
     name, colon, port = text.rpartition(":")
     if not colon or not name:
         raise UsageError(
-            f"{text!r} has no port",
+            f"{quoted(text)} has no port",
             "write tag:db:5432, nas:ssh or [fd7a::1]:443; all ports: reconcile access "
             "list --to NAME",
         )

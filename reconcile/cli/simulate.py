@@ -241,9 +241,12 @@ def restart(context: click.Context, world: Path | None) -> None:
 
 
 def _lost(names: list[str]) -> str:
+    from reconcile.model import natural
+
     if not names:
         return "Nothing was lost."
-    return f"What the database never got is gone for: {', '.join(sorted(names))}."
+    listed = ", ".join(sorted(names, key=natural))
+    return f"What the database never got is gone for: {listed}."
 
 
 def _routes(routes: tuple[str, ...], exit_node: bool) -> list[str]:

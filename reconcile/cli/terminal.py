@@ -210,10 +210,7 @@ def progress_of(mode: str) -> Callable[["Result", int, int], None] | None:
 def _log_progress(result: "Result", number: int, total: int) -> None:
     from reconcile.report.outcome import operation_json
 
-    _log(
-        level="info",
-        event="operation",
-        number=number,
-        of=total,
-        **operation_json(result),
-    )
+    event = operation_json(result)
+    if result.lost:
+        event["status"] = "unknown"
+    _log(level="info", event="operation", number=number, of=total, **event)

@@ -14,13 +14,12 @@ from reconcile.desired import nodes as node_names
 from reconcile.desired import users as user_names
 from reconcile.desired.scalars import Value, flow, key, scalar
 from reconcile.errors import InputError
-from reconcile.model import Live, Node, ServerInfo, User, route_order
+from reconcile.model import Live, Node, ServerInfo, User, natural, route_order
 from reconcile.policy.references import references
 
 _WIDTH = 88
 _MACHINE_KEY = re.compile(r"mkey:[0-9a-f]{64}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_DIGITS = re.compile(r"([0-9]+)")
 _PLAIN: dict[str, Value] = {"tags": [], "routes": {"approve": []}, "exit_node": False}
 _NAMED = 5
 
@@ -106,7 +105,7 @@ def _nodes(nodes: Sequence[Node], owned: frozenset[str] | None) -> list[list[str
     lines += _left_out(len(lasting) - len(named), "node", "without a usable name")
     odd = [node.name for node in named if owned is not None and not node.tags <= owned]
     lines += _left_out(len(odd), "node", "with a tag that no tagOwners entry allows")
-    lines += [f"#   {_shown(name)}" for name in sorted(odd, key=human)[:_NAMED]]
+    lines += [f"#   {_shown(name)}" for name in sorted(odd, key=natural)[:_NAMED]]
     return [["defaults:", f"  nodes: {flow(defaults)}"], lines]
 
 
@@ -121,7 +120,7 @@ class _NodeWriter:
         """Return what must be said of a node beside the defaults."""
         settings: dict[str, Value] = {}
         if node.tags:
-            settings["tags"] = [*sorted(node.tags, key=human)]
+            settings["tags"] = [*sorted(node.tags, key=natural)]
         if node.routes:
             routes: list[Value] = [*sorted(node.routes, key=route_order)]
             settings["routes"] = {"approve": routes}
@@ -149,7 +148,7 @@ def _section(name: str, entries: Mapping[str, dict[str, Value]]) -> list[str]:
     if not entries:
         return [f"{name}: {{}}"]
     lines = [f"{name}:"]
-    for entry in sorted(entries, key=human):
+    for entry in sorted(entries, key=natural):
         lines += _entry(entry, entries[entry])
     return lines
 
@@ -177,13 +176,3 @@ def _left_out(count: int, noun: str, why: str) -> list[str]:
 def _usable(text: str) -> bool:
     """Tell a text that a file can hold: not empty, no half of a surrogate pair."""
     return text != "" and not _SURROGATE.search(text)
-
-
-def human(text: str) -> tuple[list[tuple[int, int, str]], str]:
-    """Sort key for people: node-2 before node-10, upper case beside lower case."""
-    parts = [part for part in _DIGITS.split(text.casefold()) if part]
-    ranks = [
-        (0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part)
-        for part in parts
-    ]
-    return ranks, text

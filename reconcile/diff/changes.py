@@ -56,6 +56,15 @@ class Origin(StrEnum):
         return self in ("drift", "conflict")
 
 
+def word(value: Any) -> str:
+    """Return the value of a field as people write it."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "(none)"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "(none)" if value in (None, "") else str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class OneWay:
     """A part of a change that this tool cannot take back.

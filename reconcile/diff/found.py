@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from reconcile.diff.changes import Change, Difference, Pending, Replaced, Unlisted
 from reconcile.errors import Diagnostic, Position, Severity
 from reconcile.kinds import BY_NAME
+from reconcile.model import Natural, natural
 
 
 @dataclass(slots=True)
@@ -53,15 +54,19 @@ class Found:
     def finish(self) -> Difference:
         """Return everything found, in an order that depends on nothing but names."""
         return Difference(
-            changes=tuple(sorted(self.changes, key=lambda c: c.address)),
-            stuck=tuple(sorted(self.stuck, key=lambda c: c.address)),
-            pending=tuple(sorted(self.pending, key=lambda p: p.address)),
-            replaced=tuple(sorted(self.replaced, key=lambda r: r.address)),
+            changes=tuple(sorted(self.changes, key=_by_address)),
+            stuck=tuple(sorted(self.stuck, key=_by_address)),
+            pending=tuple(sorted(self.pending, key=_by_address)),
+            replaced=tuple(sorted(self.replaced, key=_by_address)),
             unlisted=tuple(sorted(self.unlisted, key=_by_section)),
             notes=tuple(self.notes),
             problems=tuple(self.problems),
         )
 
 
-def _by_section(unlisted: Unlisted) -> tuple[int, str]:
-    return list(BY_NAME).index(unlisted.kind), unlisted.address
+def _by_address(item: Change | Pending | Replaced) -> Natural:
+    return natural(item.address)
+
+
+def _by_section(unlisted: Unlisted) -> tuple[int, Natural]:
+    return list(BY_NAME).index(unlisted.kind), natural(unlisted.address)

@@ -25,6 +25,7 @@ from reconcile.model import (
     Node,
     ServerInfo,
     instant,
+    natural,
     route_order,
 )
 
@@ -92,7 +93,7 @@ def state(node: Node) -> State:
     return {
         "name": node.name,
         "user": node.user,
-        "tags": sorted(node.tags),
+        "tags": sorted(node.tags, key=natural),
         "routes": sorted(node.routes, key=route_order),
         "exit_node": node.exit_node,
         "expiry": instant(node.expiry) if node.expiry else NEVER,
@@ -175,10 +176,10 @@ class _Comparison:
             self._cannot("RC0302", "tags", "its last tag cannot be removed", reason)
             return
         if missing := self._unowned(wanted):
-            self.stuck["tags"] = sorted(wanted)
+            self.stuck["tags"] = sorted(wanted, key=natural)
             self.reasons["tags"] = f"no owner in the policy: {', '.join(missing)}"
             return
-        self.after["tags"] = sorted(wanted)
+        self.after["tags"] = sorted(wanted, key=natural)
         if not wanted:
             self._caveat("node.tags.empty")
         if wanted and self.node.user and self.server.tagging_drops_user:
@@ -188,7 +189,7 @@ class _Comparison:
 
     def _unowned(self, wanted: Collection[str]) -> list[str]:
         """Return and note the tags that the server refuses for want of an owner."""
-        missing = sorted(set(wanted) - self.facts.owned_tags)
+        missing = sorted(set(wanted) - self.facts.owned_tags, key=natural)
         if not missing or not self.server.tags_need_owner:
             return []
         self.found.problems.append(

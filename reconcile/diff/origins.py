@@ -15,7 +15,7 @@ from functools import cached_property
 from reconcile.desired.state import Desired
 from reconcile.diff.binding import Bound, bind
 from reconcile.diff.changes import Action, Change, Difference, Origin, State
-from reconcile.model import Live
+from reconcile.model import Live, Natural, natural
 
 
 def with_origins(
@@ -114,13 +114,17 @@ def _converged(
     whole = {_identity(c) for c in due if c.action is not Action.UPDATE}
     fields = {(_identity(c), name) for c in due for name in c.after}
     spoken = _Spoken(desired, live)
-    for change in sorted((*since.changes, *since.stuck), key=lambda c: c.address):
+    for change in sorted((*since.changes, *since.stuck), key=_by_address):
         if _identity(change) in whole:
             continue
         for name in change.after if change.action is Action.UPDATE else ("",):
             moved = (_identity(change), name) in fields
             if not moved and spoken.of(change, name):
                 yield change.address, "" if change.kind == "policy" else name
+
+
+def _by_address(change: Change) -> Natural:
+    return natural(change.address)
 
 
 class _Spoken:

@@ -12,6 +12,7 @@ from reconcile.policy.document import Service
 from reconcile.policy.reading.rules import PROTOCOLS
 from reconcile.policy.releases import PINGABLE, SCTP, TCP, UDP
 from reconcile.policy.sets import IntervalSet
+from reconcile.policy.words import USE
 
 _PORTED = (TCP, UDP, SCTP)
 _NAMES = {number: name for name, number in reversed(PROTOCOLS.items())}
@@ -137,7 +138,7 @@ class Atoms:
     def _use(self, atom: Atom) -> str:
         """Name a capability, with its value where there is more than one."""
         several = self.named(atom.capability).bit_count() > 1
-        return f"can use {atom.capability}" + f" {atom.value}" * several
+        return f"{USE}{atom.capability}" + f" {atom.value}" * several
 
 
 def service(protocol: int, port: int) -> str:

@@ -1,8 +1,10 @@
 """Naming sets of nodes and networks with the words that people use."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 
+from reconcile.model import natural
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, texts
@@ -107,8 +109,7 @@ class Naming:
     def singly(self, members: int) -> list[str]:
         """Return the names of a set node by node, then its networks."""
         nodes = members & ((1 << self._universe.size) - 1)
-        names = [self.node(place) for place in bits(nodes)]
-        return names + self.networks(members & ~nodes)
+        return self._in_order(nodes) + self.networks(members & ~nodes)
 
     def _cover(self, nodes: int, most: int | None) -> list[str]:
         if nodes in self._exact:
@@ -134,7 +135,20 @@ class Naming:
             if not members & others:
                 yield owner
                 rest &= ~members
-        yield from map(self.node, bits(rest))
+        yield from self._in_order(rest)
+
+    def _in_order(self, nodes: int) -> list[str]:
+        """Return the names of nodes in the order of people: web-2 before web-10."""
+        return [
+            self.node(place)
+            for place in sorted(bits(nodes), key=self._ranks.__getitem__)
+        ]
+
+    @cached_property
+    def _ranks(self) -> dict[int, int]:
+        """The rank of each node among all names."""
+        places = sorted(range(self._universe.size), key=lambda p: natural(self.node(p)))
+        return {place: rank for rank, place in enumerate(places)}
 
     def node(self, place: int) -> str:
         """Return the name of a node: `node:nas`."""
@@ -170,7 +184,7 @@ def _of_world(universe: Universe, world: World) -> Iterable[tuple[str, int]]:
     yield EVERY_NODE, world.present
     for group in world.policy.groups:
         yield group, universe.selected(world, Selector("group", group))
-    yield from sorted(world.tags.items())
-    yield from sorted(world.owners.items())
+    for known in (world.tags, world.owners):
+        yield from sorted(known.items(), key=lambda named: natural(named[0]))
     yield "autogroup:member", everyone
     yield "autogroup:tagged", merge(world.tags.values())

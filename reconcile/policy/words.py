@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 NODE = "node:"  # before the name of a node
 EVERYTHING = "everything"
+USE = "can use "  # before a capability, among what a source reaches
 BUT = " but "  # between a large set and what is not of it
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from reconcile.policy.access import Access, Match, Why
 from reconcile.policy.document import Origin, Rule, targets_of
 from reconcile.policy.entries import Entry
-from reconcile.policy.words import counted, plural
+from reconcile.policy.selectors import Selector
+from reconcile.policy.words import USE, counted, plural
 from reconcile.report.effect import (
     Paint,
     columns,
@@ -200,17 +201,29 @@ def _matched(match: Match, scene: Scene) -> Iterator[str]:
         if names:
             yield f"      {label} matched by {safe(', '.join(names))}"
     for name in match.missing:
-        what, found = _instead_of(name, match)
-        yield safe(f"      but only {what} {counted(found) or 'nothing'}")
+        yield safe(f"      but {_instead_of(name, match)}")
 
 
-def _instead_of(missing: str, match: Match) -> tuple[str, Sequence[str]]:
+def _instead_of(missing: str, match: Match) -> str:
     """Return what a rule has in place of what a path needs."""
     if missing == "port" or match.rule is None:
-        return "opens", match.opens
+        return _opens(match.opens)
     if missing == "source":
-        return "from", [selector.text for selector in match.rule.sources]
-    return "to", [selector.text for selector in targets_of(match.rule)]
+        return f"only from {_texts(match.rule.sources)}"
+    return f"only to {_texts(targets_of(match.rule))}"
+
+
+def _texts(selectors: Sequence[Selector]) -> str:
+    return counted([selector.text for selector in selectors]) or "nothing"
+
+
+def _opens(services: Sequence[str]) -> str:
+    """Say what a rule opens: ports, and capabilities that a source "can use"."""
+    ports = [each for each in services if not each.startswith(USE)]
+    uses = [each.removeprefix(USE) for each in services if each not in ports]
+    found = [f"only opens {counted(ports)}"] if ports else []
+    found += [f"only gives {counted(uses)}"] if uses else []
+    return " and ".join(found) or "opens nothing"
 
 
 def why_json(

@@ -7,6 +7,7 @@ from typing import Any
 
 from reconcile.effect import Effect, Flow, Runner
 from reconcile.errors import Position
+from reconcile.model import natural
 from reconcile.policy.words import BUT, EVERYTHING, NODE, counted, plural
 from reconcile.report.safe import safe
 
@@ -71,7 +72,7 @@ def doubts(unsure: Mapping[str, str], paint: Paint) -> list[str]:
     """Say what could not be known, one line each."""
     return [
         paint(f"  ? {safe(name)}: {safe(why)}", "yellow")
-        for name, why in sorted(unsure.items())
+        for name, why in sorted(unsure.items(), key=lambda item: natural(item[0]))
     ]
 
 

@@ -1,9 +1,8 @@
 """Words for who moved since the last apply: the files, the server, or both."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from reconcile.diff.changes import Action, Change, Origin
+from reconcile.diff.changes import Action, Change, Origin, word
 from reconcile.report.safe import safe
 
 
@@ -56,12 +55,3 @@ WAYS_OUT = (
     "The file wins: reconcile apply --ours. The server keeps its own: reconcile apply "
     "--theirs. Or commit what the server has."
 )
-
-
-def word(value: Any) -> str:
-    """Return a value as people write it."""
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "(none)"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "(none)" if value in (None, "") else str(value)

@@ -31,6 +31,8 @@ def progress_line(result: Result, number: int, total: int) -> str:
     seconds = f"{result.seconds:.1f} s"
     ends = {"done": seconds, "converged": _CONVERGED, "unseen": _UNSEEN}
     end = ends.get(result.status, result.status)
+    if result.lost:  # it counts when it is known, which is told at the end
+        end = "no certain answer, looked up later"
     return safe(
         f"[{number}/{total}] {operation.address}: {_VERBS[operation.verb]} ({end})"
     )

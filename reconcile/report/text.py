@@ -14,6 +14,7 @@ from reconcile.diff.changes import (
     Pending,
     PolicyChange,
     PolicyItem,
+    word,
 )
 from reconcile.errors import Exit, exit_of
 from reconcile.kinds import BY_NAME
@@ -211,7 +212,7 @@ def _field(name: str, before: Any, after: Any, note: str) -> Line:
         if sign != "~":
             shown = ", ".join(part[2:] for part in added + removed)
         return Line(sign, f"{label:<11} {shown}", note, depth=1)
-    shown = f"{origin.word(before)} -> {origin.word(after)}"
+    shown = f"{word(before)} -> {word(after)}"
     return Line("~", f"{label:<11} {shown}", note, depth=1)
 
 

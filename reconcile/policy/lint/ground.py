@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from functools import cached_property
 
+from reconcile.model import natural
 from reconcile.policy.absence import Absence, no_user
 from reconcile.policy.document import Problem
 from reconcile.policy.fields import Path, field_name, find, section_name
@@ -170,7 +171,7 @@ class Ground:
         declared = find(self.world.policy.value, "tagOwners")
         path: Path = (declared[0],) if declared else ()
         worn = {tag: nodes for tag, nodes in self.world.tags.items() if nodes}
-        tags = sorted(worn.keys() - self.world.policy.tags)
+        tags = sorted(worn.keys() - self.world.policy.tags, key=natural)
         if tags:
             nodes = merge(worn[tag] for tag in tags)
             names = [f"node:{self.world.machines[place].name}" for place in bits(nodes)]
