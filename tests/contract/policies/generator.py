@@ -1,7 +1,8 @@
 """Random policies: everything that a release reads."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 Policy = dict[str, Any]
@@ -49,6 +50,7 @@ ADDRESSES = (
     "1.1.1.1",
     "2001:4860:4860::8888",
 )
+ROUTES = ("10.0.0.0/8", "10.2.0.0/24", "0.0.0.0/0", "fd00::/16", "fd00:2::/64")
 PORTS = ("*", "22", "80", "443", "53", "8000-8100", "22,80,443", "1-1024,8080")
 PROTOCOLS = ("tcp", "udp", "TCP", "sctp", "6", "17", "132")
 PORTLESS = ("icmp", "ICMP", "igmp", "ip-in-ip", "gre", "esp", "ah", "1", "47", "58")
@@ -63,12 +65,31 @@ CAPABILITIES = (
 NEW = ("0.29", "main")  # the releases with grants, tests and node attributes
 
 
+@dataclass(frozen=True)
+class Words:
+    """The names that policies are written with; those of the fixed tailnet at first.
+
+    `ambiguous` are tokens that fit two users, which newer servers refuse; `routes` are
+    what `autoApprovers` speak of, and `via` the tags of routers.
+    """
+
+    users: Sequence[str] = USERS
+    tags: Sequence[str] = TAGS
+    groups: Sequence[str] = GROUPS
+    hosts: Mapping[str, str] = field(default_factory=lambda: HOSTS)
+    addresses: Sequence[str] = ADDRESSES
+    ambiguous: Sequence[str] = (AMBIGUOUS,)
+    routes: Sequence[str] = ROUTES
+    via: Sequence[str] = ("tag:router", "tag:exit", "tag:web")
+
+
 class Generator:
     """Writes policies for one release; the same seed gives the same policies."""
 
-    def __init__(self, release: str, seed: object) -> None:
+    def __init__(self, release: str, seed: object, words: Words | None = None) -> None:
         self.random = random.Random(f"{release} {seed}")
         self.release = release
+        self.words = words or Words()
         self.new = release in NEW
         self.autogroups = [] if release == "0.26" else ["member", "tagged"]
 
@@ -94,13 +115,13 @@ class Generator:
         """Return the next policy; most are valid."""
         value: Policy = {
             "groups": {
-                "group:ops": self.some(USERS),
-                "group:staff": self.some(USERS, 1, 4),
+                "group:ops": self.some(self.words.users),
+                "group:staff": self.some(self.words.users, 1, 4),
                 "group:empty": [],
                 "group:ghosts": ["nobody@"],
             },
-            "hosts": dict(HOSTS),
-            "tagOwners": {tag: self._owners() for tag in TAGS},
+            "hosts": dict(self.words.hosts),
+            "tagOwners": {tag: self._owners() for tag in self.words.tags},
         }
         if self.chance(0.9):
             value["acls"] = self.several(self.acl, 0, 4)
@@ -125,17 +146,17 @@ class Generator:
             value["randomizeClientPort"] = self.chance(0.5)
 
     def _owners(self) -> list[str]:
-        owners = self.some((*USERS, *GROUPS), 0, 2)
+        owners = self.some((*self.words.users, *self.words.groups), 0, 2)
         if self.new and self.chance(0.1):
-            owners.append(self.one(TAGS))
+            owners.append(self.one(self.words.tags))
         return owners
 
     def _approvers(self) -> Policy:
-        names = (*USERS, *GROUPS, *TAGS)
-        routes = ("10.0.0.0/8", "10.2.0.0/24", "0.0.0.0/0", "fd00::/16", "fd00:2::/64")
+        words = self.words
+        names = (*words.users, *words.groups, *words.tags)
         found: Policy = {}
         if self.chance(0.8):
-            chosen = self.some(routes, 0, 3)
+            chosen = self.some(words.routes, 0, 3)
             found["routes"] = {route: self.some(names, 0, 2) for route in chosen}
         if self.chance(0.4):
             found["exitNode"] = self.some(names, 0, 2)
@@ -145,9 +166,10 @@ class Generator:
 
     def identity(self) -> str:
         """A selector that means nodes by who they are."""
-        if self.chance(0.01):
-            return AMBIGUOUS
-        kinds: list[Sequence[str]] = [USERS, GROUPS, TAGS]
+        words = self.words
+        if self.chance(0.01) and words.ambiguous:
+            return words.ambiguous[0]
+        kinds: list[Sequence[str]] = [words.users, words.groups, words.tags]
         if self.autogroups:
             kinds.append([f"autogroup:{name}" for name in self.autogroups])
         return self.one(self.one(kinds))
@@ -160,7 +182,7 @@ class Generator:
             return self.identity()
         if self.new and dice < 0.64:
             return "autogroup:danger-all"
-        return self.one((*HOSTS, *ADDRESSES))
+        return self.one((*self.words.hosts, *self.words.addresses))
 
     def target(self) -> str:
         dice = self.random.random()
@@ -170,7 +192,7 @@ class Generator:
             return "autogroup:internet"
         if dice < 0.55:
             return self.identity()
-        return self.one((*HOSTS, *ADDRESSES))
+        return self.one((*self.words.hosts, *self.words.addresses))
 
     def acl(self) -> Policy:
         rule: Policy = {"action": "accept"}
@@ -189,7 +211,8 @@ class Generator:
 
     def _to_self(self, rule: Policy, ports: str, more: Sequence[str]) -> None:
         """Make a rule one for the own devices; only people may be its sources."""
-        people = (*USERS, *GROUPS, "autogroup:member", *more)
+        words = self.words
+        people = (*words.users, *words.groups, "autogroup:member", *more)
         rule["src"] = self.some(people, 1, 2)
         rule["dst"] = ["autogroup:self" + ports, *self.some(rule["dst"], 0, 1)]
         self.random.shuffle(rule["dst"])
@@ -206,7 +229,7 @@ class Generator:
         if not with_app or self.chance(0.4):
             rule["ip"] = self.several(self.service, 1, 3)
         if self.chance(0.2):
-            rule["via"] = self.some(("tag:router", "tag:exit", "tag:web"), 1, 2)
+            rule["via"] = self.some(self.words.via, 1, 2)
         elif self.chance(0.15) and rule["dst"]:
             self._to_self(rule, "", [])
         return rule
@@ -224,8 +247,9 @@ class Generator:
 
     def ssh(self) -> Policy:
         rule: Policy = {"action": self.one(("accept", "check"))}
-        people = (*USERS, *GROUPS, *(["autogroup:member"] if self.autogroups else ()))
-        tagged = (*TAGS, *(["autogroup:tagged"] if self.autogroups else ()))
+        words, named = self.words, bool(self.autogroups)
+        people = (*words.users, *words.groups, *["autogroup:member"] * named)
+        tagged = (*words.tags, *["autogroup:tagged"] * named)
         kind = self.one(("tagged", "people", "self" if self.autogroups else "people"))
         if kind == "tagged":
             rule["src"] = self.some((*people, *tagged))
@@ -237,7 +261,7 @@ class Generator:
             rule["src"] = self.some(people, 1, 2)
             rule["dst"] = ["autogroup:member"]
         else:
-            rule["src"] = [self.one(USERS)]
+            rule["src"] = [self.one(words.users)]
             rule["dst"] = list(rule["src"])
         rule["users"] = self.some(LOGINS)
         if self.chance(0.2):

@@ -44,7 +44,10 @@ class PolicyServer:
 
         The lines of a refusal are sorted: several failures come in the order of chance.
         """
-        text = json.dumps(policy, ensure_ascii=False)
+        return self.put_text(json.dumps(policy, ensure_ascii=False))
+
+    def put_text(self, text: str) -> str | None:
+        """Store a policy as it is written; see `put`."""
         answer = self._api.put("/api/v1/policy", json={"policy": text})
         if answer.status_code == 200:
             return None
@@ -68,16 +71,22 @@ class PolicyServer:
             answer["approved"] = {
                 name: routes for name, routes in approved.items() if routes
             }
-        answer["filter"] = [rule(each) for each in self._page("filter") or ()]
-        answer["ssh"] = {
-            _name(key): logins(value)
-            for key, value in (self._page("ssh") or {}).items()
-            if logins(value)
-        }
+        answer["filter"] = self.filter()
+        answer["ssh"] = self.logins()
         for number, (name, routes) in enumerate(before.items(), 1):
             if "approved" in answer and answer["approved"].get(name, []) != routes:
                 self.approve(number, routes)
         return answer
+
+    def filter(self) -> list[dict[str, Any]]:
+        """Return the packet filter for all nodes."""
+        return [rule(each) for each in self._page("filter") or ()]
+
+    def logins(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the SSH rules of each node that has some, by name."""
+        pages = (self._page("ssh") or {}).items()
+        found = {_name(key): logins(value) for key, value in pages}
+        return {name: rules for name, rules in found.items() if rules}
 
     def key(self, user: int, tags: Sequence[str]) -> str:
         """Return a new pre-auth key of a user, or of tags."""

@@ -1,0 +1,164 @@
+"""Where what a plan prints differs from what the server compiled before and after."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.contract.tailnets import reading
+from tests.contract.tailnets.probes import Point, Probes, Service, ports_of, texts_of
+from tests.contract.tailnets.reading import Printed
+from tests.contract.tailnets.state import State
+from tests.contract.tailnets.truth import Truth
+
+_NUMBERS = {6: "tcp", 17: "udp", 132: "sctp", 1: "icmp", 58: "icmpv6", 47: "gre"}
+_SHOWN = 3  # examples of a kind
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Paths of one kind that are told wrongly, with a few of them as examples."""
+
+    kind: str
+    paths: int
+    examples: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.paths} paths, as {'; '.join(self.examples)}"
+
+
+class Comparison:
+    """The difference of two sides as the server has it, and as a plan prints it."""
+
+    def __init__(
+        self,
+        release: str,
+        before: tuple[State, list[Mapping[str, Any]]],
+        after: tuple[State, list[Mapping[str, Any]]],
+        told: Mapping[str, Any] | None,
+    ) -> None:
+        """Take the two states with their filters, and the plan's member `access`.
+
+        None is a plan that says that nothing changes for anybody.
+        """
+        lists = {key: (told or {}).get(key) or [] for key in ("gained", "lost")}
+        filters = [*before[1], *after[1]]
+        entries = [*lists["gained"], *lists["lost"]]
+        self.probes = probes = Probes(
+            (before[0], after[0]),
+            {*texts_of(filters), *_addresses(entries)},
+            {*ports_of(filters), *reading.edges(entries)},
+        )
+        self.old = Truth(probes, *before, release)
+        self.new = Truth(probes, *after, release)
+        self.gains = Printed(probes, self.new.names, lists["gained"], self.new.open)
+        self.losses = Printed(probes, self.old.names, lists["lost"], self.old.open)
+        self._told = told
+
+    def differences(self) -> list[Difference]:
+        """Return what is told wrongly, by kind."""
+        found = list(self._unreadable())
+        pairs = zip(self.old.open, self.new.open, strict=True)
+        gained, lost = [], []
+        for old, new in pairs:
+            gained.append(new & ~old)
+            lost.append(old & ~new)
+        old, new = self.old.open, self.new.open
+        found += self._against("gain", gained, self.gains.open, (new, old))
+        found += self._against("loss", lost, self.losses.open, (old, new))
+        return found
+
+    def _unreadable(self) -> Iterator[Difference]:
+        told = self._told
+        if told is not None and not told["evaluated"]:
+            yield Difference("not evaluated", 1, (told["reason"],))
+        lines = [*self.gains.unreadable, *self.losses.unreadable]
+        if lines:
+            yield Difference("unreadable", len(lines), tuple(lines[:_SHOWN]))
+        if told is not None and told["hidden"]:
+            yield Difference("hidden", told["hidden"], ("lines are left out",))
+
+    def _against(
+        self,
+        what: str,
+        real: list[int],
+        said: list[int],
+        sides: tuple[list[int], list[int]],
+    ) -> Iterator[Difference]:
+        """Compare one list; `sides` are all that is open on its side and on the other.
+
+        A path is wrong for one family only where the same two nodes have it, or had
+        it all the time, over the other family.
+        """
+        here, there = sides
+        missed = _without(real, said)
+        wrong = _without(said, real)
+        right = _ends(self.probes, map(_and, real, said))
+        known = _ends(self.probes, there) if any(missed) else right
+        yield from self._kinds(f"{what} not told", missed, right | known)
+        yield from self._kinds(f"{what} told, never open", _without(wrong, here), right)
+        both = list(map(_and, wrong, here))
+        ends = _ends(self.probes, real) if any(both) else right
+        yield from self._kinds(f"{what} told, on both sides", both, ends)
+
+    def _kinds(
+        self, what: str, paths: list[int], known: set[object]
+    ) -> Iterator[Difference]:
+        """Split paths by where they lead; `known` are those of another family."""
+        by_place: dict[str, list[str]] = {}
+        for source, mask in zip(self.probes.points, paths, strict=True):
+            for service, target in self.probes.paths(mask):
+                kind = f"{_place(source)} to {_place(target)}"
+                if _key(source, service, target) in known:
+                    kind += ", one family"
+                text = _path(source, service, target)
+                by_place.setdefault(kind, []).append(text)
+        for place, texts in sorted(by_place.items()):
+            some = texts[:: max(1, len(texts) // _SHOWN)][:_SHOWN]
+            yield Difference(f"{what}, {place}", len(texts), tuple(some))
+
+
+def _place(point: Point) -> str:
+    if point.devices:
+        return "node"
+    return "network" if point.network else "internet"
+
+
+def _and(one: int, other: int) -> int:
+    return one & other
+
+
+def _without(one: list[int], other: list[int]) -> list[int]:
+    return [a & ~b for a, b in zip(one, other, strict=True)]
+
+
+def _ends(probes: Probes, paths: Iterable[int]) -> set[object]:
+    return {
+        _key(source, service, target)
+        for source, mask in zip(probes.points, paths, strict=True)
+        for service, target in probes.paths(mask)
+    }
+
+
+def _key(source: Point, service: Service, target: Point) -> object:
+    """Return a path between nodes without its family: ping is one service.
+
+    The internet is of both families as well, and all of it is one end.
+    """
+    protocol = 1 if service[0] == 58 else service[0]
+    ends = (point.devices or point.network or "internet" for point in (source, target))
+    return *ends, protocol, service[1]
+
+
+def _path(source: Point, service: Service, target: Point) -> str:
+    protocol, port = service
+    name = _NUMBERS[protocol] + (f" {port}" if port else "")
+    return f"{source.text} -> {target.text} {name}"
+
+
+def _addresses(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the addresses that printed words hold."""
+    from tests.contract.tailnets.names import addresses_in
+
+    for entry in entries:
+        for word in (*entry["sources"], *entry["targets"]):
+            yield from addresses_in(word)

@@ -1,0 +1,144 @@
+"""Rules that only single nodes have, worked out from the policy's text.
+
+No debug page shows `autogroup:self` and `via`: the server compiles them node by node.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from reconcile.model import EXIT_ROUTES
+from tests.contract.tailnets.names import Names, Unreadable
+from tests.contract.tailnets.probes import DEFAULT, Probes
+from tests.contract.tailnets.ranges import overlap
+from tests.contract.tailnets.state import Device, Policy, State
+
+SELF = "autogroup:self"
+_NUMBERS = {
+    "icmp": 1,
+    "igmp": 2,
+    "ip-in-ip": 4,
+    "tcp": 6,
+    "udp": 17,
+    "gre": 47,
+    "esp": 50,
+    "ah": 51,
+    "sctp": 132,
+}
+Opening = tuple[int, int, int]  # sources, destinations, services
+_OLD = {"0.27": (6, 17), "0.28": (6, 17)}  # what no protocol means, where it is less
+
+
+def openings(
+    names: Names, probes: Probes, state: State, release: str
+) -> Iterator[Opening]:
+    """Yield what the rules of single nodes open."""
+    policy = state.policy or {}
+    usual = _OLD.get(release, DEFAULT)
+    for rule in policy.get("acls") or ():
+        for target in rule.get("dst") or ():
+            name, _, ports = target.rpartition(":")
+            if name == SELF:
+                services = _services(
+                    probes, rule.get("proto", ""), ports, usual, release
+                )
+                yield from _to_self(names, probes, state, rule["src"], services)
+    for rule in policy.get("grants") or () if release in ("0.29", "main") else ():
+        services = 0
+        for item in rule.get("ip") or ():
+            protocol, colon, ports = item.rpartition(":")
+            services |= _services(
+                probes, protocol if colon else "", ports, usual, release
+            )
+        if rule.get("via"):
+            yield from _via(names, probes, state, rule, services)
+        elif SELF in (rule.get("dst") or ()):
+            yield from _to_self(names, probes, state, rule["src"], services)
+
+
+def _services(
+    probes: Probes, protocol: str, ports: str, usual: Iterable[int], release: str
+) -> int:
+    text = protocol.strip().lower()
+    if not text:
+        numbers = tuple(usual)
+    else:
+        numbers = (_NUMBERS.get(text) or int(text),)
+        if text == "icmp" and release not in ("0.29", "main"):
+            numbers = (1, 58)
+    spans = []
+    for part in ports.split(","):
+        low, dash, high = part.partition("-")
+        first, last = (0, 65535) if part == "*" else (int(low), int(high or low))
+        spans.append((first, last if dash or part == "*" else first))
+    return probes.opening(numbers, spans)
+
+
+def _to_self(
+    names: Names, probes: Probes, state: State, sources: Iterable[str], services: int
+) -> Iterator[Opening]:
+    """Each of the sources reaches the untagged nodes of its own user."""
+    chosen = _devices(names, sources, state)
+    for person in state.people:
+        mine = {d.id for d in state.devices if d.owner == person.id}
+        yield probes.of(mine & chosen), probes.of(mine), services
+
+
+def _devices(names: Names, sources: Iterable[str], state: State) -> set[int]:
+    found: set[int] = set()
+    for text in sources:
+        if text in ("*", "autogroup:member"):
+            return {d.id for d in state.devices if not d.tags}
+        try:
+            found |= names.devices(text)
+        except Unreadable:  # a token that fits nobody selects nothing
+            continue
+    return found
+
+
+def _via(
+    names: Names, probes: Probes, state: State, rule: Policy, services: int
+) -> Iterator[Opening]:
+    """Destinations that overlap a route of a node with one of the tags."""
+    sources = 0
+    for text in rule["src"]:
+        sources |= _source(names, probes, text, state)
+    for device in state.devices:
+        if not set(device.tags) & set(rule["via"]):
+            continue
+        for text in rule["dst"]:
+            yield sources, _steered(names, probes, device, text), services
+
+
+def _steered(names: Names, probes: Probes, device: Device, text: str) -> int:
+    if text == "autogroup:internet":
+        there = device.usable & EXIT_ROUTES
+        return probes.public & ~names.routed if there else 0
+    address = _literal(names, text)
+    if address is None:
+        return 0
+    found = 0
+    for route in device.subnets:
+        if overlap(address, route):
+            found |= probes.within(address) & probes.within(route)
+    return found
+
+
+def _literal(names: Names, text: str) -> str | None:
+    """Return the address or prefix that a selector stands for, None for others."""
+    hosts: dict[str, Any] = (names.state.policy or {}).get("hosts") or {}
+    found = hosts.get(text, text)
+    return found if re.fullmatch(r"[0-9a-fA-F.:]+(/\d+)?", found) else None
+
+
+def _source(names: Names, probes: Probes, text: str, state: State) -> int:
+    if text == "autogroup:danger-all":
+        return names.nodes | names.routed
+    if text == "*":
+        return names.nodes | names.routed
+    address = _literal(names, text)
+    if address is not None:
+        return probes.within(address)
+    if text == "autogroup:tagged":
+        return probes.of(d.id for d in state.devices if d.tags)
+    return probes.of(_devices(names, [text], state))

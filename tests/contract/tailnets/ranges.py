@@ -1,0 +1,65 @@
+"""Addresses as numbers: how this harness reads prefixes, apart from the project."""
+
+from functools import cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+V6 = 1 << 200  # added to IPv6 addresses, so that the families never meet
+Range = tuple[int, int]
+
+_PRIVATE = (
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "100.64.0.0/10",
+)
+
+
+def number(text: str) -> int:
+    """Return an address as a number."""
+    return _number(ip_address(text))
+
+
+def _number(address: IPv4Address | IPv6Address) -> int:
+    return int(address) + (V6 if address.version == 6 else 0)
+
+
+@cache
+def spans(text: str) -> tuple[Range, ...]:
+    """Return what a server or a person writes for addresses: `*`, a prefix, a range."""
+    if text == "*":
+        return (*spans("0.0.0.0/0"), *spans("::/0"))
+    low, dash, high = text.partition("-")
+    if dash:
+        return ((number(low), number(high)),)
+    network = ip_network(text, strict=False)
+    return ((_number(network[0]), _number(network[-1])),)
+
+
+def inside(address: int, text: str) -> bool:
+    """Tell whether an address lies in what a text says."""
+    return any(low <= address <= high for low, high in spans(text))
+
+
+def overlap(one: str, other: str) -> bool:
+    """Tell whether two texts have an address in common."""
+    return any(a <= d and c <= b for a, b in spans(one) for c, d in spans(other))
+
+
+def public(address: int) -> bool:
+    """Tell whether an address is in the internet, as `autogroup:internet` means it."""
+    if address >= V6:
+        return inside(address, "2000::/3")
+    return not any(inside(address, text) for text in _PRIVATE)
+
+
+@cache
+def is_public(text: str) -> bool:
+    """Tell whether all of what a text says lies in the internet."""
+    if any(overlap(text, private) for private in _PRIVATE):
+        return False
+    (within,) = spans("2000::/3")
+    return all(
+        high < V6 or (within[0] <= low and high <= within[1])
+        for low, high in spans(text)
+    )

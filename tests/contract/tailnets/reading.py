@@ -1,0 +1,128 @@
+"""The lists of a plan's JSON as paths, by the words that are printed."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.contract.tailnets.names import Names, Unreadable
+from tests.contract.tailnets.probes import DEFAULT, PORTED, Probes
+
+_NUMBERS = {
+    "icmp": 1,
+    "igmp": 2,
+    "ipv4": 4,
+    "ip-in-ip": 4,
+    "tcp": 6,
+    "egp": 8,
+    "igp": 9,
+    "udp": 17,
+    "gre": 47,
+    "esp": 50,
+    "ah": 51,
+    "ipv6-icmp": 58,
+    "icmpv6": 58,
+    "sctp": 132,
+    "fc": 133,
+}
+_OTHER = ("ssh as ", "can use ")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One entry of a list: its words and what they stand for."""
+
+    text: str
+    sources: int
+    services: int
+    targets: int
+
+
+class Printed:
+    """What one list says: for each point as a source a number of paths."""
+
+    def __init__(
+        self,
+        probes: Probes,
+        names: Names,
+        entries: Iterable[Mapping[str, Any]],
+        had: list[int],
+    ) -> None:
+        """Read the entries; `had` is what a node that goes, or comes, has in all."""
+        self.open = [0] * probes.size
+        self.unreadable: list[str] = []
+        self._probes, self._names, self._had = probes, names, had
+        for entry in entries:
+            try:
+                self._add(entry)
+            except Unreadable as reason:
+                self.unreadable.append(f"{line_text(entry)}: {reason}")
+        for place, kept in enumerate(probes.others):
+            self.open[place] &= kept
+
+    def _add(self, entry: Mapping[str, Any]) -> None:
+        sources, targets = (self._side(entry[key]) for key in ("sources", "targets"))
+        whole = not entry["services"]
+        services = services_of(self._probes, entry["services"])
+        sources &= self._names.senders
+        for place in range(self._probes.size):
+            if sources >> place & 1:
+                said = services * targets if targets else 0
+                self.open[place] |= self._had[place] if whole else said
+
+    def _side(self, words: Iterable[str]) -> int:
+        found = 0
+        for word in words:
+            found |= self._names.read(word)
+        return found
+
+
+def services_of(probes: Probes, words: Iterable[str]) -> int:
+    """Return the services that printed words stand for; logins and `app` are none."""
+    found = 0
+    for word in words:
+        if not word.startswith(_OTHER):
+            found |= probes.opening(*_service(word))
+    return found
+
+
+def edges(entries: Iterable[Mapping[str, Any]]) -> Iterator[int]:
+    """Yield the edges of the ports that entries speak of."""
+    for entry in entries:
+        for word in entry["services"]:
+            if not word.startswith(_OTHER):
+                for span in _service(word)[1]:
+                    yield from span
+
+
+def _service(word: str) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+    """Read `tcp/udp 22,80-90`, `icmp`, `tcp *` or `*`. Raises Unreadable."""
+    if word == "*":
+        return DEFAULT, ((0, 65535),)
+    protocols, _, ports = word.partition(" ")
+    numbers = []
+    for name in protocols.split("/"):
+        if name not in _NUMBERS and not name.isdecimal():
+            raise Unreadable(f"{word!r} is no service")
+        numbers.append(_NUMBERS.get(name) or int(name))
+    if not ports and set(numbers) & set(PORTED):
+        raise Unreadable(f"{word!r} does not say which ports")
+    return tuple(numbers), tuple(_spans(ports or "*"))
+
+
+def _spans(ports: str) -> Iterator[tuple[int, int]]:
+    for part in ports.split(","):
+        if part == "*":
+            yield 0, 65535
+            continue
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        if not found:
+            raise Unreadable(f"{ports!r} are no ports")
+        yield int(found[1]), int(found[2] or found[1])
+
+
+def line_text(entry: Mapping[str, Any]) -> str:
+    """Return an entry as people see it."""
+    sides = (", ".join(entry[key]) for key in ("sources", "targets", "services"))
+    source, target, services = sides
+    return f"{source} -> {target} {services or '(all)'}"

@@ -1,0 +1,98 @@
+"""Random tailnets, a few pairs each, on one server."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reconcile.errors import ReconcileError
+from tests.contract.tailnets.comparison import Comparison, Difference
+from tests.contract.tailnets.edits import Pair
+from tests.contract.tailnets.making import Maker
+from tests.contract.tailnets.pairs import Chain
+from tests.contract.tailnets.server import Refused, Side, TailnetServer, serving
+
+_LONGEST = 6  # pairs on one tailnet
+
+
+@dataclass(frozen=True)
+class Result:
+    """A pair, what the server made of both its sides, and how the plan tells it."""
+
+    release: str
+    pair: Pair
+    before: Side | None = None
+    after: Side | None = None
+    told: dict[str, Any] = field(default_factory=dict)
+    differences: tuple[Difference, ...] = ()
+    refusal: str = ""
+
+    @property
+    def verdict(self) -> str:
+        if self.refusal:
+            return "refused"
+        return "different" if self.differences else "right"
+
+    @property
+    def kinds(self) -> set[str]:
+        return {found.kind for found in self.differences}
+
+
+def held(release: str, count: int, seed: str, folder: Path) -> Iterator[Result]:
+    """Yield so many pairs, held to a server."""
+    maker = Maker(release, seed)
+    number = done = 0
+    with serving(release, folder / "server") as server:
+        while done < count:
+            number += 1
+            for result in _on_a_tailnet(server, maker, number):
+                done += not result.refusal
+                yield result
+                if done >= count:
+                    break
+
+
+def _on_a_tailnet(server: TailnetServer, maker: Maker, number: int) -> Iterator[Result]:
+    """Yield the pairs of one tailnet, until the server refuses one."""
+    ground = maker.ground()
+    chain = Chain(maker, ground.words, number)
+    first = chain.first(ground.state)
+    try:
+        side = server.begin(first)
+    except Refused as reason:
+        yield Result(server.release, Pair(first, (), first.policy), refusal=str(reason))
+        return
+    for _ in range(_LONGEST):
+        result = attempt(server, chain.next(side.state), side)
+        yield result
+        if result.after is None:
+            return
+        side = result.after
+
+
+def retried(server: TailnetServer, pair: Pair) -> Result:
+    """Seed a pair's first state anew and hold the pair to the server."""
+    try:
+        side = server.begin(pair.before)
+    except Refused as reason:
+        return Result(server.release, pair, refusal=str(reason))
+    return attempt(server, pair, side)
+
+
+def attempt(server: TailnetServer, pair: Pair, side: Side) -> Result:
+    """Plan and apply a pair on a server that is in its first state, and compare."""
+    release = server.release
+    try:
+        told, after = server.change(pair, side)
+    except (Refused, ReconcileError) as reason:
+        return Result(release, pair, side, refusal=str(reason))
+    found = compare(release, side, after, told)
+    return Result(release, pair, side, after, told, tuple(found))
+
+
+def compare(
+    release: str, before: Side, after: Side, told: dict[str, Any]
+) -> list[Difference]:
+    """Return what a plan tells wrongly of two sides."""
+    sides = ((side.state, side.filter) for side in (before, after))
+    return Comparison(release, *sides, told["access"]).differences()

@@ -1,0 +1,120 @@
+"""Ask a real server about a tailnet: seed it, change it, read what it compiled."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reconcile import snapshot
+from reconcile.errors import ReconcileError
+from reconcile.order import steps
+from reconcile.server import connect
+from reconcile.server.credential import Secret
+from reconcile.server.headscale import Headscale
+from tests.contract import real
+from tests.contract.policies.server import PolicyServer
+from tests.contract.tailnets import rows
+from tests.contract.tailnets.edits import Pair, policy_text
+from tests.contract.tailnets.plans import make_plan
+from tests.contract.tailnets.state import State
+
+_KINDS = frozenset({"user", "node", "policy"})
+Answer = dict[str, Any]
+
+
+class Refused(Exception):
+    """The server, or the plan, does not take what is asked; the text says why."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """A state that is in force, and what the server made of it.
+
+    `filter` is the packet filter for all nodes and `ssh` are the logins by the name of
+    a node; `saved` is the snapshot that plans are made from.
+    """
+
+    state: State
+    filter: list[Answer]
+    ssh: dict[str, list[Answer]]
+    saved: str
+
+
+class TailnetServer:
+    """A server of one release that is given tailnet after tailnet."""
+
+    def __init__(self, release: str, folder: Path) -> None:
+        self.release = release
+        self._server = real.RealServer(release, "empty", folder)
+        self._server.prepare()
+        database = folder / "db.sqlite"
+        self._server.api_key = rows.quick_key(database, self._server.api_key)
+        self._stack = contextlib.ExitStack()
+        self._asked: PolicyServer
+        self._api: Headscale
+
+    def close(self) -> None:
+        """Stop the server."""
+        self._stack.close()
+        self._server.stop(signal.SIGKILL)
+
+    def begin(self, state: State) -> Side:
+        """Start with the users, nodes and policy of a state.
+
+        Raises Refused when the server does not take the policy.
+        """
+        self.close()
+        rows.replace_all(self._server.folder / "db.sqlite", state)
+        self._server.start()
+        self._stack = contextlib.ExitStack()
+        self._asked = self._stack.enter_context(PolicyServer(self._server))
+        key = Secret(self._server.api_key)
+        self._api = connect(self._server.url, key, writable=True)
+        self._stack.callback(self._api.close)
+        if state.policy is not None:
+            refusal = self._asked.put_text(policy_text(state.policy))
+            if refusal is not None:
+                raise Refused(refusal)
+        return self.look(state)
+
+    def look(self, state: State) -> Side:
+        """Return a state that is in force, with the routes that are approved now."""
+        live = self._api.read(_KINDS)
+        approved = {int(node.id): node.approved for node in live.nodes or ()}
+        return Side(
+            state.with_approved(approved),
+            self._asked.filter(),
+            self._asked.logins(),
+            snapshot.dumps(live),
+        )
+
+    def change(self, pair: Pair, before: Side) -> tuple[Answer, Side]:
+        """Plan and apply what a pair asks for; return the plan's JSON and the result.
+
+        Raises Refused when the plan has errors or the server refuses a step.
+        """
+        plan, told = make_plan(before.saved, pair)
+        problems = [d for d in plan.errors if d.code not in _ODD]
+        if problems or plan.blocked:
+            said = [*map(str, problems), *(c.blocked for c in plan.blocked)]
+            raise Refused("; ".join(said))
+        for step in steps(plan.changes):
+            try:
+                self._api.write(step.operation)
+            except ReconcileError as error:
+                raise Refused(f"{step.operation.address}: {error}") from error
+        return told, self.look(pair.after)
+
+
+# What a plan calls an error and a server takes all the same.
+_ODD: frozenset[str] = frozenset()
+
+
+@contextlib.contextmanager
+def serving(release: str, folder: Path) -> Iterator[TailnetServer]:
+    """Start a server of a release, and stop it in any case."""
+    with closing(TailnetServer(release, folder)) as server:
+        yield server

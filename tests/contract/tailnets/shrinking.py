@@ -1,0 +1,174 @@
+"""Make a failing pair small enough to be read."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from tests.contract.tailnets.edits import Pair
+from tests.contract.tailnets.state import Device, Policy
+
+_LISTS = ("acls", "grants", "ssh")
+Fails = Callable[[Pair], bool]
+
+
+def shrink(pair: Pair, fails: Fails, most: int = 300) -> Pair:
+    """Return a pair that still fails and of which nothing can be left out.
+
+    `most` limits how many are tried.
+    """
+    for tried, smaller in enumerate(islice(candidates(pair), most), 1):
+        if fails(smaller):
+            return shrink(smaller, fails, most - tried)
+    return pair
+
+
+def candidates(pair: Pair) -> Iterator[Pair]:
+    """Yield pairs that are a little smaller, the boldest first."""
+    yield from _without_edits(pair)
+    yield from _without_sections(pair)
+    yield from _without_rules(pair)
+    yield from _without_devices(pair)
+    yield from _without_people(pair)
+    yield from _plainer_devices(pair)
+    yield from _shorter_rules(pair)
+    yield from _without_entries(pair)
+
+
+def _without_edits(pair: Pair) -> Iterator[Pair]:
+    if pair.edits and pair.policy != pair.before.policy:
+        yield replace(pair, policy=pair.before.policy)
+        yield replace(pair, edits=())
+    for index in range(len(pair.edits)):
+        yield replace(pair, edits=pair.edits[:index] + pair.edits[index + 1 :])
+
+
+def _policies(pair: Pair) -> tuple[Policy, Policy]:
+    return pair.before.policy or {}, pair.policy or {}
+
+
+def _with(pair: Pair, before: Policy, after: Policy) -> Pair:
+    return replace(pair, before=replace(pair.before, policy=before), policy=after)
+
+
+def _without_sections(pair: Pair) -> Iterator[Pair]:
+    before, after = _policies(pair)
+    for name in dict.fromkeys((*before, *after)):
+        old, new = dict(before), dict(after)
+        if name in ("acls", "grants"):
+            if not old.get(name) and not new.get(name):
+                continue
+            old[name] = new[name] = []
+        else:
+            old.pop(name, None)
+            new.pop(name, None)
+        yield _with(pair, old, new)
+
+
+def _without_rules(pair: Pair) -> Iterator[Pair]:
+    before, after = _policies(pair)
+    for name in _LISTS:
+        rules = [*before.get(name, ()), *after.get(name, ())]
+        for index, rule in enumerate(rules):
+            if rule in rules[:index]:
+                continue
+            sides = (
+                {**p, name: _rest(p[name], rule)} if p.get(name) else p
+                for p in (before, after)
+            )
+            yield _with(pair, *sides)
+
+
+def _rest(rules: Sequence[Any], gone: Any) -> list[Any]:
+    return [rule for rule in rules if rule != gone]
+
+
+def _shorter_rules(pair: Pair) -> Iterator[Pair]:
+    """Leave one item out of a list of a rule, on both sides where it is on both."""
+    before, after = _policies(pair)
+    for name in _LISTS:
+        rules = [*before.get(name, ()), *after.get(name, ())]
+        for index, rule in enumerate(rules):
+            if rule in rules[:index]:
+                continue
+            for shorter in _shorter(rule):
+                sides = (_swapped(p, name, rule, shorter) for p in (before, after))
+                yield _with(pair, *sides)
+
+
+def _shorter(rule: Policy) -> Iterator[Policy]:
+    for field in ("src", "dst", "ip", "users"):
+        items = rule.get(field, ())
+        for item in items if len(items) > 1 else ():
+            yield {**rule, field: _rest(items, item)}
+    for field in ("proto", "via"):
+        if field in rule:
+            yield {k: v for k, v in rule.items() if k != field}
+
+
+def _swapped(policy: Policy, name: str, old: Policy, new: Policy) -> Policy:
+    if not policy.get(name):
+        return policy
+    return {**policy, name: [new if rule == old else rule for rule in policy[name]]}
+
+
+def _without_entries(pair: Pair) -> Iterator[Pair]:
+    """Leave out groups, hosts, owners and approvers, and members of groups."""
+    before, after = _policies(pair)
+    for name in ("groups", "hosts", "tagOwners"):
+        for key in dict.fromkeys((*before.get(name, {}), *after.get(name, {}))):
+            sides = (
+                {**p, name: {k: v for k, v in p.get(name, {}).items() if k != key}}
+                for p in (before, after)
+            )
+            yield _with(pair, *sides)
+    for name in ("groups", "tagOwners"):
+        for key in before.get(name, {}):
+            members = [*before[name][key], *after.get(name, {}).get(key, ())]
+            for member in dict.fromkeys(members):
+                sides = (_less(p, name, key, member) for p in (before, after))
+                yield _with(pair, *sides)
+
+
+def _less(policy: Policy, name: str, key: str, member: str) -> Policy:
+    section = policy.get(name, {})
+    if key not in section:
+        return policy
+    return {**policy, name: {**section, key: _rest(section[key], member)}}
+
+
+def _without_devices(pair: Pair) -> Iterator[Pair]:
+    named = {vars(edit).get("device") for edit in pair.edits}
+    for device in pair.before.devices:
+        if device.id not in named and len(pair.before.devices) > 1:
+            yield replace(pair, before=pair.before.without_device(device.id))
+
+
+def _without_people(pair: Pair) -> Iterator[Pair]:
+    named = {vars(edit).get("person") for edit in pair.edits}
+    owners = {device.user for device in pair.before.devices}
+    for person in pair.before.people:
+        if person.id not in named | owners:
+            rest = tuple(p for p in pair.before.people if p is not person)
+            yield replace(pair, before=replace(pair.before, people=rest))
+
+
+def _plainer_devices(pair: Pair) -> Iterator[Pair]:
+    for device in pair.before.devices:
+        for fields in _plainer(device):
+            before = pair.before.with_device(device.id, **fields)
+            yield replace(pair, before=before)
+
+
+def _plainer(device: Device) -> Iterator[dict[str, Any]]:
+    if device.tags:
+        yield {"tags": ()}
+        for tag in device.tags if len(device.tags) > 1 else ():
+            yield {"tags": tuple(_rest(device.tags, tag))}
+    if device.routes or device.approved:
+        yield {"routes": (), "approved": ()}
+    for route in (*device.routes, *device.approved):
+        routes, approved = _rest(device.routes, route), _rest(device.approved, route)
+        yield {"routes": tuple(routes), "approved": tuple(approved)}
+    if set(device.approved) != set(device.routes):
+        yield {"approved": device.routes}

@@ -1,0 +1,120 @@
+"""A tailnet with its policy, as whoever seeds it knows it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reconcile.model import EXIT_ROUTES
+
+Policy = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user; one with `provider_id` comes from an identity provider."""
+
+    id: int
+    name: str
+    email: str = ""
+    provider_id: str = ""
+
+
+@dataclass(frozen=True)
+class Device:
+    """A node. `user` is the id of its owner, who owns it as long as it has no tag.
+
+    `asked` are the tags that the client asks for: 0.26 and 0.27 heed them where the
+    owner may have them. An address is "" where the node has none of its family.
+    """
+
+    id: int
+    name: str
+    user: int
+    tags: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    approved: tuple[str, ...] = ()
+    v4: str = ""
+    v6: str = ""
+    asked: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(filter(None, (self.v4, self.v6)))
+
+    @property
+    def owner(self) -> int | None:
+        """The id of the user by whom policies select it, None for a tagged one."""
+        return None if self.tags else self.user
+
+    @property
+    def usable(self) -> frozenset[str]:
+        """The routes that others can use: advertised and approved."""
+        return frozenset(self.routes) & frozenset(self.approved)
+
+    @property
+    def subnets(self) -> frozenset[str]:
+        return self.usable - EXIT_ROUTES
+
+    @property
+    def is_exit(self) -> bool:
+        return bool(self.usable & EXIT_ROUTES)
+
+
+@dataclass(frozen=True)
+class State:
+    """Users, nodes and a policy; None is no policy at all."""
+
+    people: tuple[Person, ...]
+    devices: tuple[Device, ...]
+    policy: Policy | None = field(default=None, hash=False)
+
+    def person(self, number: int | None) -> Person | None:
+        return next((p for p in self.people if p.id == number), None)
+
+    def device(self, number: int) -> Device:
+        return next(d for d in self.devices if d.id == number)
+
+    def with_device(self, number: int, **fields: Any) -> "State":
+        """Return the state in which a node has other fields."""
+        devices = (replace(d, **fields) if d.id == number else d for d in self.devices)
+        return replace(self, devices=tuple(devices))
+
+    def without_device(self, number: int) -> "State":
+        rest = tuple(d for d in self.devices if d.id != number)
+        return replace(self, devices=rest)
+
+    def with_approved(self, approved: Mapping[int, Iterable[str]]) -> "State":
+        """Return the state with the approved routes that a server tells, by id."""
+        devices = (
+            replace(d, approved=tuple(sorted(approved[d.id])))
+            for d in self.devices
+            if d.id in approved
+        )
+        return replace(self, devices=tuple(devices))
+
+
+def to_json(state: State) -> dict[str, Any]:
+    """Return a state as JSON, what is empty left out."""
+    return {
+        "people": [_filled(vars(person)) for person in state.people],
+        "devices": [_filled(vars(device)) for device in state.devices],
+        "policy": state.policy,
+    }
+
+
+def from_json(value: Mapping[str, Any]) -> State:
+    """Return the state that `to_json` wrote."""
+    devices = (
+        {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+        for entry in value["devices"]
+    )
+    return State(
+        tuple(Person(**entry) for entry in value["people"]),
+        tuple(Device(**entry) for entry in devices),
+        value["policy"],
+    )
+
+
+def _filled(fields: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in fields.items() if value not in ("", ())}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in kept.items()}

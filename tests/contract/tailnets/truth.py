@@ -1,0 +1,98 @@
+"""What a server's compiled filter opens, at the probes.
+
+The filter is the server's own, for all nodes together. Three things are not in it and
+are worked out here from what servers and clients were seen to do: `autogroup:self`
+and `via` rules, and whether an exit node forwards a packet and is offered at all.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconcile.model import EXIT_ROUTES
+from tests.contract.tailnets import exits, own
+from tests.contract.tailnets.names import Names
+from tests.contract.tailnets.probes import DEFAULT, Probes
+from tests.contract.tailnets.state import State
+
+Filter = Iterable[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A destination of a rule: points in it, as text, and its services."""
+
+    sources: int
+    targets: int
+    text: str
+    services: int
+
+
+class Truth:
+    """The paths of one side: for each point as a source a number of paths."""
+
+    def __init__(
+        self, probes: Probes, state: State, filter_: Filter, release: str
+    ) -> None:
+        self.probes, self.state = probes, state
+        self.names = Names(probes, state)
+        self.open = [0] * probes.size
+        rules = list(filter_)
+        openings = list(self._openings(rules))
+        for each in openings:
+            self._allow(each.sources, each.targets & self.names.senders, each.services)
+        for each in own.openings(self.names, probes, state, release):
+            self._allow(*each)
+        self._through_exits(openings, exits.Offers(state, rules, release), release)
+        self._drop_what_is_no_path()
+
+    def _openings(self, rules: Filter) -> Iterator[Opening]:
+        probes = self.probes
+        for rule in rules:
+            sources = 0
+            for text in rule["src"]:
+                sources |= probes.within(text)
+            for entry in rule.get("dst", ()):
+                protocols = rule.get("proto") or DEFAULT
+                low, high = entry["ports"]
+                services = probes.opening(protocols, [(low, high)])
+                text = entry["ip"]
+                yield Opening(sources, probes.within(text), text, services)
+
+    def _allow(self, sources: int, targets: int, services: int) -> None:
+        opened = services * targets if targets else 0
+        for place in _bits(sources & self.names.senders):
+            self.open[place] |= opened
+
+    def _through_exits(
+        self, openings: Iterable[Opening], offers: exits.Offers, release: str
+    ) -> None:
+        """Open the internet to nodes that are offered an exit node that lets them."""
+        found = [device for device in self.state.devices if device.is_exit]
+        far = self.probes.public & ~self.names.senders
+        for each in openings if found else ():
+            for exit_ in found:
+                families = _families(self.probes, exit_.usable & EXIT_ROUTES)
+                if each.targets & far and exits.keeps(exit_, each.text, release):
+                    sources = each.sources & self.probes.of(offers.to(exit_))
+                    self._allow(sources, each.targets & far & families, each.services)
+
+    def _drop_what_is_no_path(self) -> None:
+        """Leave out other families, ways to itself and inside one network."""
+        for place, kept in enumerate(self.probes.others):
+            self.open[place] &= kept
+
+
+def _families(probes: Probes, routes: Iterable[str]) -> int:
+    """Return the points of the families that some exit routes are of."""
+    found = 0
+    for route in routes:
+        found |= probes.within(route)
+    return found
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low

@@ -1,0 +1,167 @@
+"""What a plan prints of access is what real servers compiled before and after."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract import real
+from tests.contract.tailnets.cases import again
+from tests.contract.tailnets.edits import CreateUser, Pair, Retag
+from tests.contract.tailnets.names import Names, Unreadable
+from tests.contract.tailnets.probes import Probes
+from tests.contract.tailnets.reading import services_of
+from tests.contract.tailnets.record import RECORDED, recorded
+from tests.contract.tailnets.run import Result, compare, held
+from tests.contract.tailnets.shrinking import shrink
+from tests.contract.tailnets.state import Device, Person, State
+
+COUNT = int(os.environ.get("RECONCILE_PAIRS", "30"))
+RELEASES = sorted(file.stem for file in RECORDED.glob("*.json"))
+RECORDINGS = [
+    pytest.param(result, id=f"{release}-{number}")
+    for release in RELEASES
+    for number, result in enumerate(recorded(release))
+]
+
+
+@pytest.mark.parametrize("result", RECORDINGS)
+def test_what_is_printed_is_what_the_server_compiled(result: Result) -> None:
+    assert again(result).differences == ()
+
+
+@pytest.mark.parametrize("result", RECORDINGS)
+def test_a_list_that_is_missing_or_too_much_is_noticed(result: Result) -> None:
+    access = again(result).told["access"] or {"gained": [], "lost": []}
+    for name, other in (("gained", "lost"), ("lost", "gained")):
+        lines = [line for line in access[name] if _opens_ports(line)]
+        if lines:
+            assert _differs(result, {**access, name: []})
+        named = [line for line in lines if line["services"]]
+        if named:
+            assert _differs(result, {**access, other: [*access[other], *named]})
+
+
+def _opens_ports(line: dict[str, Any]) -> bool:
+    services = line["services"]
+    return not services or not all(s.startswith(("ssh", "can use")) for s in services)
+
+
+def _differs(result: Result, access: dict[str, Any]) -> bool:
+    assert result.before
+    assert result.after
+    told = {"access": access}
+    return bool(compare(result.release, result.before, result.after, told))
+
+
+# The words.
+
+ALICE, BOB = Person(1, "alice", "alice@example.com"), Person(2, "bob")
+STATE = State(
+    (ALICE, BOB),
+    (
+        Device(1, "laptop", 1, v4="100.64.0.1", v6="fd7a:115c:a1e0::1"),
+        Device(2, "desk", 2, v4="100.64.0.2"),
+        Device(3, "nas", 2, tags=("tag:nas",), v4="100.64.0.3"),
+        Device(
+            4,
+            "gw",
+            2,
+            routes=("10.1.0.0/24", "0.0.0.0/0", "::/0"),
+            approved=("10.1.0.0/24", "0.0.0.0/0", "::/0"),
+            v4="100.64.0.4",
+        ),
+    ),
+    {"groups": {"group:ops": ["alice@", "nobody@"]}},
+)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("alice", {"100.64.0.1", "fd7a:115c:a1e0::1"}),
+        ("alice@example.com", {"100.64.0.1", "fd7a:115c:a1e0::1"}),
+        ("group:ops", {"100.64.0.1", "fd7a:115c:a1e0::1"}),
+        ("alice (IPv4 only)", {"100.64.0.1"}),
+        ("tag:nas", {"100.64.0.3"}),
+        ("autogroup:tagged", {"100.64.0.3"}),
+        ("node:gw", {"100.64.0.4"}),
+        ("every node but alice, tag:nas", {"100.64.0.2", "100.64.0.4"}),
+        ("lan (10.1.0.0/24)", {"10.1.0.0", "10.1.0.127", "10.1.0.255"}),
+        ("8.8.8.8", {"8.8.8.8"}),
+        ("10.2.0.0/24", set()),  # no route leads there
+    ],
+)
+def test_a_word_is_read_as_people_read_it(word: str, meant: set[str]) -> None:
+    probes = Probes([STATE], ["10.1.0.0/24"], [80])
+    found = Names(probes, STATE).read(word)
+    texts = {point.text for point in probes.points if found >> point.place & 1}
+    assert texts == meant
+
+
+@pytest.mark.parametrize("word", ["carol", "group:none", "node:none", "the moon"])
+def test_a_word_for_nothing_is_unreadable(word: str) -> None:
+    names = Names(Probes([STATE], [], []), STATE)
+    with pytest.raises(Unreadable):
+        names.read(word)
+
+
+def test_a_name_of_two_users_is_unreadable() -> None:
+    twice = replace(STATE, people=(ALICE, replace(BOB, name="alice")))
+    with pytest.raises(Unreadable, match="any of 2 users"):
+        Names(Probes([twice], [], []), twice).read("alice")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("tcp 80", {(6, 80)}),
+        ("tcp/udp 79-80", {(6, 79), (6, 80), (17, 79), (17, 80)}),
+        ("icmp/ipv6-icmp", {(1, 0), (58, 0)}),
+        ("ssh as root", set()),
+    ],
+)
+def test_services_are_read(word: str, meant: set[tuple[int, int]]) -> None:
+    probes = Probes([STATE], [], [80])
+    mask = services_of(probes, [word])
+    found = {s for i, s in enumerate(probes.services) if mask >> i * probes.size & 1}
+    assert found == meant
+
+
+# Shrinking.
+
+
+def test_a_pair_is_made_small() -> None:
+    policy = {
+        "groups": {"group:ops": ["alice@"]},
+        "acls": [
+            {"action": "accept", "src": ["alice@", "bob@"], "dst": ["*:22", "*:80"]},
+            {"action": "accept", "src": ["bob@"], "dst": ["*:1"]},
+        ],
+    }
+    pair = Pair(STATE, (Retag(3, ("tag:web",)), CreateUser("zed")), policy)
+
+    def fails(smaller: Pair) -> bool:
+        return "bob@" in str(smaller.policy) and bool(smaller.edits)
+
+    small = shrink(pair, fails)
+    assert len(small.edits) == 1
+    assert len(small.before.devices) == 1
+    assert str(small.policy).count("bob@") == 1
+    assert "group:ops" not in str(small.policy)
+
+
+# Real servers.
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("release", real.PROGRAMS)
+def test_random_pairs_on_a_server(release: str, tmp_path: Path) -> None:
+    if real.program(release) is None:
+        pytest.skip(f"HEADSCALE_BINARIES has no {real.PROGRAMS[release]}")
+    seed = os.environ.get("RECONCILE_SEED", "random")
+    results = held(release, COUNT, seed, tmp_path)
+    wrong = [str(found) for result in results for found in result.differences]
+    assert wrong == []
