@@ -1,7 +1,7 @@
 """The lists of a plan's JSON as paths, by the words that are printed."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,10 +70,12 @@ class Printed:
                 said = services * targets if targets else 0
                 self.open[place] |= self._had[place] if whole else said
 
-    def _side(self, words: Iterable[str]) -> int:
+    def _side(self, words: Sequence[str]) -> int:
         found = 0
         for word in words:
             found |= self._names.read(word)
+        if not found:
+            raise Unreadable(f"{', '.join(words)} is empty on this side")
         return found
 
 
