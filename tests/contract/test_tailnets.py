@@ -11,7 +11,7 @@ from tests.contract import real
 from tests.contract.tailnets.cases import again
 from tests.contract.tailnets.edits import CreateUser, Pair, Retag
 from tests.contract.tailnets.names import Names, Unreadable
-from tests.contract.tailnets.probes import Probes
+from tests.contract.tailnets.probes import CHECK, SSH, Probes
 from tests.contract.tailnets.reading import services_of
 from tests.contract.tailnets.record import RECORDED, recorded
 from tests.contract.tailnets.run import Result, compare, held
@@ -120,7 +120,9 @@ def test_a_name_of_two_users_is_unreadable() -> None:
         ("tcp 80", {(6, 80)}),
         ("tcp/udp 79-80", {(6, 79), (6, 80), (17, 79), (17, 80)}),
         ("icmp/ipv6-icmp", {(1, 0), (58, 0)}),
-        ("ssh as root", set()),
+        ("ssh as root", {(SSH, "root")}),
+        ("ssh as autogroup:nonroot (check)", {(CHECK, "somebody")}),
+        ("can use example.com/cap", set()),
     ],
 )
 def test_services_are_read(word: str, meant: set[tuple[int, int]]) -> None:

@@ -1,16 +1,22 @@
 """Where what a plan prints differs from what the server compiled before and after."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tests.contract.tailnets import reading
-from tests.contract.tailnets.probes import Point, Probes, Service, ports_of, texts_of
+from tests.contract.tailnets.probes import (
+    Point,
+    Probes,
+    Service,
+    logins_of,
+    ports_of,
+    texts_of,
+)
 from tests.contract.tailnets.reading import Printed
-from tests.contract.tailnets.state import State
-from tests.contract.tailnets.truth import Truth
+from tests.contract.tailnets.truth import Compiled, Truth
 
-_NUMBERS = {6: "tcp", 17: "udp", 132: "sctp", 1: "icmp", 58: "icmpv6", 47: "gre"}
+_NUMBERS: dict[int | str, str] = {6: "tcp", 17: "udp", 132: "sctp", 1: "icmp", 58: "icmpv6", 47: "gre"}
 _SHOWN = 3  # examples of a kind
 
 
@@ -32,24 +38,19 @@ class Comparison:
     def __init__(
         self,
         release: str,
-        before: tuple[State, list[Mapping[str, Any]]],
-        after: tuple[State, list[Mapping[str, Any]]],
+        before: Compiled,
+        after: Compiled,
         told: Mapping[str, Any] | None,
     ) -> None:
-        """Take the two states with their filters, and the plan's member `access`.
+        """Take the two states as compiled, and the plan's member `access`.
 
         None is a plan that says that nothing changes for anybody.
         """
         lists = {key: (told or {}).get(key) or [] for key in ("gained", "lost")}
-        filters = [*before[1], *after[1]]
         entries = [*lists["gained"], *lists["lost"]]
-        self.probes = probes = Probes(
-            (before[0], after[0]),
-            {*texts_of(filters), *_addresses(entries)},
-            {*ports_of(filters), *reading.edges(entries)},
-        )
-        self.old = Truth(probes, *before, release)
-        self.new = Truth(probes, *after, release)
+        self.probes = probes = probes_of((before, after), entries)
+        self.old = Truth(probes, before, release)
+        self.new = Truth(probes, after, release)
         self.gains = Printed(probes, self.new.names, lists["gained"], self.new.open)
         self.losses = Printed(probes, self.old.names, lists["lost"], self.old.open)
         self._told = told
@@ -108,6 +109,7 @@ class Comparison:
         for source, mask in zip(self.probes.points, paths, strict=True):
             for service, target in self.probes.paths(mask):
                 kind = f"{_place(source)} to {_place(target)}"
+                kind += ", ssh" * isinstance(service[0], str)
                 if _key(source, service, target) in known:
                     kind += ", one family"
                 text = _path(source, service, target)
@@ -151,8 +153,21 @@ def _key(source: Point, service: Service, target: Point) -> object:
 
 def _path(source: Point, service: Service, target: Point) -> str:
     protocol, port = service
-    name = _NUMBERS[protocol] + (f" {port}" if port else "")
+    name = _NUMBERS.get(protocol, protocol) + (f" {port}" if port else "")
     return f"{source.text} -> {target.text} {name}"
+
+
+def probes_of(
+    sides: Sequence[Compiled], entries: Sequence[Mapping[str, Any]]
+) -> Probes:
+    """Return what is tried where these sides and these printed lines are compared."""
+    filters = [rule for side in sides for rule in side.filter]
+    return Probes(
+        (side.state for side in sides),
+        {*texts_of(filters), *_addresses(entries)},
+        {*ports_of(filters), *reading.edges(entries)},
+        {login for side in sides for login in logins_of(side.ssh)},
+    )
 
 
 def _addresses(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:

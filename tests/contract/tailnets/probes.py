@@ -1,6 +1,6 @@
 """What is tried: points of the address space, and services at their edges."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,10 @@ INTERNET = (
     "2001:4860:4860::8888",
     "2606:4700::1111",
 )
-Service = tuple[int, int]  # a protocol and a port, 0 where it has none
+# A protocol and a port, 0 where it has none; or SSH or CHECK and a login.
+Service = tuple[int, int] | tuple[str, str]
+SSH, CHECK = "ssh", "ssh with check"
+SOMEBODY = "somebody"  # a login that no rule names
 _MOST_PORTS = 14
 
 
@@ -47,7 +50,11 @@ class Probes:
     """
 
     def __init__(
-        self, states: Iterable[State], texts: Iterable[str], ports: Iterable[int]
+        self,
+        states: Iterable[State],
+        texts: Iterable[str],
+        ports: Iterable[int],
+        logins: Iterable[str] = (),
     ) -> None:
         self.states = tuple(states)
         self.routes = sorted(
@@ -57,6 +64,8 @@ class Probes:
         numbers = _edges(ports)
         self.services: list[Service] = [(p, n) for p in PORTED for n in numbers]
         self.services += [(protocol, 0) for protocol in PORTLESS]
+        self.logins = sorted({"root", SOMEBODY, *logins})
+        self.services += [(kind, name) for kind in (SSH, CHECK) for name in self.logins]
         self.size = len(self.points)
         self._inside: dict[str, int] = {}
         self._served: dict[object, int] = {}
@@ -80,7 +89,7 @@ class Probes:
         Not to the other family, to itself, or to what is in one network with it; and
         networks do not use exit nodes.
         """
-        every = self.opening(range(256), [(0, 65535)])
+        every = self._chosen(lambda _: True)
         return [every * self._others(point) for point in self.points]
 
     def _others(self, point: Point) -> int:
@@ -114,13 +123,20 @@ class Probes:
         """Return services as the destination bits that each of them is shifted by."""
         key = tuple(protocols), tuple(ports)
         if key not in self._served:
-            self._served[key] = sum(
-                1 << index * self.size
-                for index, (protocol, port) in enumerate(self.services)
-                if protocol in key[0]
-                and (protocol in PORTLESS or any(lo <= port <= hi for lo, hi in key[1]))
-            )
+            self._served[key] = self._chosen(lambda service: _fits(service, *key))
         return self._served[key]
+
+    def logging_in(self, kind: str, names: Iterable[str]) -> int:
+        """Return logins over SSH in the same way."""
+        wanted = {(kind, name) for name in names}
+        return self._chosen(lambda service: service in wanted)
+
+    def _chosen(self, fits: Callable[[Service], bool]) -> int:
+        return sum(
+            1 << index * self.size
+            for index, service in enumerate(self.services)
+            if fits(service)
+        )
 
     def paths(self, mask: int) -> Iterator[tuple[Service, Point]]:
         """Yield what a number of paths holds."""
@@ -129,6 +145,15 @@ class Probes:
             index = bit.bit_length() - 1
             yield self.services[index // self.size], self.points[index % self.size]
             mask ^= bit
+
+
+def _fits(
+    service: Service, protocols: tuple[int, ...], ports: tuple[tuple[int, int], ...]
+) -> bool:
+    protocol, port = service
+    if isinstance(protocol, str) or isinstance(port, str) or protocol not in protocols:
+        return False
+    return protocol in PORTLESS or any(low <= port <= high for low, high in ports)
 
 
 def _points(
@@ -186,3 +211,10 @@ def ports_of(filter_: Iterable[Mapping[str, Any]]) -> Iterator[int]:
     for rule in filter_:
         for entry in rule.get("dst", ()):
             yield from entry["ports"]
+
+
+def logins_of(ssh: Mapping[str, Iterable[Mapping[str, Any]]]) -> Iterator[str]:
+    """Yield the logins that a server's SSH rules speak of."""
+    for rules in ssh.values():
+        for rule in rules:
+            yield from set(rule["users"]) - {"*"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.contract.tailnets.names import Names, Unreadable
-from tests.contract.tailnets.probes import DEFAULT, PORTED, Probes
+from tests.contract.tailnets.probes import CHECK, DEFAULT, PORTED, SSH, Probes
 
 _NUMBERS = {
     "icmp": 1,
@@ -26,6 +26,7 @@ _NUMBERS = {
     "fc": 133,
 }
 _OTHER = ("ssh as ", "can use ")
+SELF = "autogroup:self"
 
 
 @dataclass(frozen=True)
@@ -64,26 +65,60 @@ class Printed:
         sources, targets = (self._side(entry[key]) for key in ("sources", "targets"))
         whole = not entry["services"]
         services = services_of(self._probes, entry["services"])
-        sources &= self._names.senders
         for place in range(self._probes.size):
-            if sources >> place & 1:
-                said = services * targets if targets else 0
-                self.open[place] |= self._had[place] if whole else said
+            if not (sources & self._names.senders) >> place & 1:
+                continue
+            if whole:
+                self.open[place] |= self._had[place]
+                continue
+            mine = services | self._own_logins(place, entry["services"])
+            there = self._own(place) if entry["targets"] == [SELF] else targets
+            self.open[place] |= mine * there if there else 0
+
+    def _own(self, place: int) -> int:
+        """Return the nodes of the user who owns the node at a point."""
+        owners = self._owners(place)
+        devices = self._names.state.devices
+        return self._probes.of(d.id for d in devices if d.owner in owners)
+
+    def _owners(self, place: int) -> set[int]:
+        ids = self._probes.points[place].devices
+        devices = self._names.state.devices
+        return {d.owner for d in devices if d.id in ids and d.owner is not None}
+
+    def _own_logins(self, place: int, words: Sequence[str]) -> int:
+        """Return the logins that are the source's own: the name before its domain."""
+        found = 0
+        for word in words:
+            local = re.fullmatch(r"ssh as localpart:\*@(\S+)( \(check\))?", word)
+            for owner in self._owners(place) if local else ():
+                person = self._names.state.person(owner)
+                name, _, domain = (person.email if person else "").rpartition("@")
+                if local and domain.lower() == local[1].lower():
+                    kind = CHECK if local[2] else SSH
+                    found |= self._probes.logging_in(kind, [name])
+        return found
 
     def _side(self, words: Sequence[str]) -> int:
         found = 0
         for word in words:
-            found |= self._names.read(word)
+            found |= self._names.read(word) if word != SELF else self._names.nodes
         if not found:
             raise Unreadable(f"{', '.join(words)} is empty on this side")
         return found
 
 
 def services_of(probes: Probes, words: Iterable[str]) -> int:
-    """Return the services that printed words stand for; logins and `app` are none."""
+    """Return the services that printed words stand for; those of `app` are none."""
     found = 0
     for word in words:
-        if not word.startswith(_OTHER):
+        login = re.fullmatch(r"ssh as (.*?)( \(check\))?", word)
+        if login:
+            kind = CHECK if login[2] else SSH
+            everybody = [name for name in probes.logins if name != "root"]
+            names = everybody if login[1] == "autogroup:nonroot" else [login[1]]
+            found |= probes.logging_in(kind, names)
+        elif not word.startswith(_OTHER):
             found |= probes.opening(*_service(word))
     return found
 

@@ -94,5 +94,4 @@ def compare(
     release: str, before: Side, after: Side, told: dict[str, Any]
 ) -> list[Difference]:
     """Return what a plan tells wrongly of two sides."""
-    sides = ((side.state, side.filter) for side in (before, after))
-    return Comparison(release, *sides, told["access"]).differences()
+    return Comparison(release, before, after, told["access"]).differences()

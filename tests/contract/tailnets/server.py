@@ -20,6 +20,7 @@ from tests.contract.tailnets import rows
 from tests.contract.tailnets.edits import Pair, policy_text
 from tests.contract.tailnets.plans import make_plan
 from tests.contract.tailnets.state import State
+from tests.contract.tailnets.truth import Compiled
 
 _KINDS = frozenset({"user", "node", "policy"})
 Answer = dict[str, Any]
@@ -30,16 +31,9 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Side:
-    """A state that is in force, and what the server made of it.
+class Side(Compiled):
+    """A state that is in force; `saved` is the snapshot that plans are made from."""
 
-    `filter` is the packet filter for all nodes and `ssh` are the logins by the name of
-    a node; `saved` is the snapshot that plans are made from.
-    """
-
-    state: State
-    filter: list[Answer]
-    ssh: dict[str, list[Answer]]
     saved: str
 
 

@@ -12,10 +12,19 @@ from typing import Any
 from reconcile.model import EXIT_ROUTES
 from tests.contract.tailnets import exits, own
 from tests.contract.tailnets.names import Names
-from tests.contract.tailnets.probes import DEFAULT, Probes
+from tests.contract.tailnets.probes import CHECK, DEFAULT, SSH, TCP, Probes
 from tests.contract.tailnets.state import State
 
 Filter = Iterable[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A state and what the server compiled: its filter, and SSH rules by node."""
+
+    state: State
+    filter: list[Mapping[str, Any]]
+    ssh: Mapping[str, Filter]
 
 
 @dataclass(frozen=True)
@@ -31,13 +40,11 @@ class Opening:
 class Truth:
     """The paths of one side: for each point as a source a number of paths."""
 
-    def __init__(
-        self, probes: Probes, state: State, filter_: Filter, release: str
-    ) -> None:
-        self.probes, self.state = probes, state
-        self.names = Names(probes, state)
+    def __init__(self, probes: Probes, compiled: Compiled, release: str) -> None:
+        self.probes, self.state = probes, compiled.state
+        self.names = Names(probes, compiled.state)
         self.open = [0] * probes.size
-        rules = list(filter_)
+        state, rules = compiled.state, compiled.filter
         openings = list(self._openings(rules))
         for each in openings:
             self._allow(each.sources, each.targets & self.names.senders, each.services)
@@ -45,6 +52,7 @@ class Truth:
             self._allow(*each)
         self._through_exits(openings, exits.Offers(state, rules, release), release)
         self._drop_what_is_no_path()
+        self._log_in(compiled.ssh)
 
     def _openings(self, rules: Filter) -> Iterator[Opening]:
         probes = self.probes
@@ -81,6 +89,35 @@ class Truth:
         """Leave out other families, ways to itself and inside one network."""
         for place, kept in enumerate(self.probes.others):
             self.open[place] &= kept
+
+    def _log_in(self, ssh: Mapping[str, Filter]) -> None:
+        """Add the logins; each needs port 22 besides."""
+        port = self.probes.opening([TCP], [(22, 22)])
+        for device in self.state.devices:
+            targets = self.probes.of([device.id])
+            for place in _bits(self.names.nodes):
+                there = self.open[place] & port * targets
+                address = self.probes.points[place].text
+                services = self._logins(ssh.get(device.name, ()), address)
+                for target in _bits(targets) if there else ():
+                    if there & port << target:
+                        self.open[place] |= services << target
+
+    def _logins(self, rules: Filter, address: str) -> int:
+        """Return as whom a source may log in: the first rule for it and a login counts."""
+        found: dict[str, str] = {}
+        for rule in rules:
+            if address not in rule["principals"]:
+                continue
+            users = rule["users"]
+            for login in self.probes.logins:
+                if users.get(login, users.get("*")):
+                    found.setdefault(login, rule["action"])
+        checked = [login for login, action in found.items() if action != "accept"]
+        accepted = [login for login in found if login not in checked]
+        return self.probes.logging_in(SSH, accepted) | self.probes.logging_in(
+            CHECK, checked
+        )
 
 
 def _families(probes: Probes, routes: Iterable[str]) -> int:
