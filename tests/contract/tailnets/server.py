@@ -47,6 +47,7 @@ class TailnetServer:
         database = folder / "db.sqlite"
         self._server.api_key = rows.quick_key(database, self._server.api_key)
         self._stack = contextlib.ExitStack()
+        self._inside: object = None  # users and nodes, while they are as seeded
         self._asked: PolicyServer
         self._api: Headscale
 
@@ -60,6 +61,16 @@ class TailnetServer:
 
         Raises Refused when the server does not take the policy.
         """
+        seeded = (state.people, state.devices)
+        if self._inside != seeded or state.policy is None:
+            self._seed(state)
+        if state.policy is not None:
+            refusal = self._asked.put_text(policy_text(state.policy))
+            if refusal is not None:
+                raise Refused(refusal)
+        return self.look(state)
+
+    def _seed(self, state: State) -> None:
         self.close()
         rows.replace_all(self._server.folder / "db.sqlite", state)
         self._server.start()
@@ -68,18 +79,16 @@ class TailnetServer:
         key = Secret(self._server.api_key)
         self._api = connect(self._server.url, key, writable=True)
         self._stack.callback(self._api.close)
-        if state.policy is not None:
-            refusal = self._asked.put_text(policy_text(state.policy))
-            if refusal is not None:
-                raise Refused(refusal)
-        return self.look(state)
+        self._inside = (state.people, state.devices)
 
     def look(self, state: State) -> Side:
         """Return a state that is in force, with the routes that are approved now."""
         live = self._api.read(_KINDS)
         approved = {int(node.id): node.approved for node in live.nodes or ()}
+        now = state.with_approved(approved)
+        self._inside = self._inside if _as_seeded(now, state) else None
         return Side(
-            state.with_approved(approved),
+            now,
             self._asked.filter(),
             self._asked.logins(),
             snapshot.dumps(live),
@@ -95,12 +104,19 @@ class TailnetServer:
         if problems or plan.blocked:
             said = [*map(str, problems), *(c.blocked for c in plan.blocked)]
             raise Refused("; ".join(said))
+        if pair.edits:
+            self._inside = None
         for step in steps(plan.changes):
             try:
                 self._api.write(step.operation)
             except ReconcileError as error:
                 raise Refused(f"{step.operation.address}: {error}") from error
         return told, self.look(pair.after)
+
+
+def _as_seeded(now: State, then: State) -> bool:
+    pairs = zip(now.devices, then.devices, strict=True)
+    return all(set(one.approved) == set(other.approved) for one, other in pairs)
 
 
 # What a plan calls an error and a server takes all the same.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from tests.contract.tailnets.edits import Pair
@@ -87,10 +87,7 @@ def _shorter_rules(pair: Pair) -> Iterator[Pair]:
     """Leave one item out of a list of a rule, on both sides where it is on both."""
     before, after = _policies(pair)
     for name in _LISTS:
-        rules = [*before.get(name, ()), *after.get(name, ())]
-        for index, rule in enumerate(rules):
-            if rule in rules[:index]:
-                continue
+        for rule in _distinct(before.get(name, ()), after.get(name, ())):
             for shorter in _shorter(rule):
                 sides = (_swapped(p, name, rule, shorter) for p in (before, after))
                 yield _with(pair, *sides)
@@ -116,9 +113,9 @@ def _without_entries(pair: Pair) -> Iterator[Pair]:
     """Leave out groups, hosts, owners and approvers, and members of groups."""
     before, after = _policies(pair)
     for name in ("groups", "hosts", "tagOwners"):
-        for key in dict.fromkeys((*before.get(name, {}), *after.get(name, {}))):
+        for gone in _parts(_distinct(before.get(name, ()), after.get(name, ()))):
             sides = (
-                {**p, name: {k: v for k, v in p.get(name, {}).items() if k != key}}
+                {**p, name: {k: v for k, v in p.get(name, {}).items() if k not in gone}}
                 for p in (before, after)
             )
             yield _with(pair, *sides)
@@ -139,9 +136,11 @@ def _less(policy: Policy, name: str, key: str, member: str) -> Policy:
 
 def _without_devices(pair: Pair) -> Iterator[Pair]:
     named = {vars(edit).get("device") for edit in pair.edits}
-    for device in pair.before.devices:
-        if device.id not in named and len(pair.before.devices) > 1:
-            yield replace(pair, before=pair.before.without_device(device.id))
+    idle = [d.id for d in pair.before.devices if d.id not in named]
+    for gone in _parts(idle):
+        rest = tuple(d for d in pair.before.devices if d.id not in gone)
+        if rest:
+            yield replace(pair, before=replace(pair.before, devices=rest))
 
 
 def _without_people(pair: Pair) -> Iterator[Pair]:
