@@ -1,6 +1,6 @@
 """Make a failing pair small enough to be read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
@@ -68,19 +68,35 @@ def _without_sections(pair: Pair) -> Iterator[Pair]:
 def _without_rules(pair: Pair) -> Iterator[Pair]:
     before, after = _policies(pair)
     for name in _LISTS:
-        rules = [*before.get(name, ()), *after.get(name, ())]
-        for index, rule in enumerate(rules):
-            if rule in rules[:index]:
-                continue
-            sides = (
-                {**p, name: _rest(p[name], rule)} if p.get(name) else p
-                for p in (before, after)
-            )
-            yield _with(pair, *sides)
+        for gone in _parts(_distinct(before.get(name, ()), after.get(name, ()))):
+            yield _with(pair, *(_less_rules(p, name, gone) for p in (before, after)))
 
 
-def _rest(rules: Sequence[Any], gone: Any) -> list[Any]:
-    return [rule for rule in rules if rule != gone]
+def _less_rules(policy: Policy, name: str, gone: Sequence[Any]) -> Policy:
+    if not policy.get(name):
+        return policy
+    return {**policy, name: [rule for rule in policy[name] if rule not in gone]}
+
+
+def _distinct(*lists: Iterable[Any]) -> list[Any]:
+    found: list[Any] = []
+    for item in chain.from_iterable(lists):
+        if item not in found:
+            found.append(item)
+    return found
+
+
+def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Yield what to leave out: either half, then each item."""
+    if len(items) > 2:
+        middle = len(items) // 2
+        yield items[:middle]
+        yield items[middle:]
+    yield from ([item] for item in items)
+
+
+def _rest(items: Sequence[Any], gone: Any) -> list[Any]:
+    return [item for item in items if item != gone]
 
 
 def _shorter_rules(pair: Pair) -> Iterator[Pair]:
