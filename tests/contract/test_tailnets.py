@@ -29,7 +29,7 @@ RECORDINGS = [
 
 @pytest.mark.parametrize("result", RECORDINGS)
 def test_what_is_printed_is_what_the_server_compiled(result: Result) -> None:
-    assert again(result).differences == ()
+    assert again(result).wrong == ()
 
 
 @pytest.mark.parametrize("result", RECORDINGS)
@@ -165,5 +165,5 @@ def test_random_pairs_on_a_server(release: str, tmp_path: Path) -> None:
         pytest.skip(f"HEADSCALE_BINARIES has no {real.PROGRAMS[release]}")
     seed = os.environ.get("RECONCILE_SEED", "random")
     results = held(release, COUNT, seed, tmp_path)
-    wrong = [str(found) for result in results for found in result.differences]
+    wrong = [str(found) for result in results for found in result.wrong]
     assert wrong == []

@@ -54,22 +54,23 @@ def _told(
         seen[result.verdict] += 1
         if result.verdict == "refused":
             kinds[_reason(result.refusal)] += 1
-        for found in result.differences:
+        seen["with a wrong answer"] += bool(result.answers)
+        for found in result.wrong:
             kinds[found.kind] += 1
             name = names[number] if names else str(number)
             print(f"{name}: {found}", flush=True)
-        if result.differences and folder:
+        if result.wrong and folder:
             save(folder / f"{prefix}-{number}", result)
     print(", ".join(f"{n} {what}" for what, n in seen.items()))
     for kind, number in kinds.most_common():
         print(f"  {number:5} {kind}")
-    return 1 if seen["different"] else 0
+    return 1 if seen["different"] or seen["with a wrong answer"] else 0
 
 
 def _shrunk(case: Path, kind: str, place: Path) -> int:
     """Make a case small and save it beside itself."""
     result = load(case)
-    wanted = kind or result.differences[0].kind
+    wanted = kind or result.wrong[0].kind
     with serving(result.release, place / "server") as server:
         small = shrink(result.pair, lambda pair: wanted in retried(server, pair).kinds)
         found = retried(server, small)

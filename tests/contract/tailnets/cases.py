@@ -1,13 +1,14 @@
 """A pair in a folder or in a recording: its files, and what a server made of it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tests.contract.tailnets import edits, state
 from tests.contract.tailnets.edits import Pair, files, policy_text
 from tests.contract.tailnets.plans import make_plan
-from tests.contract.tailnets.run import Result, compare
+from tests.contract.tailnets.run import Result, judged
 from tests.contract.tailnets.server import Side
 
 _FILE = "server.json"
@@ -22,7 +23,7 @@ def save(folder: Path, result: Result) -> None:
     if result.pair.before.policy is not None:
         written["policy-before.hujson"] = policy_text(result.pair.before.policy)
     written[_FILE] = json.dumps(to_json(result), indent=1) + "\n"
-    written["README"] = "".join(f"{found}\n" for found in result.differences)
+    written["README"] = "".join(f"{each}\n" for each in result.wrong)
     for name, text in written.items():
         (folder / name).write_text(text)
 
@@ -35,12 +36,8 @@ def load(folder: Path) -> Result:
 def again(result: Result) -> Result:
     """Return a pair as it is told now, held against what the server said then."""
     assert result.before
-    assert result.after
     _, told = make_plan(result.before.saved, result.pair)
-    found = compare(result.release, result.before, result.after, told)
-    return Result(
-        result.release, result.pair, result.before, result.after, told, tuple(found)
-    )
+    return judged(replace(result, told=told))
 
 
 def to_json(result: Result) -> dict[str, Any]:
@@ -50,7 +47,7 @@ def to_json(result: Result) -> dict[str, Any]:
     return {
         "release": result.release,
         "edits": edits.to_json(result.pair.edits),
-        "before": {**_side(result.before), "saved": json.loads(result.before.saved)},
+        "before": _side(result.before),
         "after": _side(result.after),
     }
 
@@ -68,11 +65,29 @@ def _side(side: Side) -> dict[str, Any]:
         "state": state.to_json(side.state),
         "filter": [_folded(rule) for rule in side.filter],
         "ssh": side.ssh,
+        "saved": _short(json.loads(side.saved)),
     }
 
 
+# Of a node in a snapshot, what says nothing about access.
+_IDLE = ("machine_key", "node_key", "last_seen", "created", "online", "ephemeral")
+
+
+def _short(saved: dict[str, Any]) -> dict[str, Any]:
+    """Return a snapshot without what is empty or idle in it."""
+    for name in ("users", "nodes"):
+        saved[name] = [
+            {k: v for k, v in entry.items() if v not in ("", [], None)}
+            for entry in saved[name]
+        ]
+    for node in saved["nodes"]:
+        for name in _IDLE:
+            node.pop(name, None)
+    return saved
+
+
 def _side_of(value: dict[str, Any]) -> Side:
-    saved = json.dumps(value.get("saved"))  # only of the state to plan from
+    saved = json.dumps(value["saved"])
     rules = [_unfolded(rule) for rule in value["filter"]]
     return Side(state.from_json(value["state"]), rules, value["ssh"], saved)
 

@@ -16,7 +16,14 @@ from tests.contract.tailnets.probes import (
 from tests.contract.tailnets.reading import Printed
 from tests.contract.tailnets.truth import Compiled, Truth
 
-_NUMBERS: dict[int | str, str] = {6: "tcp", 17: "udp", 132: "sctp", 1: "icmp", 58: "icmpv6", 47: "gre"}
+_NUMBERS: dict[int | str, str] = {
+    6: "tcp",
+    17: "udp",
+    132: "sctp",
+    1: "icmp",
+    58: "icmpv6",
+    47: "gre",
+}
 _SHOWN = 3  # examples of a kind
 
 
@@ -90,33 +97,50 @@ class Comparison:
         A path is wrong for one family only where the same two nodes have it, or had
         it all the time, over the other family.
         """
-        here, there = sides
+        probes, (here, there) = self.probes, sides
         missed = _without(real, said)
         wrong = _without(said, real)
-        right = _ends(self.probes, map(_and, real, said))
-        known = _ends(self.probes, there) if any(missed) else right
-        yield from self._kinds(f"{what} not told", missed, right | known)
-        yield from self._kinds(f"{what} told, never open", _without(wrong, here), right)
+        right = _ends(probes, map(_and, real, said))
+        known = _ends(probes, there) if any(missed) else right
+        yield from _kinds(probes, f"{what} not told", missed, right | known)
+        shut = _without(wrong, here)
+        yield from _kinds(probes, f"{what} told, never open", shut, right)
         both = list(map(_and, wrong, here))
-        ends = _ends(self.probes, real) if any(both) else right
-        yield from self._kinds(f"{what} told, on both sides", both, ends)
+        ends = _ends(probes, real) if any(both) else right
+        yield from _kinds(probes, f"{what} told, on both sides", both, ends)
 
-    def _kinds(
-        self, what: str, paths: list[int], known: set[object]
-    ) -> Iterator[Difference]:
-        """Split paths by where they lead; `known` are those of another family."""
-        by_place: dict[str, list[str]] = {}
-        for source, mask in zip(self.probes.points, paths, strict=True):
-            for service, target in self.probes.paths(mask):
-                kind = f"{_place(source)} to {_place(target)}"
-                kind += ", ssh" * isinstance(service[0], str)
-                if _key(source, service, target) in known:
-                    kind += ", one family"
-                text = _path(source, service, target)
-                by_place.setdefault(kind, []).append(text)
-        for place, texts in sorted(by_place.items()):
-            some = texts[:: max(1, len(texts) // _SHOWN)][:_SHOWN]
-            yield Difference(f"{what}, {place}", len(texts), tuple(some))
+
+def lists_differ(
+    what: str, truth: Truth, entries: Sequence[Mapping[str, Any]]
+) -> Iterator[Difference]:
+    """Yield where a list of all that is open in one state is wrong."""
+    probes = truth.probes
+    printed = Printed(probes, truth.names, entries, truth.open)
+    if printed.unreadable:
+        lines = printed.unreadable
+        yield Difference(f"{what}: unreadable", len(lines), tuple(lines[:_SHOWN]))
+    right = _ends(probes, map(_and, truth.open, printed.open))
+    missed = _without(truth.open, printed.open)
+    yield from _kinds(probes, f"{what}: not told", missed, right)
+    wrong = _without(printed.open, truth.open)
+    yield from _kinds(probes, f"{what}: told, not open", wrong, right)
+
+
+def _kinds(
+    probes: Probes, what: str, paths: list[int], known: set[object]
+) -> Iterator[Difference]:
+    """Split paths by where they lead; `known` are those of another family."""
+    by_place: dict[str, list[str]] = {}
+    for source, mask in zip(probes.points, paths, strict=True):
+        for service, target in probes.paths(mask):
+            kind = f"{_place(source)} to {_place(target)}"
+            kind += ", ssh" * isinstance(service[0], str)
+            if _key(source, service, target) in known:
+                kind += ", one family"
+            by_place.setdefault(kind, []).append(_path(source, service, target))
+    for place, texts in sorted(by_place.items()):
+        some = texts[:: max(1, len(texts) // _SHOWN)][:_SHOWN]
+        yield Difference(f"{what}, {place}", len(texts), tuple(some))
 
 
 def _place(point: Point) -> str:

@@ -58,22 +58,28 @@ class Printed:
                 self._add(entry)
             except Unreadable as reason:
                 self.unreadable.append(f"{line_text(entry)}: {reason}")
-        for place, kept in enumerate(probes.others):
-            self.open[place] &= kept
 
     def _add(self, entry: Mapping[str, Any]) -> None:
         sources, targets = (self._side(entry[key]) for key in ("sources", "targets"))
-        whole = not entry["services"]
         services = services_of(self._probes, entry["services"])
-        for place in range(self._probes.size):
-            if not (sources & self._names.senders) >> place & 1:
-                continue
-            if whole:
-                self.open[place] |= self._had[place]
-                continue
-            mine = services | self._own_logins(place, entry["services"])
-            there = self._own(place) if entry["targets"] == [SELF] else targets
-            self.open[place] |= mine * there if there else 0
+        idle = bool(services)
+        for place, kept in enumerate(self._probes.others):
+            if (sources & self._names.senders) >> place & 1:
+                said = kept & self._said(place, entry, targets, services)
+                self.open[place] |= said
+                idle = idle and not said
+        if idle:
+            raise Unreadable("nobody needs a rule for that")
+
+    def _said(
+        self, place: int, entry: Mapping[str, Any], targets: int, services: int
+    ) -> int:
+        """Return the paths that an entry gives to one of its sources."""
+        if not entry["services"]:
+            return self._had[place]
+        mine = services | self._own_logins(place, entry["services"])
+        there = self._own(place) if entry["targets"] == [SELF] else targets
+        return mine * there if there else 0
 
     def _own(self, place: int) -> int:
         """Return the nodes of the user who owns the node at a point."""

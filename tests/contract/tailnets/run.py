@@ -1,11 +1,12 @@
 """Random tailnets, a few pairs each, on one server."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from reconcile.errors import ReconcileError
+from tests.contract.tailnets import questions
 from tests.contract.tailnets.comparison import Comparison, Difference
 from tests.contract.tailnets.edits import Pair
 from tests.contract.tailnets.making import Maker
@@ -17,7 +18,10 @@ _LONGEST = 6  # pairs on one tailnet
 
 @dataclass(frozen=True)
 class Result:
-    """A pair, what the server made of both its sides, and how the plan tells it."""
+    """A pair, what the server made of both its sides, and how the plan tells it.
+
+    `answers` are the wrong ones of `access` and of assertions in the second state.
+    """
 
     release: str
     pair: Pair
@@ -25,6 +29,7 @@ class Result:
     after: Side | None = None
     told: dict[str, Any] = field(default_factory=dict)
     differences: tuple[Difference, ...] = ()
+    answers: tuple[Difference, ...] = ()
     refusal: str = ""
 
     @property
@@ -34,8 +39,12 @@ class Result:
         return "different" if self.differences else "right"
 
     @property
+    def wrong(self) -> tuple[Difference, ...]:
+        return (*self.differences, *self.answers)
+
+    @property
     def kinds(self) -> set[str]:
-        return {found.kind for found in self.differences}
+        return {found.kind for found in self.wrong}
 
 
 def held(release: str, count: int, seed: str, folder: Path) -> Iterator[Result]:
@@ -86,8 +95,16 @@ def attempt(server: TailnetServer, pair: Pair, side: Side) -> Result:
         told, after = server.change(pair, side)
     except (Refused, ReconcileError) as reason:
         return Result(release, pair, side, refusal=str(reason))
-    found = compare(release, side, after, told)
-    return Result(release, pair, side, after, told, tuple(found))
+    return judged(Result(release, pair, side, after, told))
+
+
+def judged(result: Result) -> Result:
+    """Return a pair with all that is told wrongly of it."""
+    assert result.before
+    assert result.after
+    found = compare(result.release, result.before, result.after, result.told)
+    answers = questions.differences(result.release, result.after)
+    return replace(result, differences=tuple(found), answers=tuple(answers))
 
 
 def compare(
