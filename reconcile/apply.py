@@ -271,7 +271,7 @@ def _fulfilled(change: Change, fresh: Plan) -> bool:
 def _moved(change: Change, now: Change, *, ours: bool) -> bool:
     """Tell whether somebody else changed what a change is about.
 
-    A user that this run renamed shows on its nodes, so owners are not compared; and
+    A user that this run renamed shows on its nodes, so its name is not compared; and
     `ours`, a policy that this run wrote, may have approved more routes by itself.
     """
     if (now.server_id, now.action) != (change.server_id, change.action):

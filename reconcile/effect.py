@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from reconcile.desired.state import NEVER, Desired
 from reconcile.diff.changes import Action, Change
 from reconcile.errors import Diagnostic, InputError, Position, ReconcileError
-from reconcile.model import Live, Node, User
+from reconcile.hujson import parse
+from reconcile.model import Live, Node, PolicyText, User
 from reconcile.order import approved
 from reconcile.policy.fields import get
 from reconcile.policy.identity import auto_approved
+from reconcile.policy.references import references
 
 if TYPE_CHECKING:
     from reconcile.policy.document import Policy
@@ -86,16 +88,15 @@ class Runner:
 # -- the state after the changes -------------------------------------------------------
 
 
-def moves_access(changes: Iterable[Change], now: datetime) -> bool:
+def moves_access(changes: Iterable[Change], live: Live) -> bool:
     """Tell whether one of the changes can make somebody reach more or less."""
-    return any(_moves(change, now) for change in changes)
+    return any(_moves(change, live) for change in changes)
 
 
-def _moves(change: Change, now: datetime) -> bool:
-    if change.action is Action.DELETE:
-        return change.kind == "node"
-    if change.action is Action.CREATE:
-        return change.kind == "policy"
+def _moves(change: Change, live: Live) -> bool:
+    now = live.taken_at
+    if change.action in (Action.CREATE, Action.DELETE):
+        return change.kind != "user" or _named(change, live.policy)
     if "expiry" in change.after:
         old, new = (_instant(s["expiry"]) for s in (change.before, change.after))
         if (old is None or old > now) is not (new is None or new > now):
@@ -103,12 +104,32 @@ def _moves(change: Change, now: datetime) -> bool:
     return bool(_MOVES[change.kind] & change.after.keys())
 
 
+def _named(change: Change, policy: PolicyText | None) -> bool:
+    """Tell whether the live policy names a user who comes or goes.
+
+    A token that fits two users means neither: who comes can take away the access of
+    another user, and who goes can give it back.
+    """
+    if policy is None:
+        return True  # not read: it may
+    try:
+        tokens = references(parse(policy.text or "{}").value).users
+    except InputError:
+        return True
+    user = change.after or change.before
+    fits = {user["name"], user.get("email"), user.get("provider_id")}
+    return any(token.removesuffix("@") in fits for token in tokens)
+
+
 def _instant(text: str) -> datetime | None:
     return None if text == NEVER else datetime.fromisoformat(text)
 
 
 def users_after(live: Live, changes: Iterable[Change]) -> tuple[User, ...]:
-    """Return the users as they are when the changes are made."""
+    """Return the users as they are when the changes are made.
+
+    New users have no ids yet: each gets one that no server gives.
+    """
     users = {user.id: user for user in live.users or ()}
     made = []
     for change in changes:
@@ -117,7 +138,7 @@ def users_after(live: Live, changes: Iterable[Change]) -> tuple[User, ...]:
         if change.action is Action.CREATE:
             after = change.after
             profile = after.get("display_name", ""), after.get("email", "")
-            made.append(User("", after["name"], *profile))
+            made.append(User(f"new {after['name']}", after["name"], *profile))
         elif change.action is Action.DELETE:
             users.pop(change.server_id, None)
         elif change.server_id in users and "name" in change.after:
@@ -128,24 +149,17 @@ def users_after(live: Live, changes: Iterable[Change]) -> tuple[User, ...]:
 
 def nodes_after(live: Live, changes: Sequence[Change]) -> tuple[Node, ...]:
     """Return the nodes as they are when the changes are made."""
-    renamed = {
-        change.before["name"]: change.after["name"]
-        for change in changes
-        if change.kind == "user" and change.server_id and "name" in change.after
-    }
     due = {change.server_id: change for change in changes if change.kind == "node"}
     found = []
     for node in live.nodes or ():
         change = due.get(node.id)
         if change is not None and change.action is Action.DELETE:
             continue
-        found.append(_node_after(node, change, renamed))
+        found.append(_node_after(node, change))
     return tuple(found)
 
 
-def _node_after(node: Node, change: Change | None, renamed: Mapping[str, str]) -> Node:
-    if node.user is not None and node.user in renamed:
-        node = replace(node, user=renamed[node.user])
+def _node_after(node: Node, change: Change | None) -> Node:
     if change is None:
         return node
     if "tags" in change.after:
@@ -186,7 +200,7 @@ def of_changes(
 
     `runner` is the node that this program runs on, if that is known.
     """
-    if not moves_access(changes, live.taken_at):
+    if not moves_access(changes, live):
         return None
     return of_sides(sides(desired, live, changes), changes, limit, runner)
 

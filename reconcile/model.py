@@ -1,6 +1,8 @@
 """The live tailnet as this tool sees it, in Headscale's words, whatever the server."""
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -49,6 +51,8 @@ class User:
     """An owner account. `provider` is empty for a local user, `oidc` otherwise.
 
     `provider_id` is what the identity provider calls the user, "" for a local one.
+    Only the id tells two users apart: a local user and one of an identity provider may
+    share a name, and up to 0.27 the latter may have none.
     """
 
     id: str
@@ -59,20 +63,57 @@ class User:
     provider_id: str = ""
 
 
+def user_labels(users: Iterable[User]) -> dict[str, str]:
+    """Return what to call each user, by id: the name, and more where two share it.
+
+    A user without a name goes by e-mail, or else by the identity provider's id.
+    """
+    known = tuple(users)
+    short = {user.id: _short_label(user) for user in known}
+    shared = _doubles(short.values())
+    long = {
+        user.id: _long_label(user) if short[user.id] in shared else short[user.id]
+        for user in known
+    }
+    shared = _doubles(long.values())
+    return {
+        number: f"{label} (#{number})" if label in shared else label
+        for number, label in long.items()
+    }
+
+
+def _short_label(user: User) -> str:
+    return user.name or user.email or user.provider_id or f"#{user.id}"
+
+
+def _long_label(user: User) -> str:
+    """Return `max (oidc, max@example.com)`, or `max (local)`."""
+    label = _short_label(user)
+    if not user.provider:
+        return f"{label} (local)"
+    more = user.email if user.email != label else user.provider_id
+    return f"{label} ({', '.join(filter(None, (user.provider, more)))})"
+
+
+def _doubles(labels: Iterable[str]) -> set[str]:
+    return {label for label, count in Counter(labels).items() if count > 1}
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A device. `name` is the unique MagicDNS name, `hostname` what the client says.
 
-    `user` is None for a tagged node. `approved` is what an administrator approved
-    and `available` what the client advertises, both canonical prefixes. `expiry`
-    is None for "never". `preauth_key` is the id of the key it joined with, or "".
-    `last_seen` and `created` are only shown, and stay as the server wrote them.
+    `user_id` is its owner's id, None for a tagged node. `approved` is what an
+    administrator approved and `available` what the client advertises, both canonical
+    prefixes. `expiry` is None for "never". `preauth_key` is the id of the key it joined
+    with, or "". `last_seen` and `created` are only shown, and stay as the server wrote
+    them.
     """
 
     id: str
     name: str
     hostname: str = ""
-    user: str | None = None
+    user_id: str | None = None
     tags: frozenset[str] = frozenset()
     approved: frozenset[str] = frozenset()
     available: frozenset[str] = frozenset()

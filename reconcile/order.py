@@ -56,7 +56,7 @@ class _Order:
         self._leaving: dict[str, list[str]] = {}
         for change in changes:
             if change.kind == "node" and change.action is Action.DELETE:
-                owner = f"user:{change.before['user']}"
+                owner = change.before.get("user_id", "")
                 self._leaving.setdefault(owner, []).append(change.address)
 
     def place(self, step: Step) -> Step:
@@ -65,7 +65,7 @@ class _Order:
         if step.phase >= _BACKWARD:
             waits += self._forward
             if step.phase == Phase.USERS_REMOVED:
-                waits += self._leaving.get(step.operation.address, [])
+                waits += self._leaving.get(step.operation.id, [])
         elif step.phase == Phase.TAGS and self._policy:
             waits.append("policy")
         elif step.phase == Phase.POLICY:

@@ -288,7 +288,7 @@ class Run:
         made. Each that does not is an error of the plan.
         """
         asserts = self.desired.asserts
-        moved = moves_access(plan.changes, self._last.taken_at)
+        moved = moves_access(plan.changes, self._last) and self._really(plan.changes)
         if not asserts and not moved:
             return plan
         from reconcile import checks
@@ -310,6 +310,13 @@ class Run:
             notes=(*plan.notes, *done.remarks),
             diagnostics=(*plan.diagnostics, *checks.findings(done)),
         )
+
+    def _really(self, changes: Sequence[Change]) -> bool:
+        """Tell whether changes can move access, once the policy is known as well."""
+        try:
+            return moves_access(changes, self._with({"policy"}))
+        except ServerError:
+            return True  # what is missing then is told where access is
 
     def _said(self, both: Sides) -> Iterator[Diagnostic]:
         """Yield what the server refuses in a policy to be written, and what is odd."""
@@ -335,17 +342,22 @@ class Run:
 
     def _sides(self, changes: Sequence[Change]) -> Sides:
         """Return the last state before and after changes; what is missing is read."""
-        live = self._last
-        kinds = {"user": live.users, "node": live.nodes, "policy": live.policy}
-        missing = frozenset(kind for kind, known in kinds.items() if known is None)
-        if missing:
-            try:
-                rest = self._live(missing)
-            except ServerError as error:
-                return Sides(failure=str(error))
-            found = {f: getattr(rest, f) for f in ("users", "nodes", "policy")}
-            live = replace(live, **{f: v for f, v in found.items() if v is not None})
+        try:
+            live = self._with({"user", "node", "policy"})
+        except ServerError as error:
+            return Sides(failure=str(error))
         return sides(self.desired, live, changes)
+
+    def _with(self, kinds: AbstractSet[str]) -> Live:
+        """Return the last state with these kinds too, read where they are missing."""
+        live = self._last
+        known = {"user": live.users, "node": live.nodes, "policy": live.policy}
+        missing = frozenset(kind for kind in kinds if known[kind] is None)
+        if not missing:
+            return live
+        rest = self._live(missing)
+        found = {f: getattr(rest, f) for f in ("users", "nodes", "policy")}
+        return replace(live, **{f: v for f, v in found.items() if v is not None})
 
     def _runner(self, both: Sides) -> Node | None:
         """Return the node that this program runs on, when that can be known."""

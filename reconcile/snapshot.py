@@ -18,7 +18,8 @@ from reconcile.model import (
     instant,
 )
 
-FORMAT = "1"
+FORMAT = "2"
+_WITH_NAMES = "1"  # the format in which a node said its user's name, not the id
 _T = TypeVar("_T", User, Node, PolicyText, ServerInfo)
 _SETS = ("tags", "approved", "available")
 
@@ -41,19 +42,38 @@ def loads(text: str, path: str) -> Live:
     """Return the live state in a snapshot. Raises InputError when it is none."""
     try:
         document = json.loads(text)
-        if document["snapshot_version"] != FORMAT:
+        if document["snapshot_version"] not in (FORMAT, _WITH_NAMES):
             raise ValueError("it was written by another major version")
+        users = _records(User, document["users"])
+        nodes = document["nodes"]
+        if document["snapshot_version"] == _WITH_NAMES and nodes is not None:
+            nodes = [_with_id(node, users or ()) for node in nodes]
         policy = document["policy"]
         return Live(
             server=_record(ServerInfo, document["server"]),
             taken_at=_instant(document["taken_at"]),
-            users=_records(User, document["users"]),
-            nodes=_records(Node, document["nodes"]),
+            users=users,
+            nodes=_records(Node, nodes),
             policy=_record(PolicyText, policy) if policy is not None else None,
         )
     except WRONG_SHAPE as error:
         remedy = "make one with: reconcile snapshot -o FILE"
         raise not_ours("RC0030", "snapshot", path, error, remedy) from None
+
+
+def _with_id(node: dict[str, Any], users: tuple[User, ...]) -> dict[str, Any]:
+    """Return a node of the first format with its user's id in place of the name.
+
+    Raises ValueError where two users have that name, or none has it.
+    """
+    entry = dict(node)
+    name = entry.pop("user") or ""
+    owners = [] if entry["tags"] and not name else [u for u in users if u.name == name]
+    if len(owners) > 1 or (name and not owners):
+        shown = f"the name {str(name)[:40]!r}" if name else "no name"
+        who = f"{len(owners)} users have" if owners else "no user has"
+        raise ValueError(f"{who} {shown}, by which a node says whose it is")
+    return entry | {"user_id": owners[0].id if owners else None}
 
 
 def _list(items: tuple[Any, ...] | None, entry: Any) -> list[Any] | None:

@@ -7,7 +7,9 @@ from reconcile.plan import Plan, digest
 
 def fingerprint(change: Change) -> str:
     """Return a digest of the live object that a change touches, as the plan saw it."""
-    return "sha256:" + digest([change.server_id, change.before])
+    # What the owner of a node is called says nothing of the node: the id does.
+    seen = {name: value for name, value in change.before.items() if name != "user"}
+    return "sha256:" + digest([change.server_id, seen])
 
 
 def require_same(planned: Plan, fresh: Plan) -> None:

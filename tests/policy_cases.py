@@ -29,6 +29,7 @@ from reconcile.policy.reading import read
 from reconcile.policy.sets import EMPTY, IntervalSet, prefix, texts
 from reconcile.policy.tailnet import Machine, Tailnet
 from reconcile.policy.verdicts import FAILED
+from tests.support import tailnet
 
 # What the recorded tailnets are, beyond what their topology holds.
 ROLES = {"owner": ["odin"], "admin": ["odin", "thor", "freya"]}
@@ -154,7 +155,7 @@ def load(topology: dict[str, Any]) -> Tailnet:
         Node(
             str(n["id"]),
             n["name"],
-            user=n.get("user"),
+            user_id=n.get("user"),
             tags=frozenset(n.get("tags") or ()),
             approved=frozenset(n.get("approved_routes") or ()),
             available=frozenset(n.get("advertised_routes") or ()),
@@ -163,7 +164,12 @@ def load(topology: dict[str, Any]) -> Tailnet:
         )
         for n in topology["nodes"]
     ]
-    return Tailnet(users, nodes, roles=ROLES, domains=DOMAINS)
+    ids = {user.name: user.id for user in users}
+    roles = {
+        role: [ids[name] for name in names if name in ids]
+        for role, names in ROLES.items()
+    }
+    return tailnet(users, nodes, roles=roles, domains=DOMAINS)
 
 
 def machines(

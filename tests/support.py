@@ -1,11 +1,13 @@
 """Live states made by hand, short enough to read inside a test."""
 
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from textwrap import dedent as _dedent
 
-from reconcile.diff import diff
+from reconcile.diff import binding, diff
 from reconcile.model import Live, Node, PolicyText, ServerInfo, User, canonical_route
+from reconcile.policy.tailnet import Tailnet
 from reconcile.server.releases import RELEASES
 
 NOW = datetime(2030, 1, 1, 12, 0, tzinfo=UTC)
@@ -36,7 +38,10 @@ def user(number, name, **fields):
 
 
 def node(number, name, **fields):
-    """Return a node; lists stand for sets, and its host name is its name."""
+    """Return a node; lists stand for sets, and its host name is its name.
+
+    `user` is the name of its user: `owned` puts the id in its place.
+    """
     for key in ("tags", "approved", "available"):
         values = fields.get(key, ())
         if key != "tags":
@@ -47,15 +52,40 @@ def node(number, name, **fields):
         "machine_key": f"mkey:{number:064x}",
         "node_key": f"nodekey:{number:064x}",
         "addresses": (f"100.64.0.{number}",),
-        "user": None if fields["tags"] else "alice",
+        "user_id": fields.pop("user", None if fields["tags"] else "alice"),
     }
     return Node(str(number), name, **{**known, **fields})
 
 
-def live(users=(), nodes=(), policy=POLICY, release="0.29", info=None):
+def owned(nodes, users):
+    """Return nodes with the id of their user where they have the name of one."""
+    ids = {user.name: user.id for user in users}
+    return tuple(
+        replace(each, user_id=ids.get(each.user_id, each.user_id)) for each in nodes
+    )
+
+
+def tailnet(users, nodes, **more):
+    """Return the tailnet of users and nodes, which have their users' names."""
+    return Tailnet(users, owned(nodes, users), **more)
+
+
+def bind(desired, nodes):
+    """Bind entries to nodes whose users exist, each with the name for an id."""
+    return binding.bind(desired, nodes, owners(nodes))
+
+
+def owners(nodes):
+    """Return a user for each name that nodes have for one."""
+    names = sorted({each.user_id for each in nodes if each.user_id})
+    return [User(name, name) for name in names]
+
+
+def live(users=None, nodes=(), policy=POLICY, release="0.29", info=None):
     text = policy if isinstance(policy, PolicyText) else PolicyText(policy)
     state = info or server(release)
-    return Live(state, NOW, tuple(users), tuple(nodes), text)
+    users = owners(nodes) if users is None else users
+    return Live(state, NOW, tuple(users), owned(nodes, users), text)
 
 
 def changes(desired, state):

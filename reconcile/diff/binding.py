@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from reconcile.desired.state import Desired, NodeRule, NodeSettings, WantedNode
-from reconcile.diff.matching import Index, holds, quoted, rule_holds, values_of
+from reconcile.diff.matching import Index, quoted
 from reconcile.diff.replacement import successors
 from reconcile.errors import Diagnostic, Position
-from reconcile.model import Node
+from reconcile.model import Node, User
 
 _SETTINGS = ("tags", "routes", "exit_node", "expiry")
 _NOTHING = NodeSettings()
@@ -40,8 +40,10 @@ class Bindings:
     """Every node that the file speaks of, and what could not be bound.
 
     `unlisted` are the nodes of which it says nothing; `strangers` have no entry, but
-    perhaps a rule.
+    perhaps a rule. `index` are the nodes among which it was looked.
     """
+
+    index: Index
 
     bound: tuple[Bound, ...] = ()
     pending: tuple[WantedNode, ...] = ()
@@ -50,14 +52,16 @@ class Bindings:
     problems: tuple[Diagnostic, ...] = field(default=())
 
 
-def bind(desired: Desired, nodes: Iterable[Node]) -> Bindings:
+def bind(
+    desired: Desired, nodes: Iterable[Node], users: Iterable[User] = ()
+) -> Bindings:
     """Bind the entries and rules of the desired state to the live nodes.
 
     An entry's own field wins over a rule's, and a rule's over `defaults`. Nodes that
     the file removes are bound to nothing.
     """
     removed = {line.name for line in desired.removed if line.kind == "node"}
-    index = Index(node for node in nodes if node.name not in removed)
+    index = Index((node for node in nodes if node.name not in removed), users)
     problems: list[Diagnostic] = []
     entries, missing, several = _matched(desired, index, problems)
     free = {node.id for node in index.nodes} - entries.keys() - several
@@ -70,13 +74,15 @@ def bind(desired: Desired, nodes: Iterable[Node]) -> Bindings:
     left = free - anew.keys()
     bound, unlisted = [], []
     for node in index.nodes:
-        one = _settle(node, meaning.get(node.id), desired, problems)
+        rules = [rule for rule in desired.rules if index.rule_holds(rule, node)]
+        one = _settle(node, meaning.get(node.id), rules, desired, problems)
         if one is not None:
             bound.append(replace(one, replaced=True) if node.id in anew else one)
         elif node.id in left:
             unlisted.append(node)
     taken = {entry.name for entry in anew.values()}
     return Bindings(
+        index=index,
         bound=tuple(bound),
         pending=tuple(entry for entry in missing if entry.name not in taken),
         unlisted=tuple(unlisted),
@@ -101,7 +107,7 @@ def _matched(
         if not found:
             missing.append(entry)
         elif len(found) > 1:
-            problems.append(_ambiguous(entry, found, desired.node_defaults))
+            problems.append(_ambiguous(entry, found, index, desired.node_defaults))
             several |= {node.id for node in found}
         elif found[0].id in entries:
             problems.append(_bound_twice(entry, entries[found[0].id], found[0]))
@@ -113,11 +119,11 @@ def _matched(
 def _settle(
     node: Node,
     entry: WantedNode | None,
+    rules: list[NodeRule],
     desired: Desired,
     problems: list[Diagnostic],
 ) -> Bound | None:
     """Put together what entry, rules and defaults want of one node."""
-    rules = [rule for rule in desired.rules if rule_holds(rule, node)]
     if entry is None and not rules:
         return None
     settings, problem = _merge_rules(node, rules)
@@ -166,13 +172,14 @@ def _merge_rules(
 
 
 def _ambiguous(
-    entry: WantedNode, found: list[Node], defaults: NodeSettings
+    entry: WantedNode, found: list[Node], index: Index, defaults: NodeSettings
 ) -> Diagnostic:
-    tagged = _over(entry.settings, defaults).tags
+    among = Index(found, index.users)
+    tagged = bool(_over(entry.settings, defaults).tags)
     lines = [
-        f"#{node.id} {node.name}: user {node.user or '(tagged)'}, hostname "
+        f"#{node.id} {node.name}: user {index.owner(node) or '(tagged)'}, hostname "
         f"{node.hostname}, {'online' if node.online else f'seen {node.last_seen}'}"
-        f"\n      match: {{ {_narrow(entry, node, found, tagged=bool(tagged))} }}"
+        f"\n      match: {{ {_narrow(entry, node, among, tagged=tagged)} }}"
         for node in found[:10]
     ]
     return Diagnostic(
@@ -184,20 +191,20 @@ def _ambiguous(
     )
 
 
-def _narrow(entry: WantedNode, node: Node, others: list[Node], *, tagged: bool) -> str:
+def _narrow(entry: WantedNode, node: Node, among: Index, *, tagged: bool) -> str:
     """Return the shortest addition to a match that only one candidate fulfils.
 
     It must go on matching: tags take the user away, and a name is about to change.
     """
     given = entry.match.fields
     for name in _TELLING:
-        values = list(values_of(node, name))
+        values = list(among.values_of(node, name))
         passing = (name == "user" and tagged) or (
             name == "name" and node.name != entry.name
         )
         if name in given or not values or passing:
             continue
-        if sum(holds(other, name, values[0]) for other in others) == 1:
+        if len(among.find({name: values[0]})) == 1:
             if name in ("id", "machine_key"):
                 return f"{name}: {quoted(values[0])}"
             fields = {**given, name: values[0]}

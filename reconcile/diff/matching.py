@@ -5,55 +5,73 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from reconcile.desired.state import NodeRule
-from reconcile.model import Node
+from reconcile.model import Node, User, user_labels
 
 
 class Index:
-    """The live nodes by each field that an entry may match, built when first used."""
+    """The live nodes by each field that an entry may match, built when first used.
 
-    def __init__(self, nodes: Iterable[Node]) -> None:
+    A match names a user by name, by e-mail or by the identity provider's id.
+    """
+
+    def __init__(self, nodes: Iterable[Node], users: Iterable[User] = ()) -> None:
         self.nodes = tuple(nodes)
+        self.users = tuple(users)
+        self._by_id = {user.id: user for user in self.users}
+        self._labels = user_labels(self.users)
         self._by_field: dict[str, dict[str, list[Node]]] = {}
 
     def find(self, match: Mapping[str, str]) -> list[Node]:
         """Return the nodes for which every field of a match holds."""
         (name, wanted), *more = match.items()
         found = self._by(name).get(wanted, [])
-        return [node for node in found if all(holds(node, *field) for field in more)]
+        return [
+            node for node in found if all(self.holds(node, *field) for field in more)
+        ]
 
     def _by(self, name: str) -> dict[str, list[Node]]:
         if name not in self._by_field:
             table: dict[str, list[Node]] = {}
             for node in self.nodes:
-                for value in values_of(node, name):
+                for value in self.values_of(node, name):
                     table.setdefault(value, []).append(node)
             self._by_field[name] = table
         return self._by_field[name]
 
+    def owner(self, node: Node) -> str | None:
+        """Return what to call the user of a node, None for a tagged one."""
+        if node.user_id is None:
+            return None
+        return self._labels.get(node.user_id, f"#{node.user_id}")
 
-def values_of(node: Node, name: str) -> Iterable[str]:
-    """Return what a node offers for a field of `match`: several tags, addresses."""
-    if name == "tag":
-        return node.tags
-    if name == "ip":
-        return node.addresses
-    value: str | None = getattr(node, name)
-    return (value,) if value else ()
+    def values_of(self, node: Node, name: str) -> Iterable[str]:
+        """Return what a node offers for a field of `match`: several tags, addresses."""
+        if name == "tag":
+            return node.tags
+        if name == "ip":
+            return node.addresses
+        if name == "user":
+            return self._tokens(node)
+        value: str = getattr(node, name)
+        return (value,) if value else ()
 
+    def _tokens(self, node: Node) -> Iterable[str]:
+        user = self._by_id.get(node.user_id or "")
+        tokens = (user.name, user.email, user.provider_id) if user else ()
+        return dict.fromkeys(filter(None, tokens))
 
-def holds(node: Node, name: str, wanted: str) -> bool:
-    """Tell whether one field of a match holds for a node."""
-    return wanted in values_of(node, name)
+    def holds(self, node: Node, name: str, wanted: str) -> bool:
+        """Tell whether one field of a match holds for a node."""
+        return wanted in self.values_of(node, name)
 
-
-def rule_holds(rule: NodeRule, node: Node) -> bool:
-    """Tell whether a rule is about a node; `name` and `hostname` may hold globs."""
-    return all(
-        any(fnmatchcase(value, wanted) for value in values_of(node, name))
-        if name in ("name", "hostname")
-        else holds(node, name, wanted)
-        for name, wanted in rule.match.fields.items()
-    )
+    def rule_holds(self, rule: NodeRule, node: Node) -> bool:
+        """Tell whether a rule is about a node; `name` and `hostname` may hold globs."""
+        return all(
+            any(fnmatchcase(value, wanted) for value in self.values_of(node, name))
+            if name in ("name", "hostname")
+            else self.holds(node, name, wanted)
+            for name, wanted in rule.match.fields.items()
+        )
 
 
 def quoted(value: str) -> str:

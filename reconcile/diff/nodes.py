@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime
 
 from reconcile.desired.state import NEVER, Desired, Expiry, NodeSettings, WantedNode
 from reconcile.diff import replacement
@@ -17,13 +16,13 @@ from reconcile.diff.changes import (
     Unlisted,
 )
 from reconcile.diff.found import Found
+from reconcile.diff.matching import Index
 from reconcile.diff.policies import PolicyFacts
 from reconcile.errors import Diagnostic, Position
 from reconcile.model import (
     EXIT_ROUTES,
     Live,
     Node,
-    ServerInfo,
     instant,
     natural,
     route_order,
@@ -44,13 +43,14 @@ def diff_nodes(desired: Desired, live: Live, facts: PolicyFacts, found: Found) -
         return
     _removals(desired, live, found)
     kept = [node for node in live.nodes if node.id not in found.removed_nodes]
-    bindings = bind(desired, live.nodes)
+    bindings = bind(desired, live.nodes, live.users or ())
     found.problems.extend(bindings.problems)
     _free_names(bindings, kept, found)
     for bound in bindings.bound:
-        _Comparison(bound, live.server, live.taken_at, facts, found).compare()
+        owner = bindings.index.owner(bound.node)
+        _Comparison(bound, owner, live, facts, found).compare()
         if bound.replaced and bound.entry:
-            found.replaced.append(_replaced(bound.entry, bound.node))
+            found.replaced.append(_replaced(bound.entry, bound.node, bindings.index))
     for entry in bindings.pending:
         _pending(entry, desired, bindings, found)
     if desired.nodes is not None:
@@ -88,11 +88,15 @@ def _free_names(bindings: Bindings, nodes: Collection[Node], found: Found) -> No
         )
 
 
-def state(node: Node) -> State:
-    """Return what can be managed of a node, in JSON's types."""
+def state(node: Node, owner: str | None) -> State:
+    """Return what can be managed of a node, in JSON's types.
+
+    `owner` is what its user is called, for people.
+    """
     return {
         "name": node.name,
-        "user": node.user,
+        "user": owner,
+        "user_id": node.user_id,
         "tags": sorted(node.tags, key=natural),
         "routes": sorted(node.routes, key=route_order),
         "exit_node": node.exit_node,
@@ -101,18 +105,19 @@ def state(node: Node) -> State:
 
 
 class _Comparison:
-    """One bound node against its settings."""
+    """One bound node, whose user is called `owner`, against its settings."""
 
     def __init__(
         self,
         bound: Bound,
-        server: ServerInfo,
-        now: datetime,
+        owner: str | None,
+        live: Live,
         facts: PolicyFacts,
         found: Found,
     ) -> None:
         self.node, self.settings, self.bound = bound.node, bound.settings, bound
-        self.server, self.now, self.facts, self.found = server, now, facts, found
+        self.owner, self.server, self.now = owner, live.server, live.taken_at
+        self.facts, self.found = facts, found
         self.address = f"node:{bound.wanted_name or bound.node.name}"
         self.after: State = {}
         self.stuck: State = {}
@@ -148,7 +153,7 @@ class _Comparison:
             Action.UPDATE,
             self.node.id,
             self._position(),
-            before=state(self.node),
+            before=state(self.node, self.owner),
             after=after,
         )
 
@@ -182,9 +187,9 @@ class _Comparison:
         self.after["tags"] = sorted(wanted, key=natural)
         if not wanted:
             self._caveat("node.tags.empty")
-        if wanted and self.node.user and self.server.tagging_drops_user:
+        if wanted and self.owner and self.server.tagging_drops_user:
             self.irreversible.append(
-                OneWay("tags", "owner", f"{self.node.user} -> (tagged)", _REAUTH)
+                OneWay("tags", "owner", f"{self.owner} -> (tagged)", _REAUTH)
             )
 
     def _unowned(self, wanted: Collection[str]) -> list[str]:
@@ -309,23 +314,25 @@ class _Comparison:
 
 
 def _removals(desired: Desired, live: Live, found: Found) -> None:
+    index = Index(live.nodes or (), live.users or ())
     for line in desired.removed:
         if line.kind != "node":
             continue
         for node in live.nodes or ():
             if node.name == line.name:
                 found.removed_nodes.add(node.id)
-                found.changes.append(_removal(node, line.position))
+                change = _removal(node, index.owner(node), line.position)
+                found.changes.append(change)
 
 
-def _removal(node: Node, position: Position) -> Change:
+def _removal(node: Node, owner: str | None, position: Position) -> Change:
     return Change(
         f"node:{node.name}",
         "node",
         Action.DELETE,
         node.id,
         position,
-        before=state(node),
+        before=state(node, owner),
         reason="listed in `removed:`",
         irreversible=(OneWay("", "node", "removed", _ENROL),),
     )
@@ -334,7 +341,9 @@ def _removal(node: Node, position: Position) -> Change:
 def _pending(
     entry: WantedNode, desired: Desired, bindings: Bindings, found: Found
 ) -> None:
-    hint = replacement.hint(entry, bindings.strangers, replaces=desired.replaces(entry))
+    hint = replacement.hint(
+        entry, bindings.strangers, bindings.index, replaces=desired.replaces(entry)
+    )
     count = _settings_count(entry.settings)
     found.pending.append(
         Pending(
@@ -360,7 +369,7 @@ def _pending(
         )
 
 
-def _replaced(entry: WantedNode, node: Node) -> Replaced:
+def _replaced(entry: WantedNode, node: Node, index: Index) -> Replaced:
     """Return what is said of an entry that went over to a device installed anew.
 
     A match by nothing but the name holds again as soon as the name is given.
@@ -372,7 +381,7 @@ def _replaced(entry: WantedNode, node: Node) -> Replaced:
         node.id,
         node.name,
         alike=replacement.kept(entry),
-        match=replacement.new_match(entry, node) if outdated else "",
+        match=replacement.new_match(entry, node, index) if outdated else "",
     )
 
 

@@ -162,5 +162,5 @@ class _Spoken:
 
     @cached_property
     def _nodes(self) -> dict[str, Bound]:
-        bound = bind(self._desired, self._live.nodes or ()).bound
-        return {one.node.id: one for one in bound}
+        nodes, users = self._live.nodes or (), self._live.users or ()
+        return {one.node.id: one for one in bind(self._desired, nodes, users).bound}

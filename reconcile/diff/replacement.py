@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 
 from reconcile.desired.state import WantedNode
-from reconcile.diff.matching import Index, holds, quoted
+from reconcile.diff.matching import Index, quoted
 from reconcile.model import Node
 
 # What Headscale appends to a name that is taken: eight characters up to 0.28, a number
@@ -41,19 +41,21 @@ def successors(
             yield entry, nodes[0]
 
 
-def new_match(entry: WantedNode, node: Node) -> str:
+def new_match(entry: WantedNode, node: Node, index: Index) -> str:
     """Return the match by which a node is found from now on, ready to paste.
 
     What the old one said beside the identity of the device stays, where it holds.
     """
     lasting = entry.match.lasting.items()
     fields = {"machine_key": node.machine_key} if node.machine_key else {"id": node.id}
-    fields |= {name: value for name, value in lasting if holds(node, name, value)}
+    fields |= {name: value for name, value in lasting if index.holds(node, name, value)}
     inner = ", ".join(f"{name}: {quoted(value)}" for name, value in fields.items())
     return f"{{ {inner} }}"
 
 
-def hint(entry: WantedNode, strangers: Iterable[Node], *, replaces: bool) -> str:
+def hint(
+    entry: WantedNode, strangers: Iterable[Node], index: Index, *, replaces: bool
+) -> str:
     """Say which nodes look like an entry's device, installed anew; "" for none.
 
     `strangers` are the nodes that no entry means. With `replaces` the entry would have
@@ -65,8 +67,8 @@ def hint(entry: WantedNode, strangers: Iterable[Node], *, replaces: bool) -> str
         return ""
     told = "; or ".join(
         f"#{node.id} {node.name} (hostname {node.hostname}, "
-        f"{f'user {node.user}' if node.user else 'tagged'}) is new; if so, write "
-        f"match: {new_match(entry, node)}"
+        f"{f'user {index.owner(node)}' if node.user_id else 'tagged'}) is new; if so, "
+        f"write match: {new_match(entry, node, index)}"
         for node in alike[:5]
     )
     more = f"; or one of {len(alike) - 5} more" if len(alike) > 5 else ""

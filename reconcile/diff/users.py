@@ -205,7 +205,7 @@ def _create(user: WantedUser) -> Change:
 def _rename(user: WantedUser, old: User, live: Live) -> Change:
     keeps = ""
     if live.nodes is not None:
-        count = sum(node.user == old.name for node in live.nodes)
+        count = sum(node.user_id == old.id for node in live.nodes)
         keeps = f"keeps {count} node{'' if count == 1 else 's'}" if count else ""
     return Change(
         f"user:{old.name}",
@@ -285,7 +285,7 @@ def _remove(user: User, why: _Reason, live: Live, found: Found) -> None:
     owned = [
         node.name
         for node in live.nodes or ()
-        if node.user == user.name and node.id not in found.removed_nodes
+        if node.user_id == user.id and node.id not in found.removed_nodes
     ]
     if not owned:
         found.changes.append(change)

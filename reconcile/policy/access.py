@@ -24,6 +24,7 @@ from reconcile.policy.entries import (
     total,
     unsure,
 )
+from reconcile.policy.identity import Directory
 from reconcile.policy.matrix import BY_ADDRESS, Compiled, Matrix
 from reconcile.policy.naming import Naming
 from reconcile.policy.reach import Reach
@@ -264,10 +265,12 @@ class Access:
 
     def names(self) -> list[str]:
         """Return the names that `find` knows, but for addresses."""
-        world = self.world
+        world, owners = self.world, self.world.owners
         nodes = [machine.name for machine in world.machines.values()]
-        users = [f"{name}@" if "@" not in name else name for name in world.owners]
-        return [*nodes, *users, *world.tags, *world.policy.groups, *world.policy.hosts]
+        policy, known = world.policy, world.tailnet.users
+        token = Directory(known).token
+        users = filter(None, (token(user) for user in known if user.id in owners))
+        return [*nodes, *users, *world.tags, *policy.groups, *policy.hosts]
 
     def find(self, text: str) -> int:
         """Return the bits of a selector, an address, or the name of a user or node.

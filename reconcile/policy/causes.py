@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import zip_longest
 from typing import Any
 
-from reconcile.model import Node
+from reconcile.model import Node, User
 from reconcile.policy.document import Origin, Rule, SshRule, targets_of
 from reconcile.policy.fields import Path, find, get
 from reconcile.policy.matrix import Compiled, Matrix
@@ -136,11 +136,11 @@ class Change:
         found: dict[int, str] = {}
         if before.tailnet is after.tailnet:
             return found
-        renamed = _renamed(before.tailnet, after.tailnet)
+        users = _Users(before.tailnet, after.tailnet)
         for place in range(self._matrix.universe.size):
             old, new = before.machines.get(place), after.machines.get(place)
             if old and new:
-                happened = _node_change(old.node, new.node, renamed)
+                happened = _node_change(old.node, new.node, users)
             elif old:
                 happened = _gone(old.node, after.tailnet, "expires", "is removed")
             elif new:
@@ -339,11 +339,51 @@ def _gone(node: Node, tailnet: Tailnet, expired: str, absent: str) -> str:
     return expired if node.id in tailnet.expired else absent
 
 
-def _renamed(before: Tailnet, after: Tailnet) -> set[tuple[str, str]]:
-    """Return old and new name of each user who is called otherwise now."""
-    names = {user.id: user.name for user in before.users if user.id}
-    there = ((names.get(user.id, user.name), user.name) for user in after.users)
-    return {(old, new) for old, new in there if old != new}
+class _Users:
+    """What happened to users, and so to their nodes, from one tailnet to another."""
+
+    def __init__(self, before: Tailnet, after: Tailnet) -> None:
+        self._before, self._after = before, after
+        self._old = {user.id: user for user in before.users}
+        self._new = {user.id: user for user in after.users}
+        self._told = self._renames()
+        self._namesakes(before, self._old, self._new, "is removed")
+        self._namesakes(after, self._new, self._old, "is added")
+
+    def change(self, old: str | None, new: str | None) -> str:
+        """Say what happened to a node through its owners, "" for nothing."""
+        if old == new:
+            return self._told.get(new or "", "")
+        here = self._before.label(old) if old else "nobody"
+        return f"moves from {here} to {self._after.label(new) if new else 'nobody'}"
+
+    def _renames(self) -> dict[str, str]:
+        both = self._old.keys() & self._new.keys()
+        return {
+            each: f"{_USER}{self._before.label(each)} is renamed {self._new[each].name}"
+            for each in both
+            if self._old[each].name != self._new[each].name
+        }
+
+    def _namesakes(
+        self, side: Tailnet, here: Mapping[str, User], there: Container[str], verb: str
+    ) -> None:
+        """Note who shares a name or an e-mail with a user who came or went.
+
+        A token means a user as long as it fits nobody else.
+        """
+        for number in (each for each in here if each not in there):
+            for other in _sharing(here[number], side.users):
+                said = f"{_USER}{side.label(number)} {verb}"
+                self._told.setdefault(other.id, said)
+
+
+def _sharing(user: User, users: Iterable[User]) -> Iterator[User]:
+    """Yield the other users whom a token of a user fits as well."""
+    tokens = {user.name, user.email} - {""}
+    for other in users:
+        if other.id != user.id and not tokens.isdisjoint({other.name, other.email}):
+            yield other
 
 
 def _sentence(names: Sequence[str], text: str) -> str:
@@ -354,7 +394,7 @@ def _sentence(names: Sequence[str], text: str) -> str:
     return f"{counted(names)} {text}"
 
 
-def _node_change(old: Node, new: Node, renamed: Container[tuple[str, str]]) -> str:
+def _node_change(old: Node, new: Node, users: _Users) -> str:
     said = []
     if old.tags != new.tags:
         added, removed = sorted(new.tags - old.tags), sorted(old.tags - new.tags)
@@ -362,10 +402,8 @@ def _node_change(old: Node, new: Node, renamed: Container[tuple[str, str]]) -> s
             said.append(f"becomes {', '.join(added)}")
         if removed:
             said.append(f"is no longer {', '.join(removed)}")
-    elif (old.user, new.user) in renamed:
-        said.append(f"{_USER}{old.user} is renamed {new.user}")
-    elif old.user != new.user:
-        said.append(f"moves from {old.user} to {new.user}")
+    elif not new.tags and (happened := users.change(old.user_id, new.user_id)):
+        said.append(happened)
     if old.approved & old.available != new.approved & new.available:
         said += _route_change(old, new)
     if set(old.addresses) != set(new.addresses):

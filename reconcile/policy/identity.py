@@ -47,30 +47,37 @@ class Directory:
         `@` behind it. Raises Ambiguous when two users fit: one by name and one by
         email, or several with one email.
         """
-        found = self._fitting(token)
+        found = self.fitting(token)
         if len(found) > 1:
             raise Ambiguous(f"multiple users found for {token}")
         return found[0] if found else None
 
-    def _fitting(self, token: str) -> Sequence[User]:
+    def token(self, user: User) -> str:
+        """Return a token that means a user and nobody else, "" when there is none."""
+        name = f"{user.name}@" if user.name and "@" not in user.name else user.name
+        tokens = name, user.email, user.provider_id and f"{user.provider_id}@"
+        return next((t for t in tokens if t and self.fitting(t) == [user]), "")
+
+    def fitting(self, token: str) -> Sequence[User]:
+        """Return the users that a token fits: it means nobody where they are two."""
         return self._by_token.get(token.removesuffix("@"), ())
 
     def _tokens(self, selector: str) -> Sequence[str]:
         is_group = selectors.parse(selector).kind == "group"
         return self.groups.get(selector, ()) if is_group else (selector,)
 
-    def names(self, selector: str) -> frozenset[str]:
-        """Return the names of the users that a user or group selector means.
+    def ids(self, selector: str) -> frozenset[str]:
+        """Return the ids of the users that a user or group selector means.
 
         A token that fits two users means neither, as servers have it.
         """
-        fitting = map(self._fitting, self._tokens(selector))
-        return frozenset(users[0].name for users in fitting if len(users) == 1)
+        fitting = map(self.fitting, self._tokens(selector))
+        return frozenset(users[0].id for users in fitting if len(users) == 1)
 
     def strangers(self, selector: str) -> tuple[str, ...]:
         """Return the tokens of a user or group selector that mean no single user."""
         tokens = self._tokens(selector)
-        return tuple(token for token in tokens if len(self._fitting(token)) != 1)
+        return tuple(token for token in tokens if len(self.fitting(token)) != 1)
 
     def selects(self, selector: str, node: Node) -> bool:
         """Tell whether a user, group, tag or autogroup selector means a node.
@@ -82,9 +89,9 @@ class Directory:
             return parsed.text in node.tags
         if parsed.kind == "autogroup":
             return parsed.autogroup == ("tagged" if node.tags else "member")
-        if parsed.kind not in ("user", "group") or node.tags or node.user is None:
+        if parsed.kind not in ("user", "group") or node.tags or node.user_id is None:
             return False
-        return node.user in self.names(parsed.text)
+        return node.user_id in self.ids(parsed.text)
 
 
 def auto_approved(value: object, node: Node, users: Sequence[User]) -> frozenset[str]:

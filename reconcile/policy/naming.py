@@ -39,10 +39,11 @@ class Naming:
         self._everyone = merge(self._owned.values())
         machines = self._worlds[-1].machines.items()
         self._owner_of = {place: m.owner for place, m in machines if m.owner}
+        users = {self._label(owner) for owner in self._owned}
         large = [
             (members.bit_count(), name, members)
             for name, members in self._named
-            if name not in self._owned
+            if name not in users
         ]
         self._large = sorted(large, key=lambda named: -named[0])
 
@@ -133,7 +134,7 @@ class Naming:
         for owner in dict.fromkeys(self._owner_of[place] for place in owned):
             members = self._owned[owner]
             if not members & others:
-                yield owner
+                yield self._label(owner)
                 rest &= ~members
         yield from self._in_order(rest)
 
@@ -149,6 +150,9 @@ class Naming:
         """The rank of each node among all names."""
         places = sorted(range(self._universe.size), key=lambda p: natural(self.node(p)))
         return {place: rank for rank, place in enumerate(places)}
+
+    def _label(self, owner: str) -> str:
+        return self._worlds[-1].tailnet.label(owner)
 
     def node(self, place: int) -> str:
         """Return the name of a node: `node:nas`."""
@@ -184,7 +188,8 @@ def _of_world(universe: Universe, world: World) -> Iterable[tuple[str, int]]:
     yield EVERY_NODE, world.present
     for group in world.policy.groups:
         yield group, universe.selected(world, Selector("group", group))
-    for known in (world.tags, world.owners):
+    owners = {world.tailnet.label(each): who for each, who in world.owners.items()}
+    for known in (world.tags, owners):
         yield from sorted(known.items(), key=lambda named: natural(named[0]))
     yield "autogroup:member", everyone
     yield "autogroup:tagged", merge(world.tags.values())

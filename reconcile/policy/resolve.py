@@ -89,18 +89,18 @@ class Resolver:
         return machine.addresses.overlaps(self.sources(selector))
 
     def owners(self, selector: Selector) -> frozenset[str]:
-        """Return the names of the users whose untagged nodes a selector means."""
+        """Return the ids of the users whose untagged nodes a selector means."""
         if selector not in self._owners:
             self._owners[selector] = self._owner(selector)
         return self._owners[selector]
 
     def _owner(self, selector: Selector) -> frozenset[str]:
         if selector.kind in ("user", "group"):
-            return self._directory.names(selector.text)
+            return self._directory.ids(selector.text)
         if selector.kind == "domain":
             domain = "@" + selector.domain.lower()
             users = self.tailnet.users
-            return frozenset(u.name for u in users if u.email.lower().endswith(domain))
+            return frozenset(u.id for u in users if u.email.lower().endswith(domain))
         if selector.autogroup in self.tailnet.roles:
             return self.tailnet.roles[selector.autogroup]
         if selector.autogroup in ROLES:
@@ -121,7 +121,7 @@ class Resolver:
         if selector.autogroup == "tagged":
             return [m for m in self.tailnet.machines if m.node.tags]
         owned = self.tailnet.by_owner
-        return [m for name in self.owners(selector) for m in owned.get(name, ())]
+        return [m for owner in self.owners(selector) for m in owned.get(owner, ())]
 
     def _source(self, selector: Selector) -> IntervalSet:
         if selector.kind == "any":

@@ -115,8 +115,8 @@ class _Identities:
             elif selector.autogroup == "member":
                 self._members = (rules,)
             else:
-                for name in world.resolver.owners(selector):
-                    self._owners[name].append(rules)
+                for owner in world.resolver.owners(selector):
+                    self._owners[owner].append(rules)
 
     def parts(self, who: Identity) -> Sequence[int]:
         """Return the rules of each selector that means a node."""

@@ -89,7 +89,7 @@ class SshRules:
 
     def _people(self, rule: SshRule) -> list[Machine]:
         """Return the untagged source nodes, by the users' order."""
-        order = {user.name: index for index, user in enumerate(self.tailnet.users)}
+        order = {user.id: index for index, user in enumerate(self.tailnet.users)}
         found = {m.index: m for s in rule.sources for m in self._sources(s)}
         people = [machine for machine in found.values() if machine.owner is not None]
         return sorted(people, key=lambda m: (order.get(m.owner or "", 0), m.index))
@@ -154,7 +154,7 @@ class SshRules:
 
     def _local_names(self, rule: SshRule, owner: str) -> list[str]:
         """Return the logins that `localpart:*@domain` gives to a user."""
-        emails = [u.email for u in self.tailnet.users if u.name == owner]
+        emails = [u.email for u in self.tailnet.users if u.id == owner]
         found = []
         for user in rule.users:
             domain = localpart_domain(user).lower()

@@ -5,19 +5,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
-from reconcile.model import EXIT_ROUTES, Node, User
+from reconcile.model import EXIT_ROUTES, Node, User, user_labels
 from reconcile.policy.sets import IntervalSet, address, prefix
 
-Identity = frozenset[str] | str | None  # tags, else the user
+Identity = frozenset[str] | str | None  # tags, else the user's id
 
 
 class Machine:
     """A node as rules see it: identity, addresses, and the routes that count.
 
-    `owner` is None for a tagged node, whatever its record says. `subnets` are the
-    non-exit routes, as sets beside the text, and `exits` the exit routes that are in
-    force: with `advertised` all that it advertises. `numbers` are its addresses on the
-    number line of `sets`, `index` is its place in the tailnet.
+    `owner` is the user's id, None for a tagged node, whatever its record says.
+    `subnets` are the non-exit routes, as sets beside the text, and `exits` the exit
+    routes that are in force: with `advertised` all that it advertises. `numbers` are
+    its addresses on the number line of `sets`, `index` is its place in the tailnet.
 
     Raises ValueError when an address or a route is none.
     """
@@ -29,8 +29,8 @@ class Machine:
         self.index = index
         self.node = node
         self.name = node.name
-        self.owner = None if node.tags else node.user
-        self.identity: Identity = node.tags or node.user
+        self.owner = None if node.tags else node.user_id
+        self.identity: Identity = node.tags or node.user_id
         self.numbers = [address(text) for text in node.addresses]
         routes = node.available if advertised else node.approved & node.available
         if routes:
@@ -59,7 +59,7 @@ class Tailnet:
     `like` is a tailnet with mostly the same nodes, of which it takes over what it can.
 
     `domains` are the mail domains of the tailnet, None when nobody said. `roles` maps
-    a role to user names; a role that is missing from it is not known.
+    a role to user ids; a role that is missing from it is not known.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Tailnet:
         self.advertised = advertised
         self.expired = frozenset(expired)
         self.domains = None if domains is None else frozenset(domains)
-        self.roles = {role: frozenset(names) for role, names in (roles or {}).items()}
+        self.roles = {role: frozenset(ids) for role, ids in (roles or {}).items()}
         left = (node for node in nodes if node.id not in self.expired)
         known = like.machines if like and like.advertised == advertised else ()
         self.machines: tuple[Machine, ...] = tuple(
@@ -91,6 +91,15 @@ class Tailnet:
     def keys(self) -> list[str]:
         """What makes a node the same one in another tailnet: its id, else its name."""
         return [machine.node.id or machine.name for machine in self.machines]
+
+    @cached_property
+    def labels(self) -> Mapping[str, str]:
+        """What to call each user, by id."""
+        return user_labels(self.users)
+
+    def label(self, owner: str) -> str:
+        """Return what to call the user with an id, known or not."""
+        return self.labels.get(owner, f"#{owner}")
 
     @cached_property
     def routers(self) -> list[Machine]:
@@ -118,7 +127,7 @@ class Tailnet:
 
     @cached_property
     def by_owner(self) -> Mapping[str, list[Machine]]:
-        """The untagged nodes of each user that has some."""
+        """The untagged nodes of each user that has some, by the user's id."""
         known = self.by_identity.items()
         return {user: machines for user, machines in known if isinstance(user, str)}
 

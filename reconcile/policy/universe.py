@@ -41,7 +41,7 @@ class World:
     resolver: Resolver
     machines: dict[int, Machine] = field(default_factory=dict)  # by bit position
     present: int = 0
-    owners: dict[str, int] = field(default_factory=dict)
+    owners: dict[str, int] = field(default_factory=dict)  # by the user's id
     tags: dict[str, int] = field(default_factory=dict)
     routed: int = 0  # cells that an approved route leads to
     exits: int = 0  # nodes that are exit nodes
@@ -141,9 +141,9 @@ class Universe:
         if selector.autogroup == "tagged":
             return merge(world.tags.values())
         if selector not in world.selected:
-            names = world.resolver.owners(selector)
+            ids = world.resolver.owners(selector)
             world.selected[selector] = merge(
-                world.owners[name] for name in names if name in world.owners
+                world.owners[each] for each in ids if each in world.owners
             )
         return world.selected[selector]
 

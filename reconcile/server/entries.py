@@ -13,8 +13,9 @@ from reconcile.model import Node, User, canonical_route
 
 # Proto3 and Go print "not set" as the zero time in some releases and fields.
 _UNSET = "0001-01-01T00:00:00Z"
-# From 0.28 on, the node list shows this user in place of a tagged node's owner.
-_TAGGED_DEVICES = "tagged-devices"
+# From 0.28 on, the node list shows the user with this id in place of a tagged node's
+# owner. Its name, tagged-devices, may be a real user's.
+_TAGGED_DEVICES = "2147455555"
 
 _JSON = dict[str, Any]
 _Item = TypeVar("_Item", User, Node)
@@ -188,7 +189,7 @@ def _node(fields: _JSON) -> Node:
         id=entry.must("id"),
         name=entry.must("givenName"),
         hostname=entry.text("name"),
-        user=_owner(entry, tags),
+        user_id=_owner(entry, tags),
         tags=tags,
         approved=entry.routes("approvedRoutes"),
         available=entry.routes("availableRoutes"),
@@ -216,5 +217,9 @@ def _tags(entry: _Entry) -> frozenset[str]:
 
 
 def _owner(entry: _Entry, tags: frozenset[str]) -> str | None:
-    name = entry.within("user").text("name") or None
-    return None if tags and name == _TAGGED_DEVICES else name
+    """The owner's id. The name beside it may be old.
+
+    After a user is renamed, 0.27 to main show the old name here until they restart.
+    """
+    number = entry.within("user").text("id") or None
+    return None if tags and number == _TAGGED_DEVICES else number

@@ -38,7 +38,7 @@ def node(index: int, user: str | None, tags: list[str], route: str = "") -> Node
     return Node(
         str(index),
         f"n{index}",
-        user=user,
+        user_id=user,
         tags=frozenset(tags),
         approved=routes,
         available=routes,
@@ -50,7 +50,7 @@ def tailnet(chance: random.Random, size: int, users: int, tags: int) -> list[Nod
     nodes = []
     for index in range(size):
         if chance.random() < 0.5:
-            nodes.append(node(index, f"u{chance.randrange(users)}", []))
+            nodes.append(node(index, str(chance.randrange(users)), []))
         else:
             worn = [
                 f"tag:t{chance.randrange(tags)}" for _ in range(chance.choice([1, 2]))
@@ -146,7 +146,7 @@ def literals(chance: random.Random, size: int) -> Input:
 
 def own_devices(chance: random.Random, size: int) -> Input:
     """As many users as elsewhere nodes, each with two of them."""
-    nodes = [node(i, f"u{i % size}", []) for i in range(2 * size)]
+    nodes = [node(i, str(i % size), []) for i in range(2 * size)]
 
     def rule(index: int) -> dict[str, Any]:
         if index < 20:
@@ -232,7 +232,7 @@ def moved(
             worn = frozenset([f"tag:t{chance.randrange(tags)}"])
             later[index] = replace(nodes[index], tags=worn)
         else:
-            later[index] = replace(nodes[index], user=f"u{chance.randrange(users)}")
+            later[index] = replace(nodes[index], user_id=str(chance.randrange(users)))
     gone = set(chance.sample(range(len(nodes)), 20))
     return [node for index, node in enumerate(later) if index not in gone]
 

@@ -18,6 +18,7 @@ from reconcile.policy.difference import diff
 from reconcile.policy.reading import read
 from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.universe import merge
+from tests.support import owned
 
 USERS = [User("1", "ann", email="ann@example.com"), User("2", "ben"), User("3", "cy")]
 EXITS = frozenset({"0.0.0.0/0", "::/0"})
@@ -43,7 +44,7 @@ def machine(
     return Node(
         str(number),
         f"n{number}",
-        user=None if tags else user,
+        user_id=None if tags else user,
         tags=frozenset(tags),
         available=frozenset(routes),
         approved=frozenset(routes[:approved]),
@@ -312,7 +313,7 @@ class Walk:
 
 
 def tailnet(nodes: list[Node]) -> Tailnet:
-    return Tailnet(USERS, nodes)
+    return Tailnet(USERS, owned(nodes, USERS))
 
 
 def valid(policy: dict[str, Any]) -> bool:

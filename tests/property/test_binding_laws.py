@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconcile.desired.state import Desired, Match, NodeSettings, Removed, WantedNode
-from reconcile.diff.binding import Bindings, bind
-from reconcile.diff.matching import holds
+from reconcile.diff.binding import Bindings
 from reconcile.diff.replacement import kept
 from reconcile.errors import Position
 from reconcile.model import Node
+from tests.support import bind
 
 HERE = Position("tailnet.yaml", 1, 1)
 WORDS = ["a", "b", "c"]
@@ -45,7 +45,7 @@ def lives(draw: st.DrawFn) -> list[Node]:
     fields = st.fixed_dictionaries(
         {
             "hostname": WORD,
-            "user": st.sampled_from([*WORDS, None]),
+            "user_id": st.sampled_from([*WORDS, None]),
             "machine_key": st.sampled_from("abcdef"),
             "preauth_key": st.sampled_from([*WORDS, ""]),
         }
@@ -78,16 +78,18 @@ def test_only_the_sole_node_that_nothing_else_speaks_of_is_taken(
 ) -> None:
     removed = {line.name for line in desired.removed}
     entries = (desired.nodes or {}).values()
-    for bound in bind(desired, nodes).bound:
+    found = bind(desired, nodes)
+    for bound in found.bound:
         if not bound.replaced or not bound.entry:
             continue
         node = bound.node
         assert desired.replaces(bound.entry)
         assert node.name not in removed
         fields = kept(bound.entry).items()
-        assert all(holds(node, name, value) for name, value in fields)
+        assert all(found.index.holds(node, name, value) for name, value in fields)
         for entry in entries:
-            assert not all(holds(node, *field) for field in entry.match.fields.items())
+            match = entry.match.fields.items()
+            assert not all(found.index.holds(node, *field) for field in match)
 
 
 @given(desireds(), lives())

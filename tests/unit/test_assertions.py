@@ -10,8 +10,7 @@ from reconcile.policy.access import Access
 from reconcile.policy.assertions import Assertions
 from reconcile.policy.claims import Paths, Port, Routers
 from reconcile.policy.reading import read
-from reconcile.policy.tailnet import Tailnet
-from tests.support import live, node, user
+from tests.support import live, node, tailnet, user
 
 POLICY = """{
   "groups": {"group:ops": ["alice@", "bob@"], "group:out": ["eve@"]},
@@ -232,7 +231,7 @@ def answer(claim, *rules, **more):
     value = {"tagOwners": {"tag:db": []}, "acls": list(rules), **more}
     policy = read(value, "tailscale")
     assert not policy.errors, policy.errors
-    return Assertions(Access(policy, Tailnet(USERS, NODES))).answer(claim)
+    return Assertions(Access(policy, tailnet(USERS, NODES))).answer(claim)
 
 
 def rule(*sources, **more):
@@ -279,6 +278,6 @@ def test_a_role_that_nobody_told_may_be_anybody():
 
 def test_routers_count_what_is_approved_on_every_release():
     policy = read({"acls": []}, "0.28")
-    tailnet = Tailnet(USERS, NODES, advertised=True)
-    found = Assertions(Access(policy, tailnet)).answer(Routers(2, "10.0.0.0/8"))
+    place = tailnet(USERS, NODES, advertised=True)
+    found = Assertions(Access(policy, place)).answer(Routers(2, "10.0.0.0/8"))
     assert reasons(found)[0] == "1 of 2: node:r1"

@@ -5,9 +5,8 @@ import re
 import pytest
 
 from reconcile.diff import diff
-from reconcile.diff.binding import bind
 from reconcile.errors import InputError
-from tests.support import live, node, problems
+from tests.support import bind, live, node, problems
 
 
 def test_no_match_is_pending_and_no_error(wanted):

@@ -14,7 +14,7 @@ from reconcile.plan import build
 from reconcile.report.effect import as_json, from_json, section, total
 from reconcile.report.json_plan import dumps, loads
 from reconcile.report.line import plain
-from tests.support import live, node, user
+from tests.support import live, node, owned, user
 
 RULE = '{"action": "accept", "src": ["%s"], "dst": ["%s"], "proto": "tcp"}'
 OWNERS = '"tagOwners": {"tag:db": [], "tag:router": []}'
@@ -359,10 +359,9 @@ def test_conditions_that_cannot_be_evaluated_are_never_passed_over(wanted):
     desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
     info = ServerInfo("tailscale", "", "", "tailscale")
     people = [replace(u, name=f"{u.name}@example.com") for u in USERS]
-    there = [replace(n, user=n.user and f"{n.user}@example.com") for n in nodes()]
     old, new = (text.replace("alice@", "alice@example.com") for text in (old, new))
     desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
-    found = effect(desired, live(people, there, old, info=info))
+    found = effect(desired, live(people, owned(nodes(), USERS), old, info=info))
     assert found.unsure
     assert any("cannot be evaluated" in remark for remark in found.remarks)
     assert "nobody gains" not in "\n".join(section(found, plain))

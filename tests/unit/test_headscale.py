@@ -268,16 +268,17 @@ def test_the_unique_name_is_the_given_one_and_the_other_is_the_devices():
 def test_tagged_devices_is_nobody():
     """From 0.28 on the list shows a made-up user as the owner of a tagged node."""
     owner = {"id": "2147455555", "name": "tagged-devices"}
-    assert read(tags=["tag:web"], user=owner).user is None
-    assert read(tags=["tag:web"], user=None).user is None
-    assert read(tags=[], user=owner).user == "tagged-devices"  # somebody's real name
+    assert read(tags=["tag:web"], user=owner).user_id is None
+    assert read(tags=["tag:web"], user=None).user_id is None
+    namesake = {"id": "5", "name": "tagged-devices"}
+    assert read(tags=["tag:web"], user=namesake).user_id == "5"
 
 
 def test_before_028_a_tagged_node_keeps_its_user_and_forced_tags_count():
     fields = wire_node(forcedTags=["tag:a"], validTags=["tag:a", "tag:b"])
     del fields["tags"]
     (found,) = nodes({"nodes": [fields]})
-    assert (found.user, found.tags) == ("alice", {"tag:a"})
+    assert (found.user_id, found.tags) == ("1", {"tag:a"})
 
 
 def test_tags_of_027_may_come_twice_and_in_any_order():

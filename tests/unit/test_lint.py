@@ -9,10 +9,9 @@ from reconcile.model import User
 from reconcile.policy.lint import of_tailnet
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.reading import read
-from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.universe import World
-from reconcile.scene import Scene, read_words, tailnet, written
-from tests.support import node, server
+from reconcile.scene import Scene, read_words, written
+from tests.support import node, server, tailnet
 
 USERS = [User("1", "ann", email="ann@example.com"), User("2", "ben"), User("3", "cy")]
 NODES = [
@@ -56,7 +55,7 @@ def found(value, release="0.29", nodes=NODES, users=USERS, expected=()):
     """Return (code, message) of each finding in the tailnet."""
     rules = read(value, release)
     assert not rules.errors, rules.errors
-    matrix = Matrix([World.of(rules, Tailnet(users, nodes))])
+    matrix = Matrix([World.of(rules, tailnet(users, nodes))])
     return [(p.code, p.message) for p in of_tailnet(matrix, tags=expected)]
 
 
@@ -277,7 +276,7 @@ def test_in_a_tailnet(name):
 
 def why(value, **more):
     rules = read(value, "0.29")
-    matrix = Matrix([World.of(rules, Tailnet(USERS, more.get("nodes", NODES)))])
+    matrix = Matrix([World.of(rules, tailnet(USERS, more.get("nodes", NODES)))])
     return [p.why for p in of_tailnet(matrix)]
 
 
@@ -443,7 +442,7 @@ def test_releases_that_mean_something_else(name):
         rules = read(value, release)
         if rules.errors:
             continue
-        matrix = Matrix([World.of(rules, Tailnet(USERS, nodes))])
+        matrix = Matrix([World.of(rules, tailnet(USERS, nodes))])
         messages = [p.message for p in of_tailnet(matrix) if p.code == "RC0512"]
         if messages:
             affected.append(release)
@@ -458,14 +457,18 @@ def test_findings_point_into_the_file(wanted):
     desired = wanted("nodes: {}")
     text = '{\n  "acls": [\n    {"action": "accept", "src": ["cy@"], "dst": ["*:22"]}\n  ]\n}'
     words, info = written(text, "p.hujson"), server()
-    scene = Scene(read_words(words, info), tailnet(USERS, NODES[:2], info), words)
+    scene = Scene(
+        read_words(words, info),
+        tailnet(USERS, NODES[:2]),
+        words,
+    )
     (finding,) = of_scene(scene, desired)
     assert (finding.code, str(finding.position)) == ("RC0501", "p.hujson:3:5")
 
 
 def test_a_holder_is_shown_beside_the_rule(wanted):
     words, info = written(json.dumps(policy(WEB, WEB)), "p"), server()
-    scene = Scene(read_words(words, info), tailnet(USERS, NODES, info), words)
+    scene = Scene(read_words(words, info), tailnet(USERS, NODES), words)
     (finding,) = of_scene(scene, wanted("nodes: {}"))
     assert [r.label for r in finding.related] == ["acls[0] opens it"]
 
@@ -481,6 +484,10 @@ def test_an_unknown_user_is_told_once(wanted):
     )
     info = server()
     words = written(desired.policy.text, desired.policy.position.file)
-    scene = Scene(read_words(words, info), tailnet(USERS, NODES[:3], info), words)
+    scene = Scene(
+        read_words(words, info),
+        tailnet(USERS, NODES[:3]),
+        words,
+    )
     assert [d.code for d in desired.warnings] == ["RC0101"]
     assert of_scene(scene, desired) == []

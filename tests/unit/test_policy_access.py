@@ -11,6 +11,7 @@ from reconcile.policy.difference import AccessDiff, diff
 from reconcile.policy.document import Policy
 from reconcile.policy.reading import read
 from reconcile.policy.tailnet import Tailnet
+from tests.support import owned
 
 USERS = tuple(User(str(i), name) for i, name in enumerate(["ann", "ben", "cy"]))
 EXITS = frozenset({"0.0.0.0/0", "::/0"})
@@ -20,7 +21,7 @@ def node(number: int, name: str, user: str = "", *tags: str, routes: Any = ()) -
     return Node(
         str(number),
         name,
-        user=user or None,
+        user_id=user or None,
         tags=frozenset(tags),
         available=frozenset(routes),
         approved=frozenset(routes),
@@ -55,7 +56,7 @@ def acl(src: str, dst: str, **more: Any) -> dict[str, Any]:
 
 
 def tailnet(*nodes: Node) -> Tailnet:
-    return Tailnet(USERS, nodes or NODES)
+    return Tailnet(USERS, owned(nodes or NODES, USERS))
 
 
 def lines(entries: Any) -> list[str]:
@@ -167,7 +168,7 @@ def test_group_member_gone() -> None:
 
 def test_node_becomes_tagged() -> None:
     rule = policy(acl("group:ops", "tag:storage:445", proto="tcp"))
-    tagged = replace(NODES[3], user=None, tags=frozenset({"tag:storage"}))
+    tagged = replace(NODES[3], user_id=None, tags=frozenset({"tag:storage"}))
     after = tailnet(*NODES[:3], tagged, *NODES[4:])
     found = diff((rule, tailnet()), (rule, after))
     assert lines(found.gained) == ["group:ops -> node:nas tcp 445 (3x1)"]
@@ -193,7 +194,7 @@ def test_no_policy_any_more() -> None:
 
 
 def test_policy_and_nodes_at_once_are_told_apart() -> None:
-    tagged = replace(NODES[3], user=None, tags=frozenset({"tag:db"}))
+    tagged = replace(NODES[3], user_id=None, tags=frozenset({"tag:db"}))
     after = policy(DB, acl("cy@", "tag:router:22", proto="tcp"))
     nodes = tailnet(*NODES[:3], tagged, *NODES[4:], node(9, "new", "cy"))
     found = diff((policy(DB), tailnet()), (after, nodes))
@@ -341,7 +342,7 @@ def test_each_change_has_its_own_line() -> None:
     rule = policy(
         acl("group:ops", "tag:db:22,5432", proto="tcp"), acl("ann@", "10.1.0.0/16:80")
     )
-    tagged = replace(NODES[3], user=None, tags=frozenset({"tag:db"}))
+    tagged = replace(NODES[3], user_id=None, tags=frozenset({"tag:db"}))
     closed = replace(NODES[6], approved=frozenset())
     after = tailnet(NODES[0], NODES[2], tagged, *NODES[4:6], closed, NODES[7])
     found = diff((rule, tailnet()), (rule, after), None)

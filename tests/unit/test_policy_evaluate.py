@@ -9,7 +9,8 @@ from reconcile.policy.evaluate import Evaluator
 from reconcile.policy.reading import read
 from reconcile.policy.releases import release
 from reconcile.policy.sets import texts
-from reconcile.policy.tailnet import Machine, Tailnet
+from reconcile.policy.tailnet import Machine
+from tests.support import tailnet
 
 USERS = (
     User("1", "ann", email="ann@example.com"),
@@ -23,7 +24,7 @@ def node(number: int, name: str, user: str = "", *tags: str, **more: Any) -> Nod
     return Node(
         str(number),
         name,
-        user=user or None,
+        user_id=user or None,
         tags=frozenset(tags),
         available=routes | frozenset(more.get("advertised", ())),
         approved=routes,
@@ -56,7 +57,7 @@ def evaluator(policy: dict[str, Any], server: str = "main") -> Evaluator:
     found = read({**NAMES, **policy}, server)
     assert not found.errors, found.errors
     advertised = release(server).advertised_routes
-    return Evaluator(found, Tailnet(USERS, NODES, advertised=advertised))
+    return Evaluator(found, tailnet(USERS, NODES, advertised=advertised))
 
 
 def acl(src: list[str], dst: list[str], server: str = "main", **more: Any) -> Evaluator:
@@ -139,11 +140,11 @@ def test_internet() -> None:
     public = node(4, "public", "", "tag:web", routes=["203.0.113.0/24"])
     rules = [{"src": ["ann@"], "dst": ["autogroup:internet"], "ip": ["443"]}]
     policy = read({**NAMES, "grants": rules}, "main")
-    found = Evaluator(policy, Tailnet(USERS, [NODES[0], public]))
+    found = Evaluator(policy, tailnet(USERS, [NODES[0], public]))
     assert where(found) == {"public"}
     assert shown(found, "laptop") == {"public": ["203.0.113.0/24"]}
     through = read({**NAMES, "grants": [{**rules[0], "via": ["tag:web"]}]}, "main")
-    assert where(Evaluator(through, Tailnet(USERS, [public]))) == set()
+    assert where(Evaluator(through, tailnet(USERS, [public]))) == set()
 
 
 def test_own_devices() -> None:
@@ -438,7 +439,7 @@ def routers(viewer: str, *rules: dict[str, Any]) -> set[str]:
     tags = {f"tag:{name}": [] for name in ("a", "b", "x", "none")}
     policy = read({"tagOwners": tags, "grants": grants}, "main")
     assert not policy.errors
-    return set(shown(Evaluator(policy, Tailnet(USERS, STEERED)), viewer))
+    return set(shown(Evaluator(policy, tailnet(USERS, STEERED)), viewer))
 
 
 def test_via_steers_to_the_first_router_with_the_tag() -> None:
@@ -501,8 +502,8 @@ TWO = (
 
 
 def of_two(server: str, **policy: Any) -> Evaluator:
-    nodes = [Node("1", "one", user="kim", addresses=("100.64.0.1",))]
-    return Evaluator(read({"acls": [], **policy}, server), Tailnet(TWO, nodes))
+    nodes = [Node("1", "one", user_id="kim", addresses=("100.64.0.1",))]
+    return Evaluator(read({"acls": [], **policy}, server), tailnet(TWO, nodes))
 
 
 def test_a_token_of_two_users_is_refused_or_means_neither() -> None:

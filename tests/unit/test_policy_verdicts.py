@@ -7,7 +7,7 @@ import pytest
 from reconcile.model import Node, User
 from reconcile.policy.evaluate import Evaluator
 from reconcile.policy.reading import read
-from reconcile.policy.tailnet import Tailnet
+from tests.support import tailnet
 
 USERS = [
     User("1", "ann", email="ann@example.com"),
@@ -19,7 +19,7 @@ NODES = [
     Node(
         str(number),
         name,
-        user=None if tags else name,
+        user_id=None if tags else name,
         tags=frozenset(tags),
         addresses=(f"100.64.0.{number}", f"fd7a:115c:a1e0::{number}"),
     )
@@ -58,7 +58,7 @@ BOTH = ("main", "tailscale")
 def outcome(server: str, section: str, test: dict[str, Any]) -> bool:
     """Tell whether a server takes the policy with one test."""
     policy = read({**NAMES, section: [test]}, server, ["example.com"])
-    evaluator = Evaluator(policy, Tailnet(USERS, NODES, domains=["example.com"]))
+    evaluator = Evaluator(policy, tailnet(USERS, NODES, domains=["example.com"]))
     return not policy.errors and all(v.passed for v in evaluator.tests())
 
 

@@ -6,12 +6,11 @@ from dataclasses import replace
 import pytest
 
 from reconcile.diff import diff
-from reconcile.diff.binding import bind
 from reconcile.errors import StalePlan
 from reconcile.order import steps
 from reconcile.plan import build
 from reconcile.stale import require_same
-from tests.support import live, node, problems
+from tests.support import bind, live, node, problems
 
 OLD = f"machine_key: 'mkey:{1:064x}'"
 LATER = f"machine_key: 'mkey:{2:064x}'"

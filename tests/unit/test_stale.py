@@ -299,7 +299,7 @@ def test_the_same_state_is_not_stale(wanted):
     [
         lambda s: other(s, 5, online=True, last_seen="2030-01-01T00:00:00Z"),
         lambda s: other(s, 1, online=True, last_seen="2030-01-01T00:00:00Z"),
-        lambda s: other(s, 5, tags=frozenset({"tag:lab"}), user=None),
+        lambda s: other(s, 5, tags=frozenset({"tag:lab"}), user_id=None),
         lambda s: replace(s, nodes=(*s.nodes, node(9, "new"))),
         lambda s: replace(s, users=(*s.users, user(9, "new"))),
         lambda s: replace(s, users=s.users[:2]),

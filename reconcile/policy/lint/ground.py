@@ -46,10 +46,10 @@ class Ground:
         self._directory = Directory(self.world.tailnet.users, self.world.policy.groups)
 
     def same(self, token: str) -> str:
-        """Return the name of the user that a token means, else the token."""
+        """Return the id of the user that a token means, else the token."""
         if token not in self._same:
-            names = self._directory.names(token) if "@" in token else ()
-            self._same[token] = next(iter(names)) if len(names) == 1 else token
+            ids = self._directory.ids(token) if "@" in token else ()
+            self._same[token] = next(iter(ids)) if len(ids) == 1 else token
         return self._same[token]
 
     @cached_property
@@ -102,7 +102,7 @@ class Ground:
     def _of(self, mention: Mention) -> Iterator[Problem]:
         selector = Selector(mention.kind, mention.name)
         if mention.kind == "user":
-            if not self._directory.names(mention.name):
+            if not self._directory.ids(mention.name):
                 yield self._stranger(mention)
         elif section_name(mention.section) in _RULES:
             why = self.absent(selector)

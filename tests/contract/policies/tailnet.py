@@ -57,13 +57,15 @@ def tailnet(
 
     `approved` are the approved routes by node, None for those of the seeds.
     """
+    known = users()
+    ids = {user.name: user.id for user in known}
     return Tailnet(
-        users(),
+        known,
         [
             Node(
                 str(number),
                 seed.name,
-                user=None if seed.tags else seed.user,
+                user_id=None if seed.tags else ids[seed.user],
                 tags=frozenset(seed.tags),
                 approved=frozenset(
                     seed.approved if approved is None else approved.get(seed.name, ())
