@@ -15,9 +15,9 @@ from reconcile.policy.pairing import canonical
 from reconcile.policy.reach import Reach, common, disjoint, joined
 from reconcile.policy.releases import PINGABLE
 from reconcile.policy.resolve import INTERNET
-from reconcile.policy.rows import Row, Sources, family, rows
+from reconcile.policy.rows import Row, Side, Sources, family, rows
 from reconcile.policy.selectors import SELF, UNKNOWN, Selector
-from reconcile.policy.sets import ALL_PORTS, EVERYTHING, IntervalSet
+from reconcile.policy.sets import ALL_PORTS, EVERYTHING, FAMILIES, IntervalSet
 from reconcile.policy.universe import Universe, World, bits, merge
 
 _LITERAL = ("address", "host")
@@ -50,7 +50,7 @@ class Matrix:
         self.rules: list[dict[int, Compiled]] = []
         self._numbers: dict[object, int] = {}
         self.rows = rows([self._compile(*each) for each in enumerate(worlds)])
-        self._reaches: dict[tuple[int, int], Reach] = {}
+        self._reaches: dict[tuple[int, int, int], Reach] = {}
         self._parts: dict[int, tuple[Reach, int]] = {}
         self._order: list[dict[int, int]] = [
             {number: place for place, number in enumerate(rules)}
@@ -64,7 +64,15 @@ class Matrix:
         self.rules.append(compiler.rules)
         own = [number for number, rule in compiler.rules.items() if rule.own]
         own_rules = merge(1 << number for number in own)
-        return Sources(self.universe, world, compiler.by_selector, own_rules)
+        single = {
+            version: merge(
+                1 << number
+                for number, rule in compiler.rules.items()
+                if rule.family == version
+            )
+            for version in FAMILIES
+        }
+        return Sources(self.universe, world, compiler.by_selector, own_rules, single)
 
     # Rows to destinations.
 
@@ -74,25 +82,25 @@ class Matrix:
         Where nothing changed it is the same object in all worlds.
         """
         side, own = row.sides[index], self.own(row, index)
-        known = self._reaches.get((side.rules, own))
+        key = side.rules, own, side.within
+        known = self._reaches.get(key)
         if known is None:
-            known = self._reach(index, side.parts, own)
-            self._reaches[side.rules, own] = known
+            known = self._reaches[key] = self._reach(index, side, own)
         return known
 
     def own(self, row: Row, index: int) -> int:
         """Return the nodes that `autogroup:self` means for a row."""
         return self.worlds[index].owners.get(row.sides[index].owner or "", 0)
 
-    def _reach(self, index: int, parts: Iterable[int], own: int) -> Reach:
+    def _reach(self, index: int, side: Side, own: int) -> Reach:
         opened: dict[int, int] = defaultdict(int)
-        for rules in parts:
+        for rules in side.parts:
             shared, to_own = self._opened(index, rules)
             for atoms, targets in shared:
                 opened[atoms] |= targets
             if to_own:
                 opened[to_own] |= own
-        found = disjoint(opened.items())
+        found = disjoint((a, targets & side.within) for a, targets in opened.items())
         return self._with_ssh(found) if self.atoms.ssh else found
 
     def _opened(self, index: int, rules: int) -> tuple[Reach, int]:
@@ -126,10 +134,10 @@ class Matrix:
 
     def opened(self, row: Row, index: int) -> Iterator[tuple[Compiled, Reach]]:
         """Yield what each rule opens to a row; logins only where port 22 is open."""
-        own = self.own(row, index)
+        own, within = self.own(row, index), row.sides[index].within
         for number in bits(row.sides[index].rules):
             rule = self.rules[index][number]
-            reach = [(rule.atoms, own if rule.own else rule.targets)]
+            reach = [(rule.atoms, (own if rule.own else rule.targets) & within)]
             if isinstance(rule.origin, SshRule):
                 reach = common(reach, self.reach(row, index))
             yield rule, reach
@@ -215,6 +223,7 @@ class _Compiler:
             self._add(rule.sources, Compiled(rule, 0, atoms, 0, own=True))
         for version in _versions((*rule.sources, *others)):
             targets = self._targets(others, version, via) & within
+            targets &= self._world.families.get(version, -1)
             if targets:
                 self._add(rule.sources, Compiled(rule, version, atoms, targets))
 

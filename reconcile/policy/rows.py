@@ -7,12 +7,12 @@ addresses); a network behind a router only by where it is.
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconcile.policy.selectors import Selector
-from reconcile.policy.sets import IntervalSet, prefix
-from reconcile.policy.tailnet import Identity
-from reconcile.policy.universe import Universe, World, bits, merge, union
+from reconcile.policy.sets import FAMILIES, V6, IntervalSet
+from reconcile.policy.tailnet import Identity, Machine
+from reconcile.policy.universe import Universe, World, bits, has, merge, union
 
 # Rules by selector and address family (0 where it selects by identity), as bits.
 BySelector = Mapping[tuple[Selector, int], int]
@@ -24,15 +24,18 @@ class Side:
 
     `rules` are put together from `parts`, which many sources share: those of a user,
     group, tag or address. `owner` is their user where `autogroup:self` applies.
+    `within` is what has an address of their family, -1 where they have both families.
     """
 
     rules: int
     parts: tuple[int, ...]
     owner: str | None = None
+    within: int = -1
 
     def without(self, rules: int) -> "Side":
         """Return the side as it were without some rules."""
-        return Side(self.rules & ~rules, (self.rules & ~rules,), self.owner)
+        left = self.rules & ~rules
+        return replace(self, rules=left, parts=(left,))
 
 
 NOWHERE = Side(0, ())  # of sources that no rule means
@@ -49,40 +52,61 @@ class Row:
 class Sources:
     """The side that each source of one world is on, by its bit.
 
-    `own` are the rules for `autogroup:self`.
+    `own` are the rules for `autogroup:self`, `single` those of one address family.
     """
 
     def __init__(
-        self, universe: Universe, world: World, by_selector: BySelector, own: int
+        self,
+        universe: Universe,
+        world: World,
+        by_selector: BySelector,
+        own: int,
+        single: Mapping[int, int],
     ) -> None:
         self._own = own
+        self._world = world
+        self._foreign = {0: 0, 4: single[6], 6: single[4]}
         self._identities = _Identities(world, by_selector)
         self._sweep = _Sweep(world, by_selector)
-        self._known: dict[tuple[Identity, int], Side] = {}
-        self._equal: dict[tuple[int, str | None], Side] = {}
+        self._known: dict[tuple[Identity, int, int], Side] = {}
+        self._equal: dict[tuple[int, str | None, int], Side] = {}
         self.sides = [NOWHERE] * (universe.size + len(universe.cells))
         at, swept = self._sweep.at, bool(self._sweep)
         for place, machine in world.machines.items():
             where = merge(map(at, machine.numbers)) if swept else 0
-            self.sides[place] = self._side(machine.identity, where)
+            self.sides[place] = self._side(machine.identity, where, _version(machine))
         for place, (low, _) in enumerate(universe.cells, universe.size):
             if swept and world.routed >> place & 1:
-                self.sides[place] = self._side(None, at(low))
+                self.sides[place] = self._side(None, at(low), 6 if low >= V6 else 4)
 
-    def _side(self, who: Identity, where: int) -> Side:
-        """Return the side of sources: the same object for the same rules."""
-        known = self._known.get((who, where))
+    def _side(self, who: Identity, where: int, version: int) -> Side:
+        """Return the side of sources: the same object for the same rules.
+
+        `version` is the one address family that they have, 0 for both.
+        """
+        key = who, where, version
+        known = self._known.get(key)
         if known is None:
-            known = self._known[who, where] = self._put_together(who, where)
+            known = self._known[key] = self._put_together(*key)
         return known
 
-    def _put_together(self, who: Identity, where: int) -> Side:
-        parts = {*self._identities.parts(who), self._sweep.rules(where)} - {0}
+    def _put_together(self, who: Identity, where: int, version: int) -> Side:
+        foreign = self._foreign[version]
+        selected = (*self._identities.parts(who), self._sweep.rules(where))
+        parts = {rules & ~foreign for rules in selected} - {0}
         if not parts:
             return NOWHERE
         rules = merge(parts)
         owner = who if isinstance(who, str) and rules & self._own else None
-        return self._equal.setdefault((rules, owner), Side(rules, tuple(parts), owner))
+        within = self._world.families[version] if version else -1
+        side = Side(rules, tuple(parts), owner, within)
+        return self._equal.setdefault((rules, owner, within), side)
+
+
+def _version(machine: Machine) -> int:
+    """Return the one address family that a node has, 0 for both."""
+    found = [version for version in FAMILIES if has(machine, version)]
+    return found[0] if len(found) == 1 else 0
 
 
 def rows(worlds: Sequence[Sources]) -> list[Row]:
@@ -165,7 +189,4 @@ class _Sweep:
 
 def family(addresses: IntervalSet, version: int) -> IntervalSet:
     """Return the part of a set that is of one address family."""
-    return addresses & _FAMILIES[version]
-
-
-_FAMILIES = {4: prefix("0.0.0.0/0"), 6: prefix("::/0")}
+    return addresses & FAMILIES[version]

@@ -203,6 +203,10 @@ def _address(value: int) -> IPv4Address | IPv6Address:
 
 
 EVERYTHING = IntervalSet([(0, (1 << 32) - 1), (V6, V6 + (1 << 128) - 1)])
+FAMILIES = {
+    4: IntervalSet(EVERYTHING.intervals[:1]),
+    6: IntervalSet(EVERYTHING.intervals[1:]),
+}
 EMPTY = IntervalSet()
 ALL_PORTS = IntervalSet([(0, 65535)])
 

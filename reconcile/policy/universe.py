@@ -14,7 +14,7 @@ from itertools import chain, pairwise
 from reconcile.policy.document import Policy
 from reconcile.policy.resolve import Resolver
 from reconcile.policy.selectors import Selector
-from reconcile.policy.sets import V6, IntervalSet
+from reconcile.policy.sets import FAMILIES, V6, IntervalSet
 from reconcile.policy.tailnet import Machine, Tailnet
 
 _BLOCK = 64  # how many addresses share one stored set of the nodes below them
@@ -45,6 +45,7 @@ class World:
     tags: dict[str, int] = field(default_factory=dict)
     routed: int = 0  # cells that an approved route leads to
     exits: int = 0  # nodes that are exit nodes
+    families: dict[int, int] = field(default_factory=dict)  # what has an IPv4, an IPv6
     selected: dict[Selector, int] = field(default_factory=dict)
 
     @classmethod
@@ -79,6 +80,7 @@ class Universe:
         world.machines, world.present = first.machines, first.present
         world.owners, world.tags = first.owners, first.tags
         world.routed, world.exits = first.routed, first.exits
+        world.families = first.families
 
     def _settle(self, world: World) -> None:
         tailnet, tags = world.tailnet, defaultdict[str, int](int)
@@ -96,6 +98,12 @@ class Universe:
             world.routed |= self.behind(machine) & ~self.internet
             if machine.exits:
                 world.exits |= 1 << places[machine.index]
+        world.families = {
+            version: self.internet
+            | self.network(addresses)
+            | union([p for p, m in world.machines.items() if has(m, version)])
+            for version, addresses in FAMILIES.items()
+        }
 
     def network(self, addresses: IntervalSet) -> int:
         """Return the cells that lie in a set of addresses."""
@@ -195,6 +203,15 @@ def merge(sets: Iterable[int]) -> int:
     for each in sets:
         found |= each
     return found
+
+
+def has(machine: Machine, version: int) -> bool:
+    """Tell whether a node has an address of a family.
+
+    One whose addresses nobody told is taken for a node with both.
+    """
+    numbers = machine.numbers
+    return not numbers or any((number >= V6) is (version == 6) for number in numbers)
 
 
 def usable(machine: Machine) -> Iterator[tuple[str, IntervalSet]]:

@@ -127,6 +127,32 @@ def test_families_do_not_mix() -> None:
     assert Access(policy(acl(four, "tag:db:1", proto="tcp")), tailnet()).paths == 2
 
 
+def test_a_source_of_one_family_opens_nothing_on_the_other() -> None:
+    wide = acl("*", "*:80", proto="tcp") | {"src": ["fd7a:115c:a1e0::1"]}
+    found = Access(policy(wide), tailnet())
+    assert found.entries(1 << found.find("10.1.0.0/16").bit_length() - 1) == []
+    assert not found.entries(found.find("laptop"), found.find("10.1.0.0/16"))
+    assert found.entries(found.find("laptop"), found.find("desk"))
+
+
+def test_nodes_of_different_families_cannot_talk() -> None:
+    four, six = NODES[2], NODES[3]
+    four = replace(four, addresses=four.addresses[:1])
+    six = replace(six, addresses=six.addresses[1:])
+    found = Access(
+        policy(acl("*", "*:80", proto="tcp")), tailnet(*NODES[:2], four, six)
+    )
+    desk, nas, laptop = (found.find(name) for name in ("desk", "nas", "laptop"))
+    assert found.missing(desk, nas, -1)
+    assert found.missing(nas, desk, -1)
+    assert not found.missing(laptop, desk | nas, -1)
+    assert not found.missing(desk | nas, laptop, -1)
+    fd = policy(acl("cy@", "100.64.0.1:80"), acl("ben@", "100.64.0.1:80"))
+    found = Access(fd, tailnet(*NODES[:2], four, six))
+    assert found.missing(found.find("nas"), found.find("laptop"), -1)
+    assert not found.missing(found.find("desk"), found.find("laptop"), -1)
+
+
 def test_ssh_needs_port_22() -> None:
     rules = [
         {"action": "accept", "src": ["ann@"], "dst": ["tag:db"], "users": ["root"]},
