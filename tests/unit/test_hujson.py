@@ -184,9 +184,9 @@ def test_depth_limit_is_exact() -> None:
     ids=lambda text: repr(text[:9]),
 )
 def test_ten_megabytes_of_garbage(text: str) -> None:
-    before = time.perf_counter()
+    before = time.process_time()
     assert refused(text)
-    assert time.perf_counter() - before < 20  # about a second; quadratic takes hours
+    assert time.process_time() - before < 20  # about a second; quadratic takes hours
 
 
 def test_no_more_findings_than_a_person_reads() -> None:
@@ -205,9 +205,9 @@ def test_large_policy_is_fast() -> None:
     assert len(text) > 185_000
 
     def seconds() -> float:
-        before = time.perf_counter()
+        before = time.process_time()
         parse(text)
-        return time.perf_counter() - before
+        return time.process_time() - before
 
     assert min(seconds() for _ in range(5)) < 0.1
 

@@ -278,9 +278,9 @@ def test_many_rules_quickly() -> None:
         for index, rule in enumerate(before)
     ]
     chance.shuffle(after)
-    started = time.perf_counter()
+    started = time.process_time()
     diff = compare({"acls": before}, {"acls": after})
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert diff.count("change", rules=True) == 500
     assert diff.unchanged == 1500
 
