@@ -173,11 +173,9 @@ def _node_after(node: Node, change: Change | None) -> Node:
 
 
 def _with_approvals(
-    nodes: tuple[Node, ...], users: Sequence[User], value: object, release: str
+    nodes: tuple[Node, ...], users: Sequence[User], value: object
 ) -> tuple[Node, ...]:
     """Add the routes that a server approves by itself when a policy is written."""
-    if release == "0.26":
-        return nodes
     return tuple(
         replace(node, approved=node.approved | auto_approved(value, node, users))
         if node.available - node.approved
@@ -303,15 +301,15 @@ def scene_after(
     What does not change is taken from `now`. Raises InputError for a policy that the
     server would refuse.
     """
-    from reconcile.scene import Scene, read_words, stored, tailnet, wanted
+    from reconcile.scene import Scene, read_words, row_of, stored, tailnet, wanted
 
     users, nodes = users_after(live, changes), nodes_after(live, changes)
     written = any(change.kind == "policy" for change in changes)
     words: Words = stored(live.policy)
     if desired.policy and (written or words.value == desired.policy.value):
         words = wanted(desired.policy)  # its rules stand in the user's own files
-    if written:
-        nodes = _with_approvals(nodes, users, words.value, live.server.release)
+    if written and row_of(live.server).approves:
+        nodes = _with_approvals(nodes, users, words.value)
     policy = now.policy if now else None
     if not policy or written:
         policy = read_words(words, live.server, policy)

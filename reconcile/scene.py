@@ -26,10 +26,14 @@ ON_SERVER = "(policy on the server)"
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The value of a policy and where its parts stand; None is no policy at all."""
+    """The value of a policy and where its parts stand.
+
+    `stored` is False where there never was a policy.
+    """
 
     value: Any
     locate: Callable[..., Position]
+    stored: bool = True
 
 
 @dataclass(slots=True)
@@ -89,7 +93,7 @@ def wanted(policy: WantedPolicy) -> Words:
 def stored(policy: PolicyText | None, file: str = ON_SERVER) -> Words:
     """Return the words of a stored policy. Raises InputError when it is not HuJSON."""
     if policy is None or policy.text is None:
-        return Words(None, _nowhere)
+        return Words({}, _nowhere, stored=False)
     return written(policy.text, file)
 
 
@@ -114,8 +118,8 @@ def read_words(words: Words, server: ServerInfo, like: Policy | None = None) -> 
     `like` is one with mostly the same rules, from which this one is read faster.
     """
     row = row_of(server)
-    if words.value is None:  # nothing was ever stored: every release is open then
-        return read({}, replace(row, empty_is_open=True))
+    if not words.stored:  # every release is open then
+        row = replace(row, empty_is_open=True)
     policy = read(words.value, row, like=like)
     if policy.errors:
         raise InputError(findings(words, policy.errors))

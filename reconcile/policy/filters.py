@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconcile.policy.document import Policy, Rule, Service
+from reconcile.policy.document import Policy, Rule, Service, targets_of
 from reconcile.policy.releases import PINGABLE
 from reconcile.policy.resolve import INTERNET, Resolver
 from reconcile.policy.selectors import Selector
@@ -85,11 +85,12 @@ class Filters:
             yield self.open()
             return
         for rule in self.policy.rules:
-            sources = self.resolver.all_sources(rule.sources)
+            sources = self.resolver.all_sources(self.resolver.heeded(rule.sources))
+            heeded = set(self.resolver.heeded(targets_of(rule)))
             openings = [
                 Opening(addresses, target.services)
                 for target in rule.targets
-                if target.services
+                if target.services and target.selector in heeded
                 for addresses in self.entries(rule, target.selector, machine)
             ]
             if openings and sources:

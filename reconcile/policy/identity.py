@@ -34,7 +34,7 @@ class Directory:
     def _by_token(self) -> Mapping[str, list[User]]:
         found: dict[str, list[User]] = {}
         for user in self.users:
-            for token in {user.name, user.email} - {""}:
+            for token in {user.name, user.email}:  # "@" is who has no name or e-mail
                 found.setdefault(token, []).append(user)
         # Who bears a token as the provider's identifier is meant, whoever else fits.
         found |= {u.provider_id: [u] for u in reversed(self.users) if u.provider_id}

@@ -13,6 +13,7 @@ from reconcile.policy.atoms import Atoms
 from reconcile.policy.document import Origin, Rule, Service, SshRule, targets_of
 from reconcile.policy.pairing import canonical
 from reconcile.policy.reach import Reach, common, disjoint, joined
+from reconcile.policy.reading.ssh import localpart_domain
 from reconcile.policy.releases import PINGABLE
 from reconcile.policy.resolve import INTERNET
 from reconcile.policy.rows import Row, Side, Sources, family, rows
@@ -194,24 +195,43 @@ class _Compiler:
             self._login(login)
 
     def _rule(self, rule: Rule) -> None:
+        heeded = self._world.resolver.heeded
+        sources = tuple(heeded(rule.sources))
         by_atoms: dict[int, list[Selector]] = defaultdict(list)
         for target in rule.targets:
             by_atoms[self._atoms.mask(target.services)].append(target.selector)
         for atoms, selectors in by_atoms.items():
             if atoms:
-                self._open(rule, atoms, selectors, rule.via)
+                self._open(rule, sources, atoms, tuple(heeded(selectors)), rule.via)
         if rule.capabilities and not rule.via:  # with `via` a grant gives none
             atoms = self._atoms.granted(_used(rule))
-            self._open(rule, atoms, targets_of(rule), within=~self._universe.internet)
+            within = ~self._universe.internet
+            self._open(rule, sources, atoms, targets_of(rule), within=within)
 
     def _login(self, rule: SshRule) -> None:
+        """Add what an SSH rule opens: to each login its own sources.
+
+        A rule that maps logins to users lets all its sources into their own devices
+        as well (see `SshRules`), but for those that only `autogroup:self` names.
+        """
         check = rule.action == "check" and self._world.policy.release.ssh_checks
-        atoms = merge(1 << self._atoms.ssh[user, check] for user in rule.users)
-        self._open(rule, atoms, rule.targets, within=self._world.present)
+        by_sources: dict[tuple[Selector, ...], int] = defaultdict(int)
+        for user in rule.users:
+            sources = self._world.resolver.logging_in(rule, user)
+            by_sources[sources] |= 1 << self._atoms.ssh[user, check]
+        maps = self._world.policy.release.localpart and any(
+            map(localpart_domain, rule.users)
+        )
+        at_home = maps and any(target.text != SELF for target in rule.targets)
+        for sources, atoms in by_sources.items():
+            self._open(rule, sources, atoms, rule.targets, within=self._world.present)
+            if at_home:
+                self._add(sources, Compiled(rule, 0, atoms, 0, own=True))
 
     def _open(
         self,
         rule: Rule | SshRule,
+        sources: Sequence[Selector],
         atoms: int,
         selectors: Sequence[Selector],
         via: Sequence[str] = (),
@@ -220,12 +240,12 @@ class _Compiler:
         """Add what a rule opens by some atoms: on own nodes, and on other targets."""
         others = [selector for selector in selectors if selector.text != SELF]
         if len(others) < len(selectors) and not via:
-            self._add(rule.sources, Compiled(rule, 0, atoms, 0, own=True))
-        for version in _versions((*rule.sources, *others)):
+            self._add(sources, Compiled(rule, 0, atoms, 0, own=True))
+        for version in _versions((*sources, *others)):
             targets = self._targets(others, version, via) & within
             targets &= self._world.families.get(version, -1)
             if targets:
-                self._add(rule.sources, Compiled(rule, version, atoms, targets))
+                self._add(sources, Compiled(rule, version, atoms, targets))
 
     def _add(self, sources: Iterable[Selector], rule: Compiled) -> None:
         bit = 1 << self._number(rule)

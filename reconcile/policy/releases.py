@@ -76,6 +76,9 @@ class Release:
     localpart: bool = True  # `localpart:*@domain` maps users; else it is a login name
     nonroot: bool = True  # else `autogroup:nonroot` is a login like any other
     empty_is_open: bool = True  # no `acls`, no `grants`: all is allowed, else nothing
+    self_drops_groups: bool = False  # see `Resolver.heeded`
+    members_by_at: bool = False  # `group:x@` in a group is a user, not a group
+    approves: bool = True  # auto-approves routes whenever a policy is written
 
 
 _MAIN = Release("main")
@@ -102,6 +105,7 @@ _V028 = Release(
     checks_users=False,
     action_needed=True,
     ssh_to_host=True,
+    members_by_at=True,
 )
 _V027 = replace(
     _V028,
@@ -110,6 +114,7 @@ _V027 = replace(
     ssh_to_any=True,
     ssh_tag_to_member=True,
     ssh_to_other_user=True,
+    self_drops_groups=True,
 )
 _V026 = replace(
     _V027,
@@ -124,6 +129,8 @@ _V026 = replace(
     ssh_to_host=False,
     nonroot=False,
     empty_is_open=False,
+    self_drops_groups=False,
+    approves=False,
 )
 _TAILSCALE = Release(
     "tailscale",

@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 
 from reconcile.policy import sets
-from reconcile.policy.document import Policy
+from reconcile.policy.document import Policy, Rule, SshRule, targets_of
 from reconcile.policy.identity import Directory
+from reconcile.policy.reading.ssh import localpart_domain, mapped_login
 from reconcile.policy.releases import ROLES
 from reconcile.policy.selectors import UNKNOWN, Selector
 from reconcile.policy.sets import EMPTY, EVERYTHING, IntervalSet, prefix
 from reconcile.policy.tailnet import Machine, Tailnet, addresses_of
 
+_BY_ADDRESS = ("address", "host", "any")
 # 100.64.0.0/10 without the range that ChromeOS uses, and the tailnet's IPv6 range.
 TAILNET = (prefix("100.64.0.0/10") - prefix("100.115.92.0/23")) | prefix(
     "fd7a:115c:a1e0::/48"
@@ -31,6 +33,12 @@ INTERNET = (
 ) | prefix("2000::/3")
 
 
+def _names_self(policy: Policy) -> bool:
+    """Tell whether a rule has `autogroup:self` as destination, an SSH rule included."""
+    rules: list[Rule | SshRule] = [*(policy.rules or ()), *policy.ssh]
+    return any(t.autogroup == "self" for rule in rules for t in targets_of(rule))
+
+
 class Resolver:
     """Resolves selectors of one policy in one tailnet; answers are remembered.
 
@@ -43,6 +51,7 @@ class Resolver:
         self.tailnet = tailnet
         self.unsure: dict[str, str] = {}
         self._directory = Directory(tailnet.users, policy.groups)
+        self._drops = policy.release.self_drops_groups and _names_self(policy)
         self._owners: dict[Selector, frozenset[str]] = {}
         self._machines: dict[Selector, tuple[Machine, ...]] = {}
         self._widened: dict[IntervalSet, IntervalSet] = {}
@@ -94,7 +103,21 @@ class Resolver:
             self._owners[selector] = self._owner(selector)
         return self._owners[selector]
 
+    def logging_in(self, rule: SshRule, login: str) -> tuple[Selector, ...]:
+        """Return the sources that an SSH rule lets in by one of its logins.
+
+        `localpart:*@domain` is for the users with an e-mail of the domain.
+        """
+        is_mapped = self.policy.release.localpart and localpart_domain(login)
+        if not is_mapped or any(s.kind in _BY_ADDRESS for s in rule.sources):
+            return rule.sources
+        people = {name for source in rule.sources for name in self.owners(source)}
+        mapped = (u.name for u in self.tailnet.users if mapped_login(login, u.email))
+        return tuple(Selector("owner", name) for name in mapped if name in people)
+
     def _owner(self, selector: Selector) -> frozenset[str]:
+        if selector.kind == "owner":
+            return frozenset({selector.text})
         if selector.kind in ("user", "group"):
             return self._directory.ids(selector.text)
         if selector.kind == "domain":
@@ -114,6 +137,17 @@ class Resolver:
         if selector.kind not in ("user", "group"):
             return ()
         return self._directory.strangers(selector.text)
+
+    def heeded(self, selectors: Iterable[Selector]) -> Iterable[Selector]:
+        """Return those of the sources or destinations of a rule that count.
+
+        Headscale 0.27 compiles each node's rules apart when any rule names
+        `autogroup:self`, and drops a group of whom it cannot find a member then. Its
+        SSH rules take the others of such a group all the same.
+        """
+        if not self._drops:
+            return selectors
+        return [s for s in selectors if s.kind != "group" or not self.strangers(s)]
 
     def _find(self, selector: Selector) -> Iterable[Machine]:
         if selector.kind == "tag":

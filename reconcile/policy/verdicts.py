@@ -15,6 +15,7 @@ from reconcile.policy.pairing import split_ports
 from reconcile.policy.reading.context import Scope
 from reconcile.policy.reading.rules import protocols, unbracketed
 from reconcile.policy.releases import SCTP, TCP, UDP
+from reconcile.policy.resolve import INTERNET, TAILNET
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import ALL_PORTS, EMPTY, IntervalSet, ports, texts
 from reconcile.policy.ssh import LoginRule, SshRules
@@ -136,10 +137,11 @@ class Verdicts:
         there the access of one of two neighbours is enough for both.
         """
         selector = self._known(test.source, "source")
-        if selector.autogroup in ("self", "internet"):
+        nowhere = ("self", "internet") if self._policy.release.hosted else ("self",)
+        if selector.autogroup in nowhere:
             raise Unusable(f'source "{selector}" is not a source')
         self._need_known_users(selector, "source")
-        addresses = self._resolver.sources(selector)
+        addresses = self._test_sources(selector)
         if not addresses:
             raise Absent(f'source "{selector}" resolved to no IP addresses')
         if not self._policy.release.hosted:
@@ -147,6 +149,19 @@ class Verdicts:
         machines = self._resolver.machines(selector)
         found = [IntervalSet([i]) for m in machines for i in m.addresses]
         return found or [IntervalSet([i]) for i in addresses]
+
+    def _test_sources(self, selector: Selector) -> IntervalSet:
+        """Return the addresses of a test's source.
+
+        To Headscale's tests `*` is the nodes without the networks behind them, and
+        `autogroup:internet`, which no rule has as its source, is what it says.
+        """
+        if not self._policy.release.hosted:
+            if selector.kind == "any":
+                return TAILNET
+            if selector.autogroup == "internet":
+                return INTERNET
+        return self._resolver.sources(selector)
 
     def _known(self, text: str, what: str) -> Selector:
         selector = self._scope.selector(text)
@@ -238,7 +253,7 @@ class Verdicts:
         selector = self._known(name, "destination")
         everything = selector.kind == "any" or selector.autogroup == "danger-all"
         if everything and not release.hosted:
-            return self._resolver.sources(selector), port
+            return self._test_sources(selector), port
         if selector.kind == "any" or selector.autogroup in ("self", "internet"):
             raise Unusable(f'"{name}" is not one host')
         if selector.kind in ("address", "host"):

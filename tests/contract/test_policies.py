@@ -1,12 +1,14 @@
 """Policies mean offline what real servers compile and real clients receive."""
 
 import itertools
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconcile.policy.reading import read
 from tests.contract import real
 from tests.contract.policies import clients, tailnet
 from tests.contract.policies.cases import KEPT, cases
@@ -117,3 +119,17 @@ def test_random_policies_on_clients(tmp_path: Path) -> None:
 def _need(release: str) -> None:
     if real.program(release) is None:
         pytest.skip(f"HEADSCALE_BINARIES has no {real.PROGRAMS[release]}")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("release", real.PROGRAMS)
+@pytest.mark.parametrize("text", ["null", "{}", '{"acls": null}'])
+def test_a_policy_text_without_rules(release: str, text: str, tmp_path: Path) -> None:
+    """0.26 allows nothing then, even though it was never told to deny anything."""
+    _need(release)
+    with serving(release, tmp_path / "server") as server:
+        answer = server.ask(json.loads(text), {})
+    assert answer["refusal"] is None
+    assert bool(answer["filter"]) is (release != "0.26")
+    policy = read(json.loads(text), release)
+    assert (policy.rules is None) is bool(answer["filter"])

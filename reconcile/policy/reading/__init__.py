@@ -32,6 +32,8 @@ def read(
     Nothing is raised: what the server refuses is in `Policy.errors`, with its words.
     """
     row = release(server) if isinstance(server, str) else server
+    if value is None and not row.hosted:
+        value = {}  # Headscale stores a text `null` and reads it as an empty policy
     whole = value if isinstance(value, dict) else {}
     context = Context(whole, row, domains)
     if not isinstance(value, dict):

@@ -34,7 +34,8 @@ def groups(context: Context) -> dict[str, tuple[str, ...]]:
         found[name] = tuple(text.strip() if hosted else text for _, text in members)
         for where, text in members:
             selector = context.scope.selector(text)
-            if selector.kind != "user":
+            nested = text.startswith("group:") and not context.release.members_by_at
+            if selector.kind != "user" or nested:
                 _odd_member(context, name, where, text, selector)
     return found
 
@@ -48,7 +49,7 @@ def _odd_member(
             context.problem(refusal[0], f"groups[{quoted(group)}]: {refusal[1]}", path)
         return
     reason, help = "not a user", "users contain an @: write alice@ or an e-mail"
-    if selector.kind == "group":
+    if text.startswith("group:"):
         reason = "group members cannot be recursive"
         help = "list the users of the inner group instead"
     context.problem(

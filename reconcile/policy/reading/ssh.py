@@ -183,6 +183,13 @@ def localpart_domain(user: str) -> str:
     return "" if domain == user or "@" in domain else domain
 
 
+def mapped_login(user: str, email: str) -> str:
+    """Return the login that `localpart:*@domain` gives to an e-mail, "" for none."""
+    domain = localpart_domain(user).lower()
+    local, _, of = email.rpartition("@")
+    return local if domain and of.lower() == domain else ""
+
+
 def _period(
     context: Context, where: str, path: Path, rule: dict[str, Any], action: str
 ) -> float:

@@ -116,6 +116,11 @@ NAMED: dict[str, Policy] = {
         "acls": [],
         "tagOwners": {"tag:a": ["autogroup:member"]},
     },
+    "user-without-a-mail-by-an-at-alone": _acl(["@"], ["tag:web:80"]),
+    "group-in-a-group-by-an-at": {
+        **_acl(["group:out"], ["tag:web:80"]),
+        "groups": {**BASE["groups"], "group:out": ["group:ops@", "carol@"]},
+    },
     "token-of-two-users-in-acls": _acl([AMBIGUOUS, "alice@"], ["tag:web:80"]),
     "token-of-two-users-in-grants": _grant([AMBIGUOUS, "alice@"], ["tag:web"]),
     "approvers": {
@@ -174,6 +179,9 @@ NAMED: dict[str, Policy] = {
         ["tag:web"],
         ["localpart:*@example.com", "localpart:*@a@b", "localpart:alice@example.com"],
     ),
+    "ssh-as-the-local-part-of-another-domain": _ssh(
+        ["group:ops"], ["tag:web"], ["localpart:*@other.example", "root"]
+    ),
     "ssh-check-before-accept": {
         "acls": [],
         "ssh": [
@@ -217,6 +225,18 @@ NAMED: dict[str, Policy] = {
     "test-of-IPv4-in-brackets": _test(deny=["[100.64.0.9]:81"]),
     "test-of-a-protocol-as-a-number": _test(accept=["tag:web:80"], proto=6),
     "test-of-any-destination": _test(deny=["*:81"]),
+    "test-of-any-destination-is-of-no-network": {
+        **_acl(["alice@"], ["lan:80"]),
+        "tests": [{"src": "alice@", "accept": ["*:80"]}],
+    },
+    "test-from-any-source-is-from-no-network": {
+        **_acl(["100.64.0.0/10", "fd7a:115c:a1e0::/48"], ["tag:web:80"]),
+        "tests": [{"src": "*", "accept": ["tag:web:80"]}],
+    },
+    "test-from-the-internet": _test(src="autogroup:internet", deny=["tag:web:80"]),
+    "test-from-the-internet-that-fails": _test(
+        src="autogroup:internet", accept=["tag:web:80"]
+    ),
     "ssh-test-that-passes": _ssh_test(accept=["admin"], deny=["root"]),
     "ssh-test-that-fails": _ssh_test(check=["admin"]),
     "ssh-test-of-an-empty-login": _ssh_test(deny=[""]),
