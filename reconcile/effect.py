@@ -172,7 +172,7 @@ def _node_after(node: Node, change: Change | None) -> Node:
     return replace(node, name=change.after.get("name", node.name))
 
 
-def _with_approvals(
+def with_approvals(
     nodes: tuple[Node, ...], users: Sequence[User], value: object
 ) -> tuple[Node, ...]:
     """Add the routes that a server approves by itself when a policy is written."""
@@ -309,7 +309,7 @@ def scene_after(
     if desired.policy and (written or words.value == desired.policy.value):
         words = wanted(desired.policy)  # its rules stand in the user's own files
     if written and row_of(live.server).approves:
-        nodes = _with_approvals(nodes, users, words.value)
+        nodes = with_approvals(nodes, users, words.value)
     policy = now.policy if now else None
     if not policy or written:
         policy = read_words(words, live.server, policy)
@@ -353,8 +353,8 @@ def between(
         len(before.tailnet.machines),
         found.before,
         found.after,
-        tuple(_flow(entry, after) for entry in found.gained),
-        tuple(_flow(entry, after) for entry in found.lost),
+        tuple(flow(entry, after) for entry in found.gained),
+        tuple(flow(entry, after) for entry in found.lost),
         found.paths_gained,
         found.paths_lost,
         found.hidden,
@@ -382,7 +382,8 @@ def _unknown(policy: "Policy") -> object:
     return rules, [get(policy.value, name) for name in sections]
 
 
-def _flow(entry: "Entry", scene: "Scene") -> Flow:
+def flow(entry: "Entry", scene: "Scene") -> Flow:
+    """Return an entry of a difference with the place of its cause in a policy."""
     return Flow(
         entry.sources,
         entry.targets,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconcile import effect, scene
+from reconcile import effect, scene, upgrade
 from reconcile.desired.state import Desired
 from reconcile.effect import Effect
 from reconcile.errors import ReconcileError, UsageError
@@ -14,6 +14,7 @@ from reconcile.model import Live, ServerInfo
 from reconcile.plan import build
 from reconcile.session import DEFAULT_FILE, Options, Run, load, snapshot_live
 from reconcile.text import decode, read
+from reconcile.upgrade import Upgrade
 
 if TYPE_CHECKING:
     from reconcile.policy.claims import Assert
@@ -57,6 +58,28 @@ def live_state(options: Options, url: str | None = None) -> Live:
     environ = {**options.environ, "HEADSCALE_URL": url} if url else options.environ
     with closing(Run(desired, replace(options, environ=environ))) as run:
         return run.read(_KINDS)
+
+
+def upgraded(
+    options: Options, release: str, *, live: bool = False
+) -> Upgrade:
+    """Return what another release makes of the desired state, or of the live one.
+
+    Raises InputError with all that today's release would refuse in the policy.
+    """
+    desired, now, name = _both(options)
+    by_files = bool(desired.files) and not live
+    changes = build(desired, now, name=name).changes if by_files else ()
+    state = (
+        effect.scene_after(desired, now, changes) if by_files else effect.scene_now(now)
+    )
+    title = f"{name}, {'as desired' if by_files else 'as it is'}"
+    asserts = desired.asserts if by_files else ()
+    found = upgrade.upgraded(title, state, release, asserts)
+    if not by_files:
+        return found
+    left = upgrade.undeclarable(desired, now, release)
+    return replace(found, undeclarable=tuple(left))
 
 
 def desired_effect(options: Options) -> tuple[str, Effect]:

@@ -16,7 +16,7 @@ from typing import NoReturn
 import click
 
 from reconcile import __version__
-from reconcile.cli import access, options, read, simulate, tests, write
+from reconcile.cli import access, options, read, simulate, tests, upgrade, write
 from reconcile.cli.terminal import flags, print_diagnostics, print_error
 from reconcile.errors import Exit, InputError, ReconcileError
 
@@ -122,6 +122,7 @@ for _command in (
     read.show,
     access.access,
     tests.test,
+    upgrade.upgrade,
     read.snapshot,
     read.doctor,
     read.schema,

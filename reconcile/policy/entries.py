@@ -15,7 +15,7 @@ from reconcile.policy.selectors import SELF, Selector
 from reconcile.policy.universe import World
 from reconcile.policy.words import EVERYTHING
 
-Cause = Literal["policy", "nodes"]
+Cause = Literal["policy", "nodes", "release"]
 LIMIT = 100  # entries of a list that are named, the largest first
 _LOOKED_AT = 50  # rows of one entry that are asked for their rules
 
@@ -282,7 +282,8 @@ def _told(
     if isinstance(about, Happening):
         touched = group.members | group.targets
         happened = change.happened(about, touched, naming)
-        return _Told(replace(group), dict.fromkeys(happened), rules, ())
+        hints = () if about.places else tuple(rules.values())
+        return _Told(replace(group), dict.fromkeys(happened), rules, hints)
     known = tuple(rules.values())
     hints = (about,) if about in known else known
     because = change.because(hints, 1 if index else 0)

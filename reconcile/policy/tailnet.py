@@ -160,6 +160,16 @@ class Tailnet:
             like=self,
         )
 
+    def seen(self, advertised: bool) -> "Tailnet":
+        """Return the same tailnet as a release sees it, by what routers advertise."""
+        return Tailnet(
+            self.users,
+            [machine.node for machine in self.machines],
+            domains=self.domains,
+            roles=self.roles,
+            advertised=advertised,
+        )
+
     def touched(self, addresses: IntervalSet) -> list[Machine]:
         """Return the nodes that own an address of a set."""
         lows, machines = self.by_address

@@ -117,6 +117,15 @@ RELEASES = {
     ),
 }
 
+# The hosted service, which this version cannot talk to: what an upgrade asks of it.
+HOSTED = Release(
+    "tailscale",
+    lacks={
+        "user.profile": "Tailscale takes users from its identity provider",
+        "node.expiry.at": "Tailscale switches a key's expiry on or off, with no date",
+    },
+)
+
 OLDEST, NEWEST = 26, 29
 
 

@@ -1,0 +1,205 @@
+"""What the same files and nodes mean on another release of the server.
+
+An upgrade writes no policy and changes no node, and still can change who reaches what:
+each release reads a policy in its own way. Nothing here asks a server.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from reconcile import checks
+from reconcile.desired.state import Desired
+from reconcile.effect import Effect, flow, with_approvals
+from reconcile.errors import Diagnostic
+from reconcile.model import Live, ServerInfo
+from reconcile.plan import build
+from reconcile.policy.claims import Assert
+from reconcile.policy.document import Policy
+from reconcile.policy.reading import read
+from reconcile.policy.release_words import label, sentence
+from reconcile.policy.releases import RELEASES, Release
+from reconcile.policy.tailnet import Tailnet
+from reconcile.policy.upgrading import compare
+from reconcile.scene import Scene, findings, refused, said
+from reconcile.server import releases
+
+TAILSCALE = "tailscale"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Routes of a node that the other release approves at the next policy write."""
+
+    node: str
+    routes: tuple[str, ...]
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What another release makes of a state, whose name is `title`.
+
+    `old` and `new` are what people call the releases. `refused` is what the new one
+    refuses in the policy: it does not start with it. `failing` are tests of the
+    policy and assertions of the files that no longer hold. `undeclarable` is what the
+    files can no longer say. `access` has a failure where the policy is refused.
+    """
+
+    title: str
+    old: str
+    new: str
+    access: Effect
+    refused: tuple[Diagnostic, ...] = ()
+    failing: tuple[Diagnostic, ...] = ()
+    undeclarable: tuple[Diagnostic, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+
+    @property
+    def findings(self) -> tuple[Diagnostic, ...]:
+        """Everything that stands in the way."""
+        return (*self.refused, *self.failing, *self.undeclarable)
+
+    def __bool__(self) -> bool:
+        moved = self.access.gained or self.access.lost
+        return bool(self.findings or moved or self.approvals)
+
+
+def upgraded(
+    title: str,
+    now: Scene,
+    release: str,
+    asserts: Sequence[Assert] = (),
+) -> Upgrade:
+    """Return what another release makes of a policy in a tailnet.
+
+    `asserts` is what the files say must hold. See `undeclarable` for the rest.
+    """
+    old = now.policy.release
+    new = RELEASES[release]
+    if not now.words.stored:  # every release is open then
+        new = replace(new, empty_is_open=True)
+    there = _there(now, new)
+    stopped = findings(now.words, there.policy.errors) or refused(there)
+    failing = [] if stopped else list(_failing(now, there, asserts))
+    access = Effect(failure=f"{label(new)} refuses the policy")
+    if not stopped:
+        access = _access(now, old, new, there)
+    return Upgrade(
+        title,
+        label(old),
+        label(new),
+        access,
+        tuple(stopped),
+        tuple(failing),
+        approvals=tuple(_approvals(now, old, new)),
+    )
+
+
+def _there(now: Scene, row: Release) -> Scene:
+    """Return the same policy and nodes as another release has them."""
+    policy, place = _sides(now, row)
+    return replace(now, policy=policy, tailnet=place, computed=None)
+
+
+def _sides(now: Scene, row: Release) -> tuple[Policy, Tailnet]:
+    policy = read(now.words.value, row, like=now.policy)
+    place = now.tailnet
+    if place.advertised != row.advertised_routes:
+        place = place.seen(row.advertised_routes)
+    return policy, place
+
+
+def _access(now: Scene, old: Release, new: Release, there: Scene) -> Effect:
+    found = compare(lambda row: _sides(now, row), old, new)
+    before = said(now.policy)
+    remarks = [remark for remark in said(there.policy) if remark not in before]
+    remarks += [f"{name}: {why}" for name, why in now.unsure.items()]
+    return Effect(
+        len(now.tailnet.machines),
+        found.before,
+        found.after,
+        tuple(flow(entry, there) for entry in found.gained),
+        tuple(flow(entry, now) for entry in found.lost),
+        found.paths_gained,
+        found.paths_lost,
+        unsure=found.unsure,
+        remarks=tuple(remarks),
+    )
+
+
+def _failing(
+    now: Scene, there: Scene, asserts: Sequence[Assert]
+) -> Iterator[Diagnostic]:
+    """Yield the tests and assertions that fail there, and do not fail here.
+
+    A server that does not know tests does not run them.
+    """
+    sides = []
+    for scene in (now, there):
+        runs = "tests" in scene.policy.release.sections
+        sides.append(checks.findings(checks.run(scene, asserts, tests=runs)))
+    known = {_key(finding) for finding in sides[0]}
+    yield from (finding for finding in sides[1] if _key(finding) not in known)
+
+
+def _approvals(now: Scene, old: Release, new: Release) -> Iterator[Approval]:
+    """Yield what the next policy write approves there, and would not approve here."""
+    if old.approves or not new.approves:
+        return
+    nodes = tuple(machine.node for machine in now.tailnet.machines)
+    after = with_approvals(nodes, now.tailnet.users, now.words.value)
+    for one, other in zip(nodes, after, strict=True):
+        more = other.approved - one.approved
+        if more:
+            routes = tuple(sorted(more))
+            yield Approval(one.name, routes, sentence("approves", old, new))
+
+
+# -- what the files say ----------------------------------------------------------------
+
+
+def undeclarable(desired: Desired, live: Live, release: str) -> list[Diagnostic]:
+    """Return what the files say and another release cannot do, but this one can."""
+    there = replace(live, server=_server(live.server, release))
+    known = {_key(each) for each in _errors(desired, live)}
+    found = [each for each in _errors(desired, there) if _key(each) not in known]
+    if release == TAILSCALE and desired.users:
+        found.append(
+            Diagnostic(
+                "RC0301",
+                "Tailscale has no call to make, rename or remove users",
+                next(iter(desired.users.values())).position,
+                help="invite them, and leave `users` out of the file",
+            )
+        )
+    return found
+
+
+def _errors(desired: Desired, live: Live) -> Iterable[Diagnostic]:
+    return (
+        d for d in build(desired, live, name="").diagnostics if d.severity == "error"
+    )
+
+
+def _key(finding: Diagnostic) -> tuple[object, ...]:
+    return finding.code, finding.address, finding.position, finding.message
+
+
+def _server(server: ServerInfo, release: str) -> ServerInfo:
+    """Return what is known of a server once it runs another release."""
+    row = releases.HOSTED if release == TAILSCALE else releases.RELEASES[release]
+    kept = {
+        name: reason
+        for name, reason in server.lacking.items()
+        if name == "policy.write" and release != TAILSCALE  # its policy is in a file
+    }
+    return replace(
+        server,
+        type="tailscale" if release == TAILSCALE else server.type,
+        version=release,
+        release=release,
+        lacking={**row.lacks, **kept},
+        caveats=row.caveats,
+        tags_need_owner=row.tags_need_owner,
+        tagging_drops_user=row.tagging_drops_user,
+    )
