@@ -60,9 +60,7 @@ def live_state(options: Options, url: str | None = None) -> Live:
         return run.read(_KINDS)
 
 
-def upgraded(
-    options: Options, release: str, *, live: bool = False
-) -> Upgrade:
+def upgraded(options: Options, release: str, *, live: bool = False) -> Upgrade:
     """Return what another release makes of the desired state, or of the live one.
 
     Raises InputError with all that today's release would refuse in the policy.
