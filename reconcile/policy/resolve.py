@@ -111,9 +111,9 @@ class Resolver:
         is_mapped = self.policy.release.localpart and localpart_domain(login)
         if not is_mapped or any(s.kind in _BY_ADDRESS for s in rule.sources):
             return rule.sources
-        people = {name for source in rule.sources for name in self.owners(source)}
-        mapped = (u.name for u in self.tailnet.users if mapped_login(login, u.email))
-        return tuple(Selector("owner", name) for name in mapped if name in people)
+        people = {owner for source in rule.sources for owner in self.owners(source)}
+        mapped = (u.id for u in self.tailnet.users if mapped_login(login, u.email))
+        return tuple(Selector("owner", owner) for owner in mapped if owner in people)
 
     def _owner(self, selector: Selector) -> frozenset[str]:
         if selector.kind == "owner":

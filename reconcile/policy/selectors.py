@@ -17,7 +17,7 @@ Kind = Literal[
     "ipset",
     "service",
     "posture",
-    "owner",  # one user, as the tailnet calls the owner of nodes; no text is read so
+    "owner",  # one user by id; no text is read so
     "unknown",
 ]
 

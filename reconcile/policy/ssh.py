@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconcile.policy.document import Policy, SshRule
-from reconcile.policy.reading.ssh import localpart_domain
+from reconcile.policy.reading.ssh import localpart_domain, mapped_login
 from reconcile.policy.resolve import Resolver
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import texts
@@ -155,11 +155,5 @@ class SshRules:
     def _local_names(self, rule: SshRule, owner: str) -> list[str]:
         """Return the logins that `localpart:*@domain` gives to a user."""
         emails = [u.email for u in self.tailnet.users if u.id == owner]
-        found = []
-        for user in rule.users:
-            domain = localpart_domain(user).lower()
-            for email in emails:
-                local, _, of = email.rpartition("@")
-                if domain and of.lower() == domain:
-                    found.append(local)
-        return found
+        found = (mapped_login(user, e) for user in rule.users for e in emails)
+        return [local for local in found if local]
