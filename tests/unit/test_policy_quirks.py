@@ -10,20 +10,19 @@ from reconcile.policy.difference import diff
 from reconcile.policy.evaluate import Evaluator
 from reconcile.policy.reading import read
 from reconcile.policy.releases import RELEASES
-from reconcile.policy.tailnet import Tailnet
 from reconcile.scene import read_words, stored
+from tests.support import tailnet
 
 USERS = (
-    User("ann", "ann", email="ann@example.com"),
-    User("ben", "ben", email="ben@example.org"),
-    User("cy", "cy"),
+    User("1", "ann", email="ann@example.com"),
+    User("2", "ben", email="ben@example.org"),
+    User("3", "cy"),
 )
 NODES = tuple(
     Node(
         str(number),
         name,
-        name,
-        user,
+        user_id=user,
         tags=frozenset([tag] if tag else []),
         available=routes,
         approved=routes,
@@ -55,7 +54,7 @@ def access(server: str, **policy: Any) -> Access:
 def sides(server: str, **policy: Any) -> Any:
     found = read({**NAMES, **policy}, server)
     assert not found.errors, found.errors
-    return found, Tailnet(USERS, NODES)
+    return found, tailnet(USERS, NODES)
 
 
 def acl(src: list[str], *dst: str, **more: Any) -> dict[str, Any]:
@@ -175,7 +174,7 @@ def test_a_removed_check_uncovers_the_accept_beside_it() -> None:
 def test_an_at_alone_is_the_one_user_without_a_mail(server: str) -> None:
     rule = acl(["@"], "tag:web:80")
     assert pairs(access(server, acls=[rule])) == [("tablet", "web")]
-    two = Tailnet((*USERS, User("dee", "dee")), NODES)
+    two = tailnet((*USERS, User("4", "dee")), NODES)
     assert not pairs(Access(read({**NAMES, "acls": [rule]}, server), two))
 
 

@@ -13,12 +13,9 @@ from reconcile.policy.release_words import differing, label, sentence
 from reconcile.policy.releases import RELEASES, Release
 from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.upgrading import compare
-from tests.support import dedent, live, node, user
+from tests.support import dedent, live, node, tailnet, user
 
-USERS = (
-    user("alice", "alice", email="alice@example.com"),
-    user("bob", "bob"),
-)
+USERS = (user(1, "alice", email="alice@example.com"), user(2, "bob"))
 NODES = (
     node(1, "laptop", user="alice", addresses=("100.64.0.1", "fd7a:115c:a1e0::1")),
     node(2, "phone", user="alice", addresses=("100.64.0.2", "fd7a:115c:a1e0::2")),
@@ -45,7 +42,7 @@ def moved(old, new, *, nodes=NODES, **policy):
 
     def sides(row: Release) -> tuple[Policy, Tailnet]:
         found = read({**NAMES, **policy}, row)
-        return found, Tailnet(USERS, nodes, advertised=row.advertised_routes)
+        return found, tailnet(USERS, nodes, advertised=row.advertised_routes)
 
     found = compare(sides, RELEASES[old], RELEASES[new])
     return [
@@ -202,7 +199,7 @@ def test_of_two_rules_either_of_which_is_enough_both_are_named():
     new = replace(old, name="next", literals_widen=False, aliases_widen=False)
 
     def sides(row):
-        return read({**NAMES, "acls": [wide]}, row), Tailnet(USERS, NODES)
+        return read({**NAMES, "acls": [wide]}, row), tailnet(USERS, NODES)
 
     addresses, networks = (
         [sentence(name, one, other) for one, other in ((old, new), (new, old))]
@@ -284,7 +281,7 @@ def test_a_policy_that_is_refused(upgrade):
 
 
 def test_a_token_of_two_users_is_refused_by_029(upgrade, tmp_path):
-    twins = (*USERS, user("ann", "ann", email="alice@example.com"))
+    twins = (*USERS, user(3, "ann", email="alice@example.com"))
     state = live(twins, NODES, POLICY.replace("alice@", "alice@example.com"), "0.28")
     text = snapshot.dumps(state)
     code, _, err = upgrade("--to", "0.29")
