@@ -102,6 +102,11 @@ class Names:
         """Return the ids of the users whom a name or a token may mean."""
         known = self.state.people
         by_id = re.fullmatch(r".*\(?#(\d+)\)?", name)
+        if label := re.fullmatch(r"(.*) \((local|oidc)(?:, (.*))?\)", name):
+            known = [p for p in known if bool(p.provider_id) is (label[2] == "oidc")]
+            if label[3]:
+                known = [p for p in known if label[3] in (p.email, p.provider_id)]
+            name = label[1]
         for fits in (
             lambda p: by_id is not None and p.id == int(by_id[1]),
             lambda p: p.provider_id and p.provider_id == name,

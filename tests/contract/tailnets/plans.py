@@ -24,7 +24,7 @@ def make_plan(saved: str, pair: Pair) -> tuple[Plan, dict[str, Any]]:
             {},
             snapshot=str(Path(folder, "live.json")),
         )
-        (run,) = runs(options)
+        (run,), _ = runs(options)
         with closing(run):
             plan = run.plan()
     (told,) = json_plan.to_json([plan])["servers"]
