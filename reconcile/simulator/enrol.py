@@ -3,7 +3,7 @@
 from typing import Any
 
 from reconcile.errors import Refused
-from reconcile.simulator import nodes, policy, routing
+from reconcile.simulator import nodes, policy, routing, users
 from reconcile.simulator.call import Call, Route
 from reconcile.simulator.names import base_name, given_name, host_name
 from reconcile.simulator.release import Release
@@ -59,6 +59,7 @@ def _registered(call: Call, number: str, name: str) -> dict[str, Any]:
     if user is None:
         message = f"{release.register_prefix}user not found"
         raise Refusal(UNKNOWN, message, 404, "looking up user", "user not found")
+    users.only_one(world, name, "looking up user", release.register_prefix)
     waiting = next((pending for pending in world.pending if pending.id == number), None)
     if waiting is None:
         reason = "node not found in registration cache"

@@ -17,7 +17,6 @@ LISTED, GOT, ANSWERED, APPROVED = "list", "get", "answer", "approved"
 def view(world: World, node: Node, place: str = ANSWERED) -> dict[str, Any]:
     """Return a node; some fields are filled in the list only, and owners differ."""
     release = world.release
-    key = world.key(node.key) or world.gone_key(node.key)
     owner = _owner(world, node, place)
     served = []
     if place in (LISTED, APPROVED):
@@ -32,7 +31,7 @@ def view(world: World, node: Node, place: str = ANSWERED) -> dict[str, Any]:
         "user": owner,
         "lastSeen": node.last_seen,
         "expiry": node.expiry,
-        "preAuthKey": keys.view(world, key) if key else None,
+        "preAuthKey": _key(world, node),
         "createdAt": node.created,
         "registerMethod": f"REGISTER_METHOD_{METHODS[node.method]}",
     }
@@ -55,7 +54,22 @@ def _owner(world: World, node: Node, place: str) -> dict[str, Any] | None:
     user = world.user(node.user)
     if node.tags and place == LISTED and world.release.tagged_nodes_have_no_user:
         return users.view(world, users.TAGGED_DEVICES)
-    return users.view(world, user) if user else None
+    if user is None:
+        return None
+    return _as_it_was(node, users.view(world, user))
+
+
+def _key(world: World, node: Node) -> dict[str, Any] | None:
+    key = world.key(node.key) or world.gone_key(node.key)
+    shown = keys.view(world, key) if key else None
+    if shown and shown["user"]:
+        shown["user"] = _as_it_was(node, shown["user"])
+    return shown
+
+
+def _as_it_was(node: Node, user: dict[str, Any]) -> dict[str, Any]:
+    """Return a user with the name that the node's record has of it."""
+    return user | {"name": node.old_names.get(user["id"], user["name"])}
 
 
 def _old_tags(world: World, node: Node, place: str) -> dict[str, Any]:
@@ -81,6 +95,7 @@ def listing(call: Call) -> dict[str, Any]:
             raise Refusal(
                 UNKNOWN, "user not found", 404, "listing nodes", "user not found"
             )
+        users.only_one(world, name, "listing nodes")
         nodes = [node for node in nodes if node.user == user.id]
     return {"nodes": [view(world, node, LISTED) for node in nodes]}
 
@@ -218,6 +233,7 @@ def move(call: Call) -> dict[str, Any]:
     if user is None:
         raise Refusal(UNKNOWN, call.release.move_to_unknown)
     node.user = user.id
+    node.old_names.pop(str(user.id), None)
     return {"node": view(call.world, node)}
 
 

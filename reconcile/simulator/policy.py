@@ -6,7 +6,7 @@ from typing import Any
 
 from reconcile.simulator import routing
 from reconcile.simulator.call import Call, Route
-from reconcile.simulator.policyrules import check, users_named
+from reconcile.simulator.policyrules import check, user_meant
 from reconcile.simulator.policytext import BadPolicy, decode
 from reconcile.simulator.release import Release
 from reconcile.simulator.wire import INVALID, UNKNOWN, Refusal
@@ -147,7 +147,7 @@ def _is(world: World, found: dict[str, Any], name: str, user: int | None) -> boo
     tokens = [name]
     if name.startswith("group:"):
         tokens = (found.get("groups") or {}).get(name) or []
-    return any(user in users_named(world, token) for token in tokens)
+    return user is not None and any(user_meant(world, each) == user for each in tokens)
 
 
 def _checks(release: Release) -> bool:

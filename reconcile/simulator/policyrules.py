@@ -4,12 +4,13 @@ Every finding of this stage stands in the answer, unlike those of decoding.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from reconcile.simulator.policytext import BadPolicy, decode
 from reconcile.simulator.policywords import PROTOCOLS, is_prefix
 from reconcile.simulator.release import Release
-from reconcile.simulator.world import World
+from reconcile.simulator.world import User, World
 
 PORT_PROTOCOLS = ("", "tcp", "udp", "sctp")
 DEFINE = "is not defined in the Policy, please define or remove the reference to it"
@@ -35,6 +36,8 @@ def check(text: str, world: World) -> dict[str, Any]:
 def _compile(sections: dict[str, Any], world: World) -> None:
     """Refuse what only shows when the rules are compiled for the live users."""
     release = world.release
+    if release.new_policy_words:
+        _check_users(sections, world)
     for rule in sections.get("acls") or []:
         if not release.new_policy_words and rule.get("action") != "accept":
             raise BadPolicy("compiling filter rules: invalid action")
@@ -49,20 +52,61 @@ def _compile(sections: dict[str, Any], world: World) -> None:
             )
     for entry in sections.get("nodeAttrs") or []:
         for target in entry.get("target", []):
-            if "@" in target and not users_named(world, target):
+            if "@" in target and user_meant(world, target) is None:
+                reason = _several(world, target) or f'user not found: token "{target}"'
                 raise BadPolicy(
-                    f"compiling nodeAttrs: nodeAttrs target [{target}]: "
-                    f'user not found: token "{target}"'
+                    f"compiling nodeAttrs: nodeAttrs target [{target}]: {reason}"
                 )
 
 
-def users_named(world: World, token: str) -> list[int]:
-    """Return the ids of the users that a token such as `alice@` means."""
-    name = token.removesuffix("@") if token.endswith("@") else None
-    return [
-        user.id
-        for user in world.users
-        if user.name in (name, token) or (user.email and user.email == token)
+def _check_users(sections: dict[str, Any], world: World) -> None:
+    """Refuse tokens that fit two users, but for those in grants: nobody looks there."""
+    approvers = sections.get("autoApprovers") or {}
+    lists = [
+        *(sections.get("groups") or {}).values(),
+        *(sections.get("tagOwners") or {}).values(),
+        *(approvers.get("routes") or {}).values(),
+        approvers.get("exitNode"),
+    ]
+    for rule in sections.get("acls") or []:
+        targets = [str(each).rpartition(":")[0] for each in rule.get("dst") or []]
+        lists += [rule.get("src"), targets]
+    for rule in sections.get("ssh") or []:
+        lists += [rule.get("src"), rule.get("dst")]
+    tokens = [str(each) for each in chain.from_iterable(each or [] for each in lists)]
+    found = [reason for each in tokens if (reason := _several(world, each))]
+    if not found:
+        return
+    listed = found[0]
+    if len(found) > 1:
+        listed = "multiple errors:\n\t" + "\n\t".join(found)
+    raise BadPolicy(f"validating policy user references: {listed}")
+
+
+def _several(world: World, token: str) -> str:
+    """Return the reason why a token that fits several users is refused, or nothing."""
+    found = _fitting(world, token) if "@" in token else []
+    if len(found) < 2:
+        return ""
+    users = "".join(f"{user.id}: {user.name}, " for user in found)
+    return f'multiple users found: token "{token}" found: [ {users} ]'
+
+
+def user_meant(world: World, token: str) -> int | None:
+    """Return the id of the user that a token such as `alice@` means.
+
+    A token that fits two users means neither.
+    """
+    found = _fitting(world, token)
+    return found[0].id if len(found) == 1 else None
+
+
+def _fitting(world: World, token: str) -> list[User]:
+    """Return the users that a token fits; the identity provider's id comes first."""
+    text = token.removesuffix("@")
+    named = [each for each in world.users if text and each.provider_id == text]
+    return named[:1] or [
+        each for each in world.users if text in (each.name, each.email)
     ]
 
 

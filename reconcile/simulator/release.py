@@ -26,6 +26,9 @@ class Release:
     user_error_code: int = 13
     user_error_prefix: str = ""
     rename_error_prefix: str = "updating user: "
+    renames_oidc_users: bool = True
+    # after a rename, the nodes of the user show the old name until a restart
+    nodes_show_old_names: bool = True
     # a user without any name is shown under its id
     nameless_shows_id: bool = True
     delete_user_wipes_keys: bool = False
@@ -106,6 +109,8 @@ RELEASES = {
             user_name_rules=True,
             user_error_code=2,
             rename_error_prefix="",
+            renames_oidc_users=False,
+            nodes_show_old_names=False,
             nameless_shows_id=False,
             tagged_nodes_have_no_user=False,
             can_untag=True,

@@ -63,13 +63,32 @@ def create(call: Call) -> dict[str, Any]:
 def rename(call: Call) -> dict[str, Any]:
     """Rename a user; its own name is accepted."""
     user = _found(call, "old_id", "renaming user")
-    name = call.path["name"]
+    world, name = call.world, call.path["name"]
     _check_name(call, name)
-    if name != user.name and _taken(call.world, name):
+    if user.provider and not call.release.renames_oidc_users:
+        raise Refusal(UNKNOWN, "cannot edit OIDC user")
+    if name != user.name and not user.provider and _taken(world, name):
         reason = call.release.rename_error_prefix + UNIQUE
         raise Refusal(UNKNOWN, reason, 500, "renaming user", reason)
+    if call.release.nodes_show_old_names:
+        for node in world.nodes:
+            key = world.key(node.key)
+            if user.id in (node.user, key.user if key else None):
+                node.old_names.setdefault(str(user.id), user.name)
     user.name = name
-    return {"user": view(call.world, user)}
+    only_one(world, name, "renaming user")
+    return {"user": view(world, user)}
+
+
+def only_one(world: World, name: str, detail: str, prefix: str = "") -> None:
+    """Fail as servers do that look a user up by a name that two of them have.
+
+    What was done before that is done.
+    """
+    count = sum(user.name == name for user in world.users)
+    if count > 1:
+        reason = f"expected exactly one user, found {count}"
+        raise Refusal(UNKNOWN, prefix + reason, 500, detail, reason)
 
 
 def delete(call: Call) -> dict[str, Any]:
@@ -104,8 +123,8 @@ def _taken(world: World, name: str) -> bool:
 def _duplicate(call: Call, name: str) -> Refusal:
     release = call.release
     message = f"{release.user_error_prefix}creating user: {UNIQUE}"
-    if not name:
-        # main asks for a user of that name first, which no empty name can be
+    if not name or sum(user.name == name for user in call.world.users) > 1:
+        # main asks for the user of that name first, whom it finds only when it is one
         return Refusal(
             release.user_error_code,
             message,

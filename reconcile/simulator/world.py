@@ -20,11 +20,13 @@ must stand in it; `{}` is an empty server of the latest release.
       "last_ids": {"user": 1}   ids are never used again, so the last ones are kept
     }
 
-A node's `user` is null when its tags own it (0.28 and later). Its `routes` are what
-the device advertises, `approved` what an administrator approved. `disk` holds what the
-database still says where the running server knows better: a restart brings that back,
-as it does on 0.27 and 0.28. `policy.running` is the text whose rules are in force,
-where that is not the stored one. Every secret in a world is a simulated one.
+A node's `user` is null when its tags own it (0.28 and later); `old_names` are the names
+that users (by id) had before a rename, which the node shows till a restart. Its
+`routes` are what the device advertises, `approved` what an administrator approved.
+`disk` holds what the database still says where the running server knows better: a
+restart brings that back, as it does on 0.27 and 0.28. `policy.running` is the text
+whose rules are in force, where that is not the stored one. Every secret in a world is a
+simulated one.
 """
 
 import dataclasses
@@ -68,6 +70,7 @@ class Node:
     name: str
     hostname: str = ""
     user: int | None = None
+    old_names: dict[str, str] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
     requested_tags: list[str] = field(default_factory=list)
     routes: list[str] = field(default_factory=list)
@@ -244,6 +247,7 @@ class World:
                 setattr(node, name, value)
             node.disk = {}
             node.serving = []
+            node.old_names = {}
         self.primaries = {}
         self.gone_users, self.gone_keys = [], []
         self.policy.running = None

@@ -73,11 +73,12 @@ class RealServer:
         folder: Path,
         *,
         users: Mapping[str, str] = seeds.USERS,
-        nodes: Sequence[seeds.SeedNode] = seeds.NODES,
+        nodes: Sequence[seeds.SeedNode] = (),
         fast: bool = True,
     ) -> None:
         self.release, self.seed, self.folder = release, seed, folder
-        self.users, self.nodes, self.fast = users, nodes, fast
+        self.users, self.fast = users, fast
+        self.nodes = nodes or seeds.TAILNETS.get(seed, ())
         found = program(release)
         if found is None:
             raise RuntimeError(f"HEADSCALE_BINARIES has no {PROGRAMS[release]}")
@@ -95,10 +96,12 @@ class RealServer:
         """Make the database, an API key and the seeded rows; leaves it stopped."""
         self.start()
         self.api_key = self._run("apikeys", "create", "--expiration", "90d")
-        if self.seed == "tailnet":
+        if self.seed in seeds.TAILNETS:
             self._create_users_and_key()
         self.stop()
-        if self.seed == "tailnet":
+        if self.seed == "namesakes":
+            _insert_foreign(self.folder / "db.sqlite", len(self.users))
+        if self.seed in seeds.TAILNETS:
             insert_nodes(self.folder / "db.sqlite", self.users, self.nodes)
 
     def copy(self, folder: Path) -> "RealServer":
@@ -230,7 +233,7 @@ def insert_nodes(
     Rows are the only way to have nodes that advertise routes on 0.29 and later
     without running clients: the debug call of those versions forgets routes.
     """
-    ids = {name: number for number, name in enumerate(users, 1)}
+    ids = seeds.owner_ids(users)
     with contextlib.closing(sqlite3.connect(database)) as connection:
         known = {row[1] for row in connection.execute("pragma table_info(nodes)")}
         for number, node in enumerate(nodes, 1):
@@ -245,6 +248,19 @@ def insert_nodes(
         connection.commit()
 
 
+def _insert_foreign(database: Path, known: int) -> None:
+    """Write the users whom an identity provider made, after those that are known."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        for number, (name, email, provider_id) in enumerate(seeds.FOREIGN, known + 1):
+            connection.execute(
+                "insert into users (id, name, display_name, email, provider, "
+                "provider_identifier, profile_pic_url, created_at, updated_at) "
+                "values (?, ?, '', ?, 'oidc', ?, '', ?, ?)",
+                [number, name, email, provider_id, _moment(), _moment()],
+            )
+        connection.commit()
+
+
 def _row(number: int, node: seeds.SeedNode) -> dict[str, Any]:
     v4, v6 = seeds.addresses(number)
     name = node.hostname or node.name
@@ -256,7 +272,12 @@ def _row(number: int, node: seeds.SeedNode) -> dict[str, Any]:
         "disco_key": node.secret("discokey"),
         "endpoints": "[]",
         "host_info": json.dumps(
-            {"OS": "linux", "Hostname": name, "RoutableIPs": node.routes}
+            {
+                "OS": "linux",
+                "Hostname": name,
+                "RoutableIPs": node.routes,
+                "RequestTags": node.asked,
+            }
         ),
         "ipv4": v4,
         "ipv6": v6,

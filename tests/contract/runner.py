@@ -22,7 +22,7 @@ SECRETS = (
 )
 SEEDED = {
     node.secret(kind): f"{kind}:<{node.name}>"
-    for node in seeds.NODES
+    for node in seeds.NAMESAKES
     for kind in ("mkey", "nodekey", "discokey")
 }
 BIG = "n" * 1_048_577

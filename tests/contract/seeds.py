@@ -5,11 +5,17 @@ and its replay on the simulator begin with the same tailnet.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 USERS = dict.fromkeys(("alice", "bob", "carol"), "")  # names with their e-mails
 CREATED = "2031-02-03T04:05:06Z"
+# Users whom an identity provider made, as rows: no call of the API makes them.
+FOREIGN = (
+    ("alice", "alice@corp.example", "https://idp.example/4"),
+    ("", "eve@corp.example", "https://idp.example/5"),
+)
 KEY = {"user": "2", "reusable": True, "ephemeral": True, "expiration": CREATED}
 EXIT = ("0.0.0.0/0", "::/0")
 FILE_POLICY = '// kept in a file\n{"acls": [], "groups": {}}\n'
@@ -17,7 +23,11 @@ FILE_POLICY = '// kept in a file\n{"acls": [], "groups": {}}\n'
 
 @dataclass(frozen=True)
 class SeedNode:
-    """A node that joined before the scenario begins; its id is its place in NODES."""
+    """A node that joined before the scenario begins; its id is its place in NODES.
+
+    `user` is the name of a local user, or the e-mail of one of FOREIGN. `asked` are
+    the tags that its client asks for.
+    """
 
     name: str
     user: str
@@ -25,6 +35,7 @@ class SeedNode:
     routes: tuple[str, ...] = ()
     approved: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
     expiry: str | None = None
     key: int | None = None
 
@@ -43,6 +54,19 @@ NODES = (
     SeedNode("router-b", "bob", routes=("10.1.0.0/16",), approved=("10.1.0.0/16",)),
     SeedNode("lab", "alice", routes=("fd00:1::/64", "10.10.0.0/16", "10.9.0.0/16")),
 )
+# With FOREIGN: two users share a name, one has none, and a client asks for a tag.
+NAMESAKES = (
+    *NODES,
+    SeedNode("alice-pc", "alice@corp.example"),
+    SeedNode("eve-pc", "eve@corp.example", asked=("tag:web", "tag:x")),
+)
+TAILNETS = {"tailnet": NODES, "namesakes": NAMESAKES}
+
+
+def owner_ids(users: Iterable[str]) -> dict[str, int]:
+    """Return the ids of users by what nodes call them: name, or e-mail of FOREIGN."""
+    called = [*users, *(email for _, email, _ in FOREIGN)]
+    return {each: number for number, each in enumerate(called, 1)}
 
 
 def addresses(number: int) -> tuple[str, str]:
@@ -65,11 +89,13 @@ def world(release: str, seed: str) -> dict[str, Any]:
             "mode": "file",
             "text": FILE_POLICY if seed == "file" else None,
         }
-    if seed == "tailnet":
+    if seed in TAILNETS:
         document["users"] = [
             {"id": i, "name": name, "created": CREATED}
             for i, name in enumerate(USERS, 1)
         ]
+        if seed == "namesakes":
+            document["users"] += map(_foreign, range(len(FOREIGN)))
         document["keys"] = [
             {
                 "id": 1,
@@ -81,8 +107,22 @@ def world(release: str, seed: str) -> dict[str, Any]:
                 "expiration": CREATED,
             }
         ]
-        document["nodes"] = [_node(i, node, release) for i, node in enumerate(NODES, 1)]
+        document["nodes"] = [
+            _node(i, node, release) for i, node in enumerate(TAILNETS[seed], 1)
+        ]
     return document
+
+
+def _foreign(index: int) -> dict[str, Any]:
+    name, email, provider_id = FOREIGN[index]
+    return {
+        "id": len(USERS) + index + 1,
+        "name": name,
+        "email": email,
+        "provider": "oidc",
+        "provider_id": provider_id,
+        "created": CREATED,
+    }
 
 
 def _auth_key(release: str) -> str:
@@ -97,8 +137,9 @@ def _node(number: int, node: SeedNode, release: str) -> dict[str, Any]:
         "id": number,
         "name": node.name,
         "hostname": node.hostname or node.name,
-        "user": None if owned_by_tags else list(USERS).index(node.user) + 1,
+        "user": None if owned_by_tags else owner_ids(USERS)[node.user],
         "tags": list(node.tags),
+        "requested_tags": list(node.asked),
         "routes": list(node.routes),
         "approved": list(node.approved),
         "addresses": list(addresses(number)),
