@@ -151,12 +151,12 @@ def _of_verdict(verdict: "Verdict", scene: "Scene") -> Check:
 
 
 def _asserts(
-    scene: "Scene", asserts: Iterable["Assert"], unsure: dict[str, str]
+    scene: "Scene", asserts: Sequence["Assert"], unsure: dict[str, str]
 ) -> Iterator[Check]:
     from reconcile.policy.assertions import Assertions
 
     access: Access = scene.access
-    assertions = Assertions(access)
+    assertions = Assertions(access, [each.claim for each in asserts])
     for each in asserts:
         answer = assertions.answer(each.claim)
         failures = [_of_reason(r, each.position, scene) for r in answer.reasons]

@@ -7,7 +7,7 @@ such a change costs nothing.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconcile.desired.state import NEVER, Desired
 from reconcile.diff.changes import Action, Change
@@ -18,8 +18,10 @@ from reconcile.order import approved
 from reconcile.policy.fields import get
 from reconcile.policy.identity import auto_approved
 from reconcile.policy.references import references
+from reconcile.policy.words import Size
 
 if TYPE_CHECKING:
+    from reconcile.policy.counts import Totals
     from reconcile.policy.document import Policy
     from reconcile.policy.entries import Entry
     from reconcile.policy.tailnet import Tailnet
@@ -42,14 +44,15 @@ class Flow:
 
     sources: tuple[str, ...]
     targets: tuple[str, ...]
-    source_count: int
-    target_count: int
+    source_size: Size
+    target_size: Size
     services: tuple[str, ...]
     paths: int
     cause: str
     because: tuple[str, ...]
     rules: tuple[str, ...] = ()
     position: Position | None = None
+    family: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class Effect:
     lost: tuple[Flow, ...] = ()
     paths_gained: int = 0
     paths_lost: int = 0
+    paths_wider: int = 0
+    paths_narrower: int = 0
     hidden: int = 0
     unsure: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
@@ -351,17 +356,26 @@ def between(
     remarks += [f"{name}: {why}" for name, why in counted.unsure.items()]
     return Effect(
         len(before.tailnet.machines),
-        found.before,
-        found.after,
-        tuple(flow(entry, after) for entry in found.gained),
-        tuple(flow(entry, after) for entry in found.lost),
-        found.paths_gained,
-        found.paths_lost,
-        found.hidden,
-        found.unsure,
-        tuple(remarks),
+        gained=tuple(flow(entry, after) for entry in found.gained),
+        lost=tuple(flow(entry, after) for entry in found.lost),
+        hidden=found.hidden,
+        unsure=found.unsure,
+        remarks=tuple(remarks),
+        **paths(found.totals),
         runner=Runner(f"node:{runner.name}", *found.watched) if runner else None,
     )
+
+
+def paths(totals: "Totals") -> dict[str, Any]:
+    """Return the counts of paths as an effect has them."""
+    return {
+        "before": totals.before,
+        "after": totals.after,
+        "paths_gained": totals.opened + totals.wider,
+        "paths_lost": totals.closed + totals.narrower,
+        "paths_wider": totals.wider,
+        "paths_narrower": totals.narrower,
+    }
 
 
 def _without(scene: "Scene", expired: frozenset[str], other: "Scene") -> "Tailnet":
@@ -387,12 +401,13 @@ def flow(entry: "Entry", scene: "Scene") -> Flow:
     return Flow(
         entry.sources,
         entry.targets,
-        entry.source_count,
-        entry.target_count,
+        entry.source_size,
+        entry.target_size,
         entry.services,
         entry.paths,
         entry.cause,
         entry.because,
         tuple(str(rule) for rule in entry.rules if rule is not None),
         scene.place(entry.place) if entry.place else None,
+        entry.family,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from reconcile import checks
 from reconcile.desired.state import Desired
-from reconcile.effect import Effect, flow, with_approvals
+from reconcile.effect import Effect, flow, paths, with_approvals
 from reconcile.errors import Diagnostic
 from reconcile.model import Live, ServerInfo
 from reconcile.plan import build
@@ -116,14 +116,11 @@ def _access(now: Scene, old: Release, new: Release, there: Scene) -> Effect:
     remarks += [f"{name}: {why}" for name, why in now.unsure.items()]
     return Effect(
         len(now.tailnet.machines),
-        found.before,
-        found.after,
-        tuple(flow(entry, there) for entry in found.gained),
-        tuple(flow(entry, now) for entry in found.lost),
-        found.paths_gained,
-        found.paths_lost,
+        gained=tuple(flow(entry, there) for entry in found.gained),
+        lost=tuple(flow(entry, now) for entry in found.lost),
         unsure=found.unsure,
         remarks=tuple(remarks),
+        **paths(found.totals),
     )
 
 

@@ -81,12 +81,14 @@ def list_(
     **flags: Any,
 ) -> int:
     """List who reaches what, grouped by the names that people use."""
-    wanted = _port(port) if port is not None else ()
+    from reconcile.policy.claims import Port
+
+    wanted = _port(port) if port is not None else Port(None)
     _require_snapshot(flags["snapshot"])
-    asked, found = _asked(**flags)
     names = [name for name in (source, target) if name is not None]
-    sides = (-1 if n is None else _find(found, n) for n in (source, target))
-    entries = found.entries(*sides, *wanted)
+    asked, found = _asked(names, **flags)
+    sides = [-1 if n is None else _find(found, n) for n in (source, target)]
+    entries = found.entries(sides[0], sides[1], *wanted, names)
     return _entries(asked, found, entries, asked.title, names, format_, full)
 
 
@@ -106,8 +108,8 @@ def _require_snapshot(path: str | None) -> None:
 def who(target: str, full: bool, format_: str, **flags: Any) -> int:
     """List who reaches one port of a destination."""
     name, port = _destination(target)
-    asked, found = _asked(**flags)
-    entries = found.entries(-1, _find(found, name), *port)
+    asked, found = _asked([name], **flags)
+    entries = found.entries(-1, _find(found, name), *port, [name])
     title = f"{asked.title}, to {target}"
     return _entries(asked, found, entries, title, [name], format_, full)
 
@@ -123,7 +125,7 @@ def why(source: str, target: str, format_: str, **flags: Any) -> int:
     from reconcile.report.json_plan import write
 
     name, port = _destination(target)
-    asked, found = _asked(**flags)
+    asked, found = _asked([source, name], **flags)
     scene = _concerned(asked.scene, found, _find(found, source) | _find(found, name))
     answer = found.why(source, name, *port)
     needed = found.why(source, name, 22) if port.number == SSH else None
@@ -217,11 +219,13 @@ def _destination(text: str) -> tuple[str, "Port"]:
     return name, _port(port)
 
 
-def _asked(live: bool, **flags: Any) -> tuple["Inquiry", "Access"]:
+def _asked(
+    names: Sequence[str], live: bool, **flags: Any
+) -> tuple["Inquiry", "Access"]:
     from reconcile.inquiry import ask
 
     asked = ask(options.collect(**flags), live=live)
-    return asked, asked.scene.access
+    return asked, asked.scene.access.asking(names)
 
 
 def _find(found: "Access", name: str) -> int:
@@ -241,8 +245,9 @@ def _find(found: "Access", name: str) -> int:
 
 def _concerned(scene: "Scene", found: "Access", places: int) -> "Scene":
     """Return the scene with only those expired nodes that a question is about."""
+    numbers = found.matrix.universe.nodes(places)
     machines = found.world.machines.items()
-    asked = {machine.node.id for place, machine in machines if places >> place & 1}
+    asked = {machine.node.id for number, machine in machines if numbers >> number & 1}
     return replace(scene, expired=scene.expired & asked)
 
 

@@ -6,7 +6,7 @@ behind exit nodes. Services are ports, logins over SSH and capabilities (`app`).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,29 +15,27 @@ from reconcile.policy import selectors
 from reconcile.policy.absence import Absence
 from reconcile.policy.atoms import service
 from reconcile.policy.claims import SSH
+from reconcile.policy.counts import Things, totals
 from reconcile.policy.document import Origin, Policy, Rule, SshRule, targets_of
-from reconcile.policy.entries import (
-    Asked,
-    Entry,
-    listed,
-    paths_of,
-    total,
-    unsure,
-)
+from reconcile.policy.entries import Asked, Entry, listed, unsure
 from reconcile.policy.identity import Directory
-from reconcile.policy.matrix import BY_ADDRESS, Compiled, Matrix
+from reconcile.policy.matrix import Matrix
 from reconcile.policy.naming import Naming
 from reconcile.policy.reach import Reach
 from reconcile.policy.releases import TCP
-from reconcile.policy.resolve import INTERNET
 from reconcile.policy.rows import Row
-from reconcile.policy.selectors import SELF, Selector
-from reconcile.policy.sets import IntervalSet, prefix
+from reconcile.policy.selectors import LITERAL, SELF, UNKNOWN, Selector
+from reconcile.policy.sets import IntervalSet, prefixes
 from reconcile.policy.tailnet import Tailnet
+from reconcile.policy.targets import Compiled
 from reconcile.policy.universe import World, merge
 from reconcile.policy.words import NODE
 
-Port = int | str  # a port's number, SSH for logging in, or the name of a capability
+# A port's number, SSH for logging in, the name of a capability, or None for all.
+Port = int | str | None
+
+_ITSELF = "the destination is the source: it needs no rule"
+_NO_FAMILY = "the two ends have no address of one family: IPv4 and IPv6 do not mix"
 
 
 class Access:
@@ -46,8 +44,10 @@ class Access:
     It is one world of a matrix: of its own, or (`of`) of one that is there already.
     """
 
-    def __init__(self, policy: Policy, tailnet: Tailnet) -> None:
-        self._look_at(Matrix([World.of(policy, tailnet)]), 0)
+    def __init__(
+        self, policy: Policy, tailnet: Tailnet, asked: Sequence[IntervalSet] = ()
+    ) -> None:
+        self._look_at(Matrix([World.of(policy, tailnet)], asked), 0)
 
     @classmethod
     def of(cls, matrix: Matrix, index: int) -> "Access":
@@ -60,10 +60,22 @@ class Access:
         self.matrix, self.index = matrix, index
         self.world = matrix.worlds[index]
 
+    def asking(self, names: Iterable[str]) -> "Access":
+        """Return the access with networks cut so that names mean whole parts of it."""
+        asked = list(filter(None, map(self._literal, names)))
+        if all(map(self.matrix.universe.is_cut_at, asked)):
+            return self
+        return Access(self.world.policy, self.world.tailnet, asked)
+
+    def _literal(self, text: str) -> IntervalSet:
+        if text.startswith(NODE) or (selector := self._meant(text)).kind not in LITERAL:
+            return IntervalSet()
+        return self.world.resolver.sources(selector)
+
     @cached_property
     def naming(self) -> Naming:
         """The words for sets of nodes and networks."""
-        return Naming(self.matrix, [self.world])
+        return Naming(self.matrix, self.world)
 
     @cached_property
     def absence(self) -> Absence:
@@ -78,26 +90,29 @@ class Access:
     @cached_property
     def paths(self) -> int:
         """How many paths are allowed in all."""
-        return total(self.matrix, self.index)
+        return totals(self.matrix, self.index, self.index).after
 
     def entries(
         self,
         sources: int = -1,
         targets: int = -1,
-        port: Port | None = None,
+        port: Port = None,
         protocol: int = TCP,
+        words: Iterable[str] = (),
     ) -> list[Entry]:
         """Return who reaches what, rule by rule.
 
-        It can be limited to sets of bits (see `find`) and to one port.
+        It can be limited to sets of bits (see `find`) and to one port; `words` are the
+        names by which these were asked for.
         """
         atoms, said = -1, tuple[str, ...]()
         if port is not None:
             atoms = self.services(port, protocol)
             said = (service(protocol, port),) if isinstance(port, int) else ()
+        names = tuple(self._meant(w) for w in words if not w.startswith(NODE))
         found: list[Entry] = []
         for there, here in self._apart(sources, targets):
-            asked = Asked(self.index, there, here, atoms, said)
+            asked = Asked(self.index, there, here, atoms, said, names)
             found += listed(self.matrix, self.naming, asked)
         return found
 
@@ -129,6 +144,8 @@ class Access:
 
     def services(self, port: Port, protocol: int = TCP) -> int:
         """Return the atoms of a port as a set."""
+        if port is None:
+            return -1
         if isinstance(port, int):
             return self.matrix.atoms.at(protocol, port)
         atoms = self.matrix.atoms
@@ -136,7 +153,9 @@ class Access:
 
     def who(self, target: str, port: Port, protocol: int = TCP) -> list[Entry]:
         """Return who reaches a port of a node, address or selector."""
-        return self.entries(targets=self.find(target), port=port, protocol=protocol)
+        access = self.asking([target])
+        found = access.find(target)
+        return access.entries(-1, found, port, protocol, [target])
 
     def why(self, source: str, target: str, port: Port, protocol: int = TCP) -> "Why":
         """Explain why a source may reach a port of a target, or why it may not.
@@ -145,14 +164,19 @@ class Access:
         For logging in over SSH `rules` are the SSH rules alone; `opened` and `allowed`
         heed that port 22 must be open as well.
         """
+        access = self.asking([source, target])
+        if access is not self:
+            return access.why(source, target, port, protocol)
         sources, targets = self.find(source), self.find(target)
         notes = tuple(filter(None, map(self.absent, (source, target))))
         if notes:
             return Why(False, notes=notes)
-        if not any(paths_of(*each) for each in self._apart(sources, targets)):
-            return Why(True, notes=("the destination is the source: it needs no rule",))
-        atoms = self.services(port, protocol)
-        opened = self.entries(sources, targets, port, protocol)
+        if not any(self.pairs(*each) for each in self._apart(sources, targets)):
+            itself = not targets & ~self.matrix.universe.single(sources)
+            note = _ITSELF if itself or sources == targets else _NO_FAMILY
+            return Why(note is _ITSELF, notes=(note,))
+        atoms, words = self.services(port, protocol), (source, target)
+        opened = self.entries(sources, targets, port, protocol, words)
         rows = [row for row in self.matrix.rows if row.members & sources]
         found = [
             self._match(number, rule, rows, sources, targets, atoms)
@@ -161,25 +185,57 @@ class Access:
         ]
         matches = _once(each for each in found if not each.missing)
         nearest = _once(each for each in found if len(each.missing) == 1)
+        lacking = self.missing(sources, targets, atoms)
+        unserved = self.unserved(target)
         return Why(
-            bool(opened) and not self.missing(sources, targets, atoms),
+            bool(opened) and not lacking and not unserved,
             tuple(opened),
             matches,
             () if matches else tuple(sorted(nearest, key=_nearness)),
-            () if opened else tuple(self.entries(sources, targets)),
-            () if opened else tuple(self.entries(-1, targets, port, protocol)),
+            () if opened else tuple(self.entries(sources, targets, words=words)),
+            () if opened else tuple(self.entries(-1, targets, port, protocol, words)),
             through=tuple(self._through(targets, matches)) if opened else (),
+            held_back=() if opened else self._held_back(sources, targets, atoms),
+            unserved=tuple(prefixes(unserved)) if opened else (),
         )
+
+    def _held_back(self, sources: int, targets: int, atoms: int) -> tuple[str, ...]:
+        """Return the exit nodes that would let sources through, were they offered."""
+        found = 0
+        for row in self.matrix.rows:
+            if row.members & sources:
+                allowed = self.matrix.allowed(row, self.index)
+                found |= merge(d for a, d in allowed if a & atoms) & targets
+        exits = self.world.exits if found & self.matrix.universe.internet else ()
+        return tuple(f"{NODE}{each.machine.name}" for each in exits)
+
+    def unserved(self, text: str) -> IntervalSet:
+        """Return the part of a network to which nothing leads; of a name, nothing.
+
+        Addresses that the tailnet gives to nodes are no such part.
+        """
+        return self.matrix.universe.unserved(self._literal(text), self.index)
+
+    def pairs(self, sources: int, targets: int) -> int:
+        """Count the pairs of a source and another destination."""
+        return self._things.pairs(sources, targets)
+
+    @cached_property
+    def _things(self) -> Things:
+        return Things(self.matrix.universe, self.world)
 
     def _through(self, targets: int, rules: Iterable["Match"]) -> Iterator[str]:
         """Yield the nodes that some rules may use to get to networks, if there are."""
         vias = [m.rule.via if isinstance(m.rule, Rule) else () for m in rules]
         steered = all(vias)
         tags = {tag for via in vias for tag in via}
+        exits = {each.machine.index for each in self.world.exits}
         for machine in self.world.tailnet.routers:
             if steered and machine.node.tags.isdisjoint(tags):
                 continue
-            if targets & self.matrix.universe.behind(machine):
+            if targets & self.matrix.universe.behind(machine) or (
+                machine.index in exits and targets & self.matrix.universe.internet
+            ):
                 yield f"{NODE}{machine.name}"
 
     def missing(
@@ -187,20 +243,30 @@ class Access:
     ) -> dict[int, int]:
         """Return which targets are not reached, and by which of the sources.
 
-        Any of the atoms will do; `without` leaves rules out. Nothing is missing from
-        a node to itself.
+        A node is reached by any of its addresses, and any of the atoms will do;
+        `without` leaves rules out. Nothing is missing from a node to itself.
         """
+        universe = self.matrix.universe
         found: dict[int, int] = defaultdict(int)
-        for there, here in self._apart(sources, targets):
-            rest = there
-            for row in self.matrix.rows:
-                members = row.members & there
-                if members:
-                    opened = self._reach(row, without)
-                    found[here & ~merge(d for a, d in opened if a & atoms)] |= members
-                    rest &= ~members
-            found[here] |= rest
-        return {lack: who for lack, who in found.items() if paths_of(who, lack)}
+        for there, here in self._apart(sources & self._senders, targets):
+            nodes, cells = universe.split(here)
+            for members, rows in self.matrix.sources(there):
+                reached = merge(
+                    to & family
+                    for row, family in rows
+                    for opened, to in self._reach(row, without)
+                    if opened & atoms
+                )
+                numbers = universe.nodes(nodes) & ~universe.nodes(reached)
+                lack = universe.both(numbers) & self.world.present
+                lack |= cells & ~reached & universe.partners(members)
+                if lack & ~universe.single(members):
+                    found[lack] |= members
+        return dict(found)
+
+    @property
+    def _senders(self) -> int:
+        return self.world.present | self.world.routed
 
     def _reach(self, row: Row, without: int) -> Reach:
         if row.sides[self.index].rules & without:
@@ -224,7 +290,9 @@ class Access:
         mine = [row for row in rows if row.sides[index].rules >> number & 1]
         from_here = merge(row.members for row in mine) & sources
         own = merge(self.matrix.own(row, index) for row in mine)
-        to_there = (own if rule.own else rule.targets) & targets
+        blocks = self.matrix.universe.all_blocks
+        arriving = self.matrix.universe.arriving(rule.targets, blocks)
+        to_there = (own if rule.own else arriving) & targets
         met = (
             ("source", from_here),
             ("target", to_there),
@@ -232,36 +300,26 @@ class Access:
         )
         return Match(
             origin,
-            self._fitting(origin.sources if origin else (), from_here, True, own),
-            self._fitting(targets_of(origin) if origin else (), to_there, False, own),
+            self._fitting(origin.sources if origin else (), from_here, own),
+            self._fitting(targets_of(origin) if origin else (), to_there, own),
             tuple(name for name, fits in met if not fits),
             tuple(self.matrix.atoms.names(rule.atoms)),
         )
 
     def _fitting(
-        self, chosen: Iterable[Selector], wanted: int, as_source: bool, own: int
+        self, chosen: Iterable[Selector], wanted: int, own: int
     ) -> tuple[str, ...]:
         """Return the selectors of a rule that mean some of the wanted bits."""
         return tuple(
             selector.text
             for selector in chosen
-            if wanted
-            & (own if selector.text == SELF else self._selected(selector, as_source))
+            if wanted & (own if selector.text == SELF else self._selected(selector))
         )
 
-    def _selected(self, selector: Selector, as_source: bool) -> int:
-        universe, world = self.matrix.universe, self.world
-        if selector.autogroup == "danger-all" or selector.kind == "any":
+    def _selected(self, selector: Selector) -> int:
+        if selector.by_address and selector.kind not in LITERAL:
             return -1
-        if selector.autogroup == "internet":
-            return universe.internet | universe.network(INTERNET) & world.routed
-        if selector.kind not in BY_ADDRESS:
-            return universe.selected(world, selector)
-        addresses = world.resolver.sources(selector)
-        if not as_source:
-            addresses = IntervalSet.union(world.resolver.targets(selector))
-        cells = universe.network(addresses) & world.routed
-        return universe.addressed(self.index, addresses) | cells
+        return self.matrix.universe.meaning(selector, self.index)
 
     def names(self) -> list[str]:
         """Return the names that `find` knows, but for addresses."""
@@ -309,37 +367,17 @@ class Access:
         return selectors.parse(f"{text}@" if is_user and "@" not in text else text)
 
     def node(self, name: str) -> int:
-        """Return the bit of a node, 0 when there is none of that name."""
-        for place, machine in self.world.machines.items():
+        """Return the bits of a node, 0 when there is none of that name."""
+        for number, machine in self.world.machines.items():
             if machine.name == name:
-                return 1 << place
+                return self.matrix.universe.node(number) & self.world.present
         return 0
 
     def selected(self, selector: Selector) -> int:
         """Return the bits of all that a selector means here, 0 for nothing."""
-        universe, world = self.matrix.universe, self.world
-        if selector.kind == "any" or selector.autogroup == "danger-all":
-            return world.present | world.routed
-        if selector.autogroup == "internet":
-            return universe.internet if world.exits else 0
-        if selector.kind in ("address", "host"):
-            return self._addressed(selector)
-        return universe.selected(world, selector)
-
-    def _addressed(self, selector: Selector) -> int:
-        universe, world = self.matrix.universe, self.world
-        addresses = world.policy.hosts.get(selector.text, IntervalSet())
-        if selector.kind == "address":
-            addresses = prefix(selector.text)
-        cells = universe.network(addresses) & world.routed
-        for place in range(universe.size, universe.size + len(universe.cells)):
-            cell = IntervalSet([universe.cells[place - universe.size]])
-            if addresses and world.routed >> place & 1 and addresses <= cell:
-                cells |= 1 << place
-        found = universe.addressed(self.index, addresses) | cells
-        if not found and addresses and world.exits and addresses <= INTERNET:
-            return universe.internet  # one place, whatever the address there
-        return found
+        if selector.kind in UNKNOWN:
+            return 0
+        return self.matrix.universe.meaning(selector, self.index)
 
 
 def rests_on(rule: Origin, names: AbstractSet[str]) -> bool:
@@ -375,7 +413,9 @@ class Why:
     `nearest` are the rules that lack only one of source, target and port, `instead` is
     what the source reaches of the target, and `others` who reaches the port of it.
     `notes` say why no rule was asked. `through` are the subnet routers and exit nodes
-    that lead to what the rules open.
+    that lead to what the rules open. `held_back` are the exit nodes whose filter allows
+    it, but that the server does not offer to the source; `unserved` are the parts of
+    the destination to which nothing leads.
     """
 
     allowed: bool
@@ -386,6 +426,8 @@ class Why:
     others: tuple[Entry, ...] = ()
     notes: tuple[str, ...] = ()
     through: tuple[str, ...] = ()
+    held_back: tuple[str, ...] = ()
+    unserved: tuple[str, ...] = ()
 
 
 def _nearness(match: Match) -> int:

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from reconcile.model import EXIT_ROUTES
-from reconcile.policy import selectors
 from reconcile.policy.access import Access, rests_on
-from reconcile.policy.claims import Claim, Paths, Routers
+from reconcile.policy.claims import Claim, Paths, Port, Routers
 from reconcile.policy.document import Origin
-from reconcile.policy.entries import Entry, paths_of
-from reconcile.policy.sets import IntervalSet, prefix
+from reconcile.policy.entries import Entry
+from reconcile.policy.sets import IntervalSet, prefix, prefixes
 from reconcile.policy.words import NODE, counted
 
 _SHOWN = 5  # paths that are named, the most important first
-_INTERNET = selectors.parse("autogroup:internet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +38,9 @@ class Answer:
 class Assertions:
     """Holds claims against the access of one policy in one tailnet."""
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, access: Access, claims: Iterable[Claim] = ()) -> None:
+        named = [c for c in claims if isinstance(c, Paths)]
+        self._access = access.asking([n for c in named for n in (c.source, c.target)])
 
     def answer(self, claim: Claim) -> Answer:
         """Tell whether a claim holds.
@@ -52,43 +51,17 @@ class Assertions:
         if isinstance(claim, Routers):
             return Answer(tuple(self._routers(claim)))
         try:
-            sources = self._bits(claim.source)
-            targets = self._bits(claim.target, as_target=True)
+            sources = self._access.find(claim.source)
+            targets = self._access.find(claim.target)
         except LookupError as error:
             return Answer((Reason(str(error.args[0])),))
         sides = ((claim.source, sources), (claim.target, targets))
         empty = tuple(f"{name} selects nothing today" for name, b in sides if not b)
         if not claim.allow:
             return Answer(tuple(self._paths(claim, sources, targets)), empty)
-        vague = tuple(self._vague(*side) for side in sides if self._vague(*side))
-        if empty or vague:
-            return Answer(tuple(map(Reason, (*empty, *vague))))
+        if empty:
+            return Answer(tuple(map(Reason, empty)))
         return Answer(tuple(self._gaps(claim, sources, targets)))
-
-    # What names mean.
-
-    def _bits(self, name: str, *, as_target: bool = False) -> int:
-        """Return what a name means; LookupError when nothing declares it."""
-        if name.startswith(NODE):
-            found = self._access.node(name.removeprefix(NODE))
-            if not found:
-                raise LookupError(f"there is no {name}")
-            return found
-        selector = selectors.parse(name)
-        found = self._access.selected(selector)
-        if as_target and selector.kind == "any":  # every address, as in a rule
-            found |= self._access.selected(_INTERNET)
-        reason = "" if found else self._access.absence.undeclared(selector)
-        if reason:
-            raise LookupError(reason)
-        return found
-
-    def _vague(self, name: str, places: int) -> str:
-        """Say that a part of the internet is asked for: all of it is one place here."""
-        internet = self._access.matrix.universe.internet
-        if places != internet or selectors.parse(name) == _INTERNET:
-            return ""
-        return f"{name} cannot be told from the rest of the internet: write {_INTERNET}"
 
     # What is not known.
 
@@ -109,10 +82,14 @@ class Assertions:
     # No path.
 
     def _paths(self, claim: Paths, sources: int, targets: int) -> Iterator[Reason]:
-        entries = self._access.entries(sources, targets, *(claim.port or ()))
+        names = claim.source, claim.target
+        port = claim.port or Port(None)
+        entries = self._access.entries(sources, targets, *port, names)
         for entry in entries[:_SHOWN]:
             sides = f"{counted(entry.sources)} -> {counted(entry.targets)}"
-            yield Reason(f"{sides}: {counted(entry.services)}", entry.rules)
+            services = counted(entry.services)
+            services += f" ({entry.family} only)" if entry.family else ""
+            yield Reason(f"{sides}: {services}", entry.rules)
         if len(entries) > _SHOWN:
             yield Reason(f"and {len(entries) - _SHOWN} more of the kind")
         if not entries:
@@ -132,6 +109,9 @@ class Assertions:
         for lack, who in found[:_SHOWN]:
             sides = f"{self._named(who)} -> {self._named(lack)}"
             yield Reason(f"{sides}: no {claim.port}")
+        unserved = self._access.unserved(claim.target)
+        if unserved and not found:
+            yield Reason(f"{counted(prefixes(unserved))} of it: nothing leads there")
         if len(found) > _SHOWN:
             yield Reason(f"and {len(found) - _SHOWN} more of the kind")
         if not found and self._missing(sources, targets, atoms, self._doubtful):
@@ -143,7 +123,10 @@ class Assertions:
     ) -> list[tuple[int, int]]:
         """Return targets with the sources that lack them, those of most paths first."""
         missing = self._access.missing(sources, targets, atoms, without)
-        return sorted(missing.items(), key=lambda pair: (-paths_of(*pair), pair))
+        pairs = self._access.pairs
+        return sorted(
+            missing.items(), key=lambda each: (-pairs(each[1], each[0]), each)
+        )
 
     def _named(self, places: int) -> str:
         return counted(self._access.naming.names(places))

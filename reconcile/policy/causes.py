@@ -1,421 +1,366 @@
-"""Causes of a difference: what happened to which nodes, and which rules changed.
+"""Causes of a difference: the changes without which a path would not be gained or lost.
 
-Every path that is gained or lost is given to one cause, so that a line of a report
-has one reason and the lines together have all paths, none of them twice.
+A path is there when a rule of the policy opens it in the tailnet. So a rule is held
+against four states: the policies and the tailnets of before and after, in every pair.
+Where it does not open the path tells what it needs: a change of the policy, a change of
+nodes or users, or both together.
 """
 
-import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import zip_longest
-from typing import Any
 
-from reconcile.model import Node, User
-from reconcile.policy.document import Origin, Rule, SshRule, targets_of
-from reconcile.policy.fields import Path, find, get
-from reconcile.policy.matrix import Compiled, Matrix
-from reconcile.policy.naming import Naming
-from reconcile.policy.pairing import canonical, folded, pair
-from reconcile.policy.reach import Reach
+from reconcile.policy.document import Rule, SshRule, targets_of
+from reconcile.policy.happenings import Happening, Happenings
+from reconcile.policy.matrix import Matrix
+from reconcile.policy.reach import Reach, pieces
 from reconcile.policy.rows import Row
-from reconcile.policy.tailnet import Tailnet
+from reconcile.policy.rulechanges import Named, RuleChanges
+from reconcile.policy.selectors import Selector
+from reconcile.policy.targets import Compiled
 from reconcile.policy.universe import bits, merge
-from reconcile.policy.words import counted
 
-_TOLD_APART = 64  # kinds of things that happened to nodes
-_USER = "user:"  # what happened to a user, and so to all of his or her nodes
-_PLURAL = {
-    "becomes": "become",
-    "is": "are",
-    "moves": "move",
-    "routes": "route",
-    "advertises": "advertise",
-    "changes its address": "change their addresses",
-    "expires": "expire",
-}
-_VERBS = re.compile(rf"(?<![^ ])({'|'.join(_PLURAL)})(?![^ ,])")
+Cause = Happening | Named  # what happened to nodes or users, or a change of the policy
+Causes = frozenset[Cause]
+Ways = tuple[Causes, ...]
+
+_KEPT: Causes = frozenset()
+_POLICY, _TAILNET = frozenset({"policy"}), frozenset({"tailnet"})
+_BOTH = _POLICY | _TAILNET
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
-    """The same thing that happened to some nodes; `gone` when they are no more there.
+class Part:
+    """Paths of a row with the same causes: sources, services and destinations."""
 
-    `touched` are the nodes and the networks that they lead or led to.
+    members: int
+    atoms: int
+    targets: int
+    causes: Causes
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Some sources of a row, and what happened to all of them, if anything did."""
+
+    row: Row
+    members: int
+    happening: Happening | None
+
+
+class Blame:
+    """Finds the causes of what is gained (side 1) or lost (side 0).
+
+    `states` are the numbers of the worlds by policy and tailnet, each of before (0) or
+    after (1). `side` is the one on which the paths are open.
     """
 
-    text: str
-    places: int
-    touched: int
-    gone: bool
+    def __init__(
+        self,
+        matrix: Matrix,
+        states: Mapping[tuple[int, int], int],
+        changes: RuleChanges,
+        happenings: Happenings,
+        side: int,
+    ) -> None:
+        self._matrix = matrix
+        self._universe = matrix.universe
+        self._states = states
+        self._changes = changes
+        self._happenings = happenings
+        self._side = side
+        self._compiled: dict[int, dict[object, tuple[int, Compiled]]] = {}
 
-    def __str__(self) -> str:
-        return self.text
+    def parts(self, row: Row, moved: Reach) -> Iterator[Part]:
+        """Cut what a row gains or loses by its causes."""
+        for sources in self._sources(row):
+            for atoms, targets in moved:
+                yield from self._cut(sources, atoms, targets)
+
+    def _sources(self, row: Row) -> Iterator[Sources]:
+        """Yield sources by what happened to them, or to the routers before them."""
+        nodes, cells = self._universe.split(row.members)
+        for each in self._happenings.of_nodes:
+            own = nodes & self._universe.both(each.numbers) | cells & each.behind
+            if own:
+                yield Sources(row, own, each)
+                nodes, cells = nodes & ~own, cells & ~own
+        if nodes | cells:
+            yield Sources(row, nodes | cells, None)
+
+    def _cut(self, sources: Sources, atoms: int, targets: int) -> Iterator[Part]:
+        """Cut services and destinations so that each part has one set of causes."""
+        for piece, rules in self._opening(sources.row, atoms, targets):
+            for axes, there in self._axes(sources.row, piece, targets):
+                for causes, mask in self._explained(sources, piece, rules, there):
+                    told = frozenset(c for c in causes if _axis(c) in axes)
+                    known = told or self._unexplained(sources.row, piece, axes)
+                    yield Part(sources.members, piece, mask, known)
+
+    def _explained(
+        self, sources: Sources, piece: int, rules: list[Compiled], targets: int
+    ) -> Iterator[tuple[Causes, int]]:
+        """Yield destinations by what their rules need; a login needs its port too."""
+        for causes, mask in self._by_causes(sources, rules, targets).items():
+            if piece & self._matrix.atoms.logins:
+                for more, part in self._by_port(sources, mask).items():
+                    yield causes | more, part
+            else:
+                yield causes, mask
+
+    def _axes(
+        self, row: Row, atoms: int, targets: int
+    ) -> Iterator[tuple[frozenset[str], int]]:
+        """Yield destinations by which of the two changes counts, or both do.
+
+        With the policy of the other side and the tailnet of this one, and the other
+        way round: what is open in only one of the two has one cause.
+        """
+        side, other = self._side, 1 - self._side
+        by_policy = self._open(row, atoms, self._states[other, side])
+        by_tailnet = self._open(row, atoms, self._states[side, other])
+        for axes, mask in (
+            (_TAILNET, by_policy & ~by_tailnet),
+            (_POLICY, by_tailnet & ~by_policy),
+            (_BOTH, ~(by_policy ^ by_tailnet)),
+        ):
+            if targets & mask:
+                yield axes, targets & mask
+
+    def _open(self, row: Row, atoms: int, index: int) -> int:
+        """Return the destinations on which all of some services are open."""
+        reach, found = self._matrix.reach(row, index), -1
+        for piece, which in pieces(tuple(opened & atoms for opened, _ in reach)):
+            atoms &= ~piece
+            found &= merge(reach[number][1] for number in which)
+        return 0 if atoms else found
+
+    def _by_port(self, sources: Sources, targets: int) -> dict[Causes, int]:
+        """Return the causes for the port that logins need."""
+        port = self._matrix.atoms.ssh_port
+        found = self._opening(sources.row, port, targets)
+        rules = [rule for _, opening in found for rule in opening]
+        return self._by_causes(sources, rules, targets)
+
+    def _opening(
+        self, row: Row, atoms: int, targets: int
+    ) -> list[tuple[int, list[Compiled]]]:
+        """Return pieces of services, each with the rules that open it on targets."""
+        index = self._here
+        rules = [
+            rule
+            for number in bits(row.sides[index].rules)
+            if (rule := self._matrix.rules[index][number]).atoms & atoms
+            and self._matrix.targets(rule, row, index) & targets
+        ]
+        cut = pieces(tuple(rule.atoms & atoms for rule in rules))
+        found = [(piece, [rules[number] for number in which]) for piece, which in cut]
+        rest = atoms & ~merge(piece for piece, _ in found)
+        return [*found, (rest, [])] if rest else found
+
+    def _by_causes(
+        self, sources: Sources, rules: Iterable[Compiled], targets: int
+    ) -> dict[Causes, int]:
+        """Return destinations by the causes why some rules open them."""
+        ways: dict[Ways, int] = {(): targets}
+        for rule in rules:
+            reached = self._matrix.targets(rule, sources.row, self._here) & targets
+            refined: dict[Ways, int] = defaultdict(int)
+            for more, mask in self._ways(rule, sources, reached).items():
+                for known, part in ways.items():
+                    if part & mask:
+                        refined[(*known, *more)] |= part & mask
+            for known, part in ways.items():
+                if part & ~reached:
+                    refined[known] |= part & ~reached
+            ways = refined
+        found: dict[Causes, int] = defaultdict(int)
+        for each, mask in ways.items():
+            found[self._combined(each)] |= mask
+        return found
+
+    def _combined(self, ways: Ways) -> Causes:
+        """Return the causes of what has several ways, none where one needs no change.
+
+        Any way would do for a gain: the cause is what all of them need, and where they
+        have nothing in common, all of it. A loss took all ways: each that one change
+        has closed has that as its cause, since undoing it opens the way again.
+        """
+        if not ways or _KEPT in ways:
+            return frozenset()
+        every = frozenset[Cause]().union(*ways)
+        if self._side:
+            return frozenset.intersection(*ways) or every
+        return frozenset[Cause]().union(*(w for w in ways if len(w) == 1)) or every
+
+    # One rule.
 
     @property
-    def apart(self) -> int:
-        """The nodes that go by their own names, since it happened to each of them."""
-        return 0 if self.text.startswith(_USER) else self.places
+    def _here(self) -> int:
+        return self._states[self._side, self._side]
 
-    def takes(self, members: int) -> bool:
-        """Tell whether all of some sources are gone with it."""
-        return self.gone and not members & ~self.places
+    def _ways(self, rule: Compiled, sources: Sources, reached: int) -> dict[Ways, int]:
+        """Return what a rule needs to open destinations, by the destinations.
 
-
-class Change:
-    """Names what changed: rules, the names that rules use, and nodes."""
-
-    def __init__(self, matrix: Matrix) -> None:
-        self._matrix = matrix
-        self._sides = matrix.worlds[0].policy, matrix.worlds[-1].policy
-        self._texts: dict[tuple[int, str], set[str]] = {}
-        self._became: dict[str, dict[int, int]] = {}
-
-    # Nodes.
-
-    def by_nodes(
-        self, members: int, reach: Reach
-    ) -> Iterator[tuple[Happening | None, int, Reach]]:
-        """Share out what sources gain or lose by what happened to nodes.
-
-        What happened to a source comes first, then to a destination, then to the
-        routers in between. None is for what cannot be put down to a node.
+        Where it needs neither of the two changes, each of them alone would do.
         """
-        if not reach:
-            return
-        for happening in self.happenings:
-            own = members & happening.touched
-            if own:
-                yield happening, own, reach
-                members &= ~own
-        if not members:
-            return
-        parts: dict[Happening | None, Reach] = {}
-        every = merge(targets for _, targets in reach)
-        near = [each for each in self._destinations if each[0] & every]
-        for atoms, targets in reach:
-            for mask, happening in near:
-                part = targets & mask
-                if part:
-                    parts.setdefault(happening, []).append((atoms, part))
-                    targets &= ~part
-            if targets:
-                parts.setdefault(None, []).append((atoms, targets))
-        for about, found in parts.items():
-            yield about, members, found
-
-    @cached_property
-    def _destinations(self) -> list[tuple[int, Happening]]:
-        """What destinations are looked up in: the nodes first, then their networks."""
-        nodes = [(each.places, each) for each in self.happenings]
-        routers = [each for each in self.happenings if each.touched != each.places]
-        return nodes + [(each.touched, each) for each in routers]
-
-    @cached_property
-    def happenings(self) -> list[Happening]:
-        """What happened to nodes; the rarest are taken together when they are many."""
-        by_text: dict[str, list[int]] = {}
-        for place, text in self.nodes.items():
-            by_text.setdefault(text, []).append(place)
-        ordered = sorted(by_text.items(), key=lambda item: -len(item[1]))
-        kept = [self._happening(*each) for each in ordered[:_TOLD_APART]]
-        rest = [place for _, places in ordered[_TOLD_APART:] for place in places]
-        return [*kept, self._happening("", rest)] if rest else kept
-
-    def _happening(self, text: str, places: Sequence[int]) -> Happening:
-        there = merge(1 << place for place in places)
-        behind = merge(self._behind(place) for place in places)
-        now = self._matrix.worlds[-1].machines
-        gone = bool(text) and not any(place in now for place in places)
-        return Happening(text, there, there | behind, gone)
-
-    @cached_property
-    def nodes(self) -> dict[int, str]:
-        """The nodes that changed, each with what happened to it."""
-        before, after = self._matrix.worlds[0], self._matrix.worlds[-1]
-        found: dict[int, str] = {}
-        if before.tailnet is after.tailnet:
-            return found
-        users = _Users(before.tailnet, after.tailnet)
-        for place in range(self._matrix.universe.size):
-            old, new = before.machines.get(place), after.machines.get(place)
-            if old and new:
-                happened = _node_change(old.node, new.node, users)
-            elif old:
-                happened = _gone(old.node, after.tailnet, "expires", "is removed")
-            elif new:
-                verbs = "is logged in again", "is added"
-                happened = _gone(new.node, before.tailnet, *verbs)
-            else:
-                happened = ""
-            if happened:
-                found[place] = happened
+        side, other = self._side, 1 - self._side
+        policy = self._by_policy(rule, sources, reached, side)
+        tailnet = self._by_tailnet(rule, sources, reached)
+        found: dict[Ways, int] = defaultdict(int)
+        for needs, there in policy.items():
+            for ways, mask in tailnet.items():
+                if not there & mask:
+                    continue
+                if needs or any(ways):
+                    found[tuple(needs | each for each in ways)] |= there & mask
+                    continue
+                alone = self._by_policy(rule, sources, there & mask, other)
+                for causes, part in alone.items():
+                    found[self._either(causes, sources)] |= part
         return found
 
-    def happened(self, about: Happening, touched: int, naming: Naming) -> Sequence[str]:
-        """Say what happened to those of the nodes that a set of bits is about."""
-        by_text: dict[str, list[str]] = {}
-        for place in bits(about.places):
-            if touched >> place & 1 or touched & self._behind(place):
-                name = naming.node(place)
-                by_text.setdefault(self.nodes[place], []).append(name)
-        return [_sentence(names, text) for text, names in by_text.items()]
+    def _either(self, causes: Causes, sources: Sources) -> Ways:
+        if not causes:
+            return (_KEPT,)
+        known = frozenset[Cause]({sources.happening} if sources.happening else ())
+        return causes, known or causes
 
-    def _behind(self, place: int) -> int:
-        """Return what a node routes to, in any of the worlds."""
-        known = (world.machines.get(place) for world in self._matrix.worlds)
-        return merge(map(self._matrix.universe.behind, filter(None, known)))
-
-    # Rules.
-
-    def by_rules(
-        self, row: Row, index: int, reach: Reach
-    ) -> Iterator[tuple[Origin, Reach]]:
-        """Share out what a row gains or loses by the rules that changed.
-
-        `index` is the world that allows it. What no changed rule opens by itself (a
-        login whose port was opened, for instance) is shared out by the rules that it
-        needs besides; the rest comes with the origin None.
-        """
-        if not reach:
-            return
-        matrix, side = self._matrix, 1 if index else 0
-        own = matrix.own(row, index)
-        numbers = row.sides[index].rules & self._changed[side]
-        rules = [matrix.rules[index][number] for number in bits(numbers)]
-        found: dict[str, tuple[Origin, Reach]] = {}
-        for widened in (False, True):
-            for rule in rules:
-                atoms = rule.atoms
-                if widened:
-                    atoms = matrix.atoms.needing(atoms)
-                parts, reach = _taken(reach, atoms, own if rule.own else rule.targets)
-                if parts:
-                    known = found.setdefault(str(rule.origin), (rule.origin, []))
-                    known[1].extend(parts)
-        yield from found.values()
-        if reach:
-            yield None, reach
-
-    @cached_property
-    def _changed(self) -> tuple[int, int]:
-        """The rules of each side, as bits, that the other side does not have."""
-        before, after = self._matrix.rules[0], self._matrix.rules[-1]
-        return self._differing(before, 0), self._differing(after, 1)
-
-    def _differing(self, rules: Mapping[int, Compiled], side: int) -> int:
-        known: dict[int, bool] = {}  # a rule is compiled once for each address family
-        for rule in rules.values():
-            if id(rule.origin) not in known:
-                known[id(rule.origin)] = self._differs(rule.origin, side)
-        return merge(1 << n for n, rule in rules.items() if known[id(rule.origin)])
-
-    def _differs(self, origin: Origin, side: int) -> bool:
+    def _by_policy(
+        self, rule: Compiled, sources: Sources, reached: int, tailnet: int
+    ) -> dict[Causes, int]:
+        """Return what a rule needs of the change of policy, by the destinations."""
+        origin, changes, side = rule.origin, self._changes, self._side
+        if self._states[0, tailnet] == self._states[1, tailnet]:
+            return {_KEPT: reached}
+        needs = frozenset[Cause]()
+        if not changes.is_kept(origin, side):
+            needs = frozenset({changes.name(origin, side)})
         if origin is None:
-            return self._sides[1 - side].rules is not None
-        return not self._same(origin, side) or bool(
-            self._redefined and self._moved(origin)
+            return {needs: reached}
+        there = self._states[1 - side, tailnet]
+        needs |= self._needed(origin.sources, sources.members, there)
+        names = changes.redefined(targets_of(origin))
+        away = reached & ~self._meant(targets_of(origin), there) if names else 0
+        found = {needs: reached & ~away}
+        for name in names:
+            part = away & self._meant([name], self._here)
+            if part:
+                found[needs | {changes.defined(name)}] = part
+                away &= ~part
+        found[needs] |= away
+        return {causes: mask for causes, mask in found.items() if mask}
+
+    def _needed(
+        self, selectors: Sequence[Selector], members: int, there: int
+    ) -> Causes:
+        """Return the groups and hosts by which alone a rule means some sources."""
+        names = self._changes.redefined(selectors)
+        if not names or self._meant(selectors, there) & members:
+            return frozenset()
+        return frozenset(
+            self._changes.defined(name)
+            for name in names
+            if self._meant([name], self._here) & members
         )
 
-    def because(self, rules: Iterable[Origin], side: int) -> dict[str, Path | None]:
-        """Return the changed rules, for unchanged ones the names that moved.
+    def _meant(self, selectors: Iterable[Selector], index: int) -> int:
+        meaning = self._universe.meaning
+        return merge(meaning(selector, index) for selector in selectors)
 
-        Each comes with its place in the new policy, None where it has none there.
-        """
-        found: dict[str, Path | None] = {}
-        for rule in rules:
-            if rule is None:
-                verb = "are" if side else "were"
-                found[f"there {verb} neither acls nor grants"] = None
-                continue
-            moved = self._moved(rule) if self._same(rule, side) else {}
-            found.update(moved or [self._now(rule, side)])
+    def _by_tailnet(
+        self, rule: Compiled, sources: Sources, reached: int
+    ) -> dict[Ways, int]:
+        """Return the ways in which a rule needs the change of nodes and users."""
+        side = self._side
+        index = self._states[side, 1 - side]
+        if index == self._here:
+            return {(_KEPT,): reached}
+        number, there = self._same_rule(rule, index)
+        row, users = sources.row, frozenset[Cause](self._happenings.of_users)
+        source = frozenset[Cause]()
+        if number is None or not row.sides[index].rules >> number & 1:
+            source = frozenset({sources.happening}) if sources.happening else users
+        away = reached & ~(self._arriving(there, row, index) if there else 0)
+        found: dict[Ways, int] = defaultdict(int)
+        found[(source,)] |= reached & ~away
+        for causes, mask in self._moved(away):
+            found[tuple(source | cause for cause in causes)] |= mask
+            away &= ~mask
+        found[(source or users,)] |= away
+        return {ways: mask for ways, mask in found.items() if mask}
+
+    def _moved(self, away: int) -> Iterator[tuple[Ways, int]]:
+        """Yield destinations by the nodes that changed, or the routers before them."""
+        for each in self._happenings.of_nodes:
+            own = away & self._universe.both(each.numbers)
+            if own:
+                yield (frozenset({each}),), own
+        _, cells = self._universe.split(away)
+        parts: dict[Ways, int] = {(): cells}
+        for each, behind in self._routing if cells else ():
+            parts = {
+                ways: mask
+                for known, part in parts.items()
+                for ways, mask in (
+                    ((*known, frozenset({each})), part & behind),
+                    (known, part & ~behind),
+                )
+                if mask
+            }
+        yield from ((ways, mask) for ways, mask in parts.items() if ways)
+
+    @cached_property
+    def _routing(self) -> list[tuple[Happening, int]]:
+        """What happened to nodes that lead to networks on the side at hand."""
+        world = self._matrix.worlds[self._here]
+        found = []
+        for each in self._happenings.of_nodes:
+            behind = merge(
+                self._universe.leading(world, number) for number in bits(each.numbers)
+            )
+            if behind:
+                found.append((each, behind))
         return found
 
-    def _now(self, rule: Rule | SshRule, side: int) -> tuple[str, Path | None]:
-        """Return a rule by its name in the new policy: an old number misleads there."""
-        if side:
-            return str(rule), rule.path
-        section = _section(rule)
-        index = self._successors(section).get(rule.index)
-        if index is None:
-            return f"{rule} is removed", None
-        named = find(self._sides[1].value, section)
-        return f"{section}[{index}]", (named[0], index) if named else None
+    def _arriving(self, rule: Compiled, row: Row, index: int) -> int:
+        """Return where a rule lets the sources of a row arrive in another tailnet."""
+        if rule.own:
+            owner = row.sides[self._here].owner or row.sides[index].owner or ""
+            return self._matrix.worlds[index].owners.get(owner, 0)
+        offered = row.sides[index].offered | row.sides[self._here].offered
+        return self._universe.arriving(rule.targets, offered)
 
-    def _successors(self, section: str) -> Mapping[int, int]:
-        """Return which rule of the new policy each rule of the old one became."""
-        if section not in self._became:
-            old, new = (side[section] for side in self._written)
-            pairs = pair(_unlike(section, old, new), _unlike(section, new, old))
-            self._became[section] = dict((*pairs.same, *pairs.changed))
-        return self._became[section]
-
-    def _same(self, rule: Rule | SshRule, side: int) -> bool:
-        """Tell whether the other side has the same rule, in whatever place."""
-        section = _section(rule)
-        mine, others = self._written[side][section], self._written[1 - side][section]
-        if rule.index < len(others) and mine[rule.index] == others[rule.index]:
-            return True
-        key = 1 - side, section
-        if key not in self._texts:
-            # Only what has not its like in the same place can have it in another.
-            pairs = zip_longest(others, mine[: len(others)])
-            self._texts[key] = {
-                canonical(other) for other, one in pairs if other != one
+    def _same_rule(
+        self, rule: Compiled, index: int
+    ) -> tuple[int | None, Compiled | None]:
+        """Return a rule as another world has it compiled, with its number there."""
+        if index not in self._compiled:
+            self._compiled[index] = {
+                (id(each.origin), each.atoms, each.own): (number, each)
+                for number, each in self._matrix.rules[index].items()
             }
-        return canonical(mine[rule.index]) in self._texts[key]
+        key = id(rule.origin), rule.atoms, rule.own
+        return self._compiled[index].get(key, (None, None))
 
-    @cached_property
-    def _written(self) -> list[dict[str, Sequence[object]]]:
-        """The rules of each side as they stand in the policy, by section."""
-        sections = "acls", "grants", "ssh"
-        return [
-            {name: get(side.value, name) or () for name in sections}
-            for side in self._sides
-        ]
+    # What no rule explains: what is offered, and logins that a check no longer takes.
 
-    def _moved(self, rule: Rule | SshRule) -> dict[str, Path | None]:
-        """Return the names of a rule that mean something else on the other side."""
-        names = [selector.text for selector in (*rule.sources, *targets_of(rule))]
-        found = [self._redefined[name] for name in names if name in self._redefined]
-        return dict(found)
-
-    @cached_property
-    def _redefined(self) -> dict[str, tuple[str, Path | None]]:
-        """The groups and hosts that the two sides define differently."""
-        before, after = self._sides
-        return {
-            **self._changed_names("groups", before.groups, after.groups),
-            **self._changed_names("hosts", before.hosts, after.hosts),
-        }
-
-    def _changed_names(
-        self, section: str, before: Mapping[str, object], after: Mapping[str, object]
-    ) -> dict[str, tuple[str, Path | None]]:
-        written = find(self._sides[1].value, section)
-        return {
-            name: (
-                f'{section}."{name}"',
-                (written[0], name) if written and name in after else None,
-            )
-            for name in {*before, *after}
-            if before.get(name) != after.get(name)
-        }
+    def _unexplained(self, row: Row, atoms: int, axes: frozenset[str]) -> Causes:
+        """Return the changes of the policy that a row meets, else those of nodes."""
+        login = bool(atoms & self._matrix.atoms.logins)
+        found = set[Cause]()
+        for side in (0, 1):
+            index = self._states[side, side]
+            for number in bits(row.sides[index].rules):
+                origin = self._matrix.rules[index][number].origin
+                fits = isinstance(origin, SshRule if login else Rule | None)
+                if fits and not self._changes.is_kept(origin, side):
+                    found.add(self._changes.name(origin, side))
+        changes = found if axes >= _POLICY else set[Cause]()
+        happened = (*self._happenings.of_nodes, *self._happenings.of_users)
+        return frozenset(changes or happened or found)
 
 
-def _unlike(
-    section: str, rules: Sequence[object], others: Sequence[object]
-) -> list[Any]:
-    """Return rules in canonical spelling, but for those that need none to be paired."""
-    return [
-        rule if place < len(others) and rule == others[place] else folded(section, rule)
-        for place, rule in enumerate(rules)
-    ]
-
-
-def _section(rule: Rule | SshRule) -> str:
-    return "ssh" if isinstance(rule, SshRule) else rule.section
-
-
-def _taken(reach: Reach, atoms: int, targets: int) -> tuple[Reach, Reach]:
-    """Return what some atoms open on some targets, and the rest of a reach."""
-    inside, outside = [], []
-    for have, reached in reach:
-        both, there = have & atoms, reached & targets
-        if not both or not there:
-            outside.append((have, reached))
-            continue
-        inside.append((both, there))
-        if have & ~atoms:
-            outside.append((have & ~atoms, reached))
-        if reached & ~targets:
-            outside.append((both, reached & ~targets))
-    return inside, outside
-
-
-def _gone(node: Node, tailnet: Tailnet, expired: str, absent: str) -> str:
-    """Say why a node of one side is not in the tailnet of the other."""
-    return expired if node.id in tailnet.expired else absent
-
-
-class _Users:
-    """What happened to users, and so to their nodes, from one tailnet to another."""
-
-    def __init__(self, before: Tailnet, after: Tailnet) -> None:
-        self._before, self._after = before, after
-        self._old = {user.id: user for user in before.users}
-        self._new = {user.id: user for user in after.users}
-        self._told = self._renames()
-        self._namesakes(before, self._old, self._new, "is removed")
-        self._namesakes(after, self._new, self._old, "is added")
-
-    def change(self, old: str | None, new: str | None) -> str:
-        """Say what happened to a node through its owners, "" for nothing."""
-        if old == new:
-            return self._told.get(new or "", "")
-        here = self._before.label(old) if old else "nobody"
-        return f"moves from {here} to {self._after.label(new) if new else 'nobody'}"
-
-    def _renames(self) -> dict[str, str]:
-        both = self._old.keys() & self._new.keys()
-        return {
-            each: f"{_USER}{self._before.label(each)} is renamed {self._new[each].name}"
-            for each in both
-            if self._old[each].name != self._new[each].name
-        }
-
-    def _namesakes(
-        self, side: Tailnet, here: Mapping[str, User], there: Container[str], verb: str
-    ) -> None:
-        """Note who shares a name or an e-mail with a user who came or went.
-
-        A token means a user as long as it fits nobody else.
-        """
-        for number in (each for each in here if each not in there):
-            for other in _sharing(here[number], side.users):
-                said = f"{_USER}{side.label(number)} {verb}"
-                self._told.setdefault(other.id, said)
-
-
-def _sharing(user: User, users: Iterable[User]) -> Iterator[User]:
-    """Yield the other users whom a token of a user fits as well."""
-    tokens = {user.name, user.email} - {""}
-    for other in users:
-        if other.id != user.id and not tokens.isdisjoint({other.name, other.email}):
-            yield other
-
-
-def _sentence(names: Sequence[str], text: str) -> str:
-    if text.startswith(_USER):
-        return text
-    if len(names) > 1:
-        text = _VERBS.sub(lambda verb: _PLURAL[verb[0]], text)
-    return f"{counted(names)} {text}"
-
-
-def _node_change(old: Node, new: Node, users: _Users) -> str:
-    said = []
-    if old.tags != new.tags:
-        added, removed = sorted(new.tags - old.tags), sorted(old.tags - new.tags)
-        if added:
-            said.append(f"becomes {', '.join(added)}")
-        if removed:
-            said.append(f"is no longer {', '.join(removed)}")
-    elif not new.tags and (happened := users.change(old.user_id, new.user_id)):
-        said.append(happened)
-    if old.approved & old.available != new.approved & new.available:
-        said += _route_change(old, new)
-    if set(old.addresses) != set(new.addresses):
-        said.append("changes its address")
-    return ", ".join(said)
-
-
-def _route_change(old: Node, new: Node) -> list[str]:
-    more, less = sorted(new.routes - old.routes), sorted(old.routes - new.routes)
-    said = [f"routes {', '.join(more)}"] if more else []
-    said += [f"no longer routes {', '.join(less)}"] if less else []
-    if old.exit_node != new.exit_node:
-        verb = "becomes" if new.exit_node else "is no longer"
-        said.append(f"{verb} an exit node")
-    return said or ["advertises other routes"]
+def _axis(cause: Cause) -> str:
+    return "tailnet" if isinstance(cause, Happening) else "policy"

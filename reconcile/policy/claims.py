@@ -17,10 +17,11 @@ SSH = "ssh"
 class Port(NamedTuple):
     """One port of one protocol, as `Access` takes the two.
 
-    `number` is SSH for logging in, and the name of a capability for that.
+    `number` is SSH for logging in, the name of a capability for that, and None for
+    every port.
     """
 
-    number: int | str
+    number: int | str | None
     protocol: int = TCP
 
     def __str__(self) -> str:

@@ -1,21 +1,24 @@
 """Entries of access lists: who, where, by which services, and because of what."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
-from reconcile.policy.causes import Change, Happening
-from reconcile.policy.document import Origin, Rule, SshRule, targets_of
+from reconcile.policy.causes import Causes, Part
+from reconcile.policy.counts import Things
+from reconcile.policy.document import Origin, targets_of
 from reconcile.policy.fields import Path
+from reconcile.policy.happenings import Happening, Happenings
 from reconcile.policy.matrix import Matrix
-from reconcile.policy.naming import Naming
+from reconcile.policy.naming import Naming, Side
 from reconcile.policy.reach import Reach, joined
 from reconcile.policy.rows import Row
 from reconcile.policy.selectors import SELF, Selector
-from reconcile.policy.universe import World
-from reconcile.policy.words import EVERYTHING
+from reconcile.policy.universe import World, merge
+from reconcile.policy.words import EVERYTHING, USER, Size
 
-Cause = Literal["policy", "nodes", "release"]
+Kind = Literal["policy", "nodes", "both", "release"]
 LIMIT = 100  # entries of a list that are named, the largest first
 _LOOKED_AT = 50  # rows of one entry that are asked for their rules
 
@@ -24,22 +27,27 @@ _LOOKED_AT = 50  # rows of one entry that are asked for their rules
 class Entry:
     """Sources that reach the same destinations by the same services.
 
-    `paths` counts (source, destination, piece of service), where a piece is what no
-    rule cuts apart. `rules` are the rules that allow it (for lost access: that allowed
-    it), None among them for "no policy at all"; `because` says in words what made the
-    difference, and `place` is where that stands in the new policy.
+    `sources` and `targets` are names, with the sizes of what they mean.
+    `paths` counts pairs of a source and a destination. `family` is told where only one
+    address family is reached although both ends have both. `rules` are those that
+    allow it (for lost access: that allowed it), None among them for "no policy at
+    all"; `because` says in words what made the difference, and `place` is where that
+    stands in the new policy.
     """
 
     sources: tuple[str, ...]
     targets: tuple[str, ...]
-    source_count: int
-    target_count: int
+    source_size: Size
+    target_size: Size
     services: tuple[str, ...]
     paths: int
     rules: tuple[Origin, ...]
-    cause: Cause = "policy"
+    family: str = ""
+    cause: Kind = "policy"
     because: tuple[str, ...] = ()
     place: Path | None = None
+    members: int = 0
+    reached: int = 0
 
 
 # -- of one state, rule by rule --------------------------------------------------------
@@ -65,7 +73,8 @@ class _Opened:
 class Asked:
     """A question about the world of an index, limited to sets of bits.
 
-    `said` are the words for the services, for who asked about some in particular.
+    `said` are the words for the services, for who asked about some in particular, and
+    `words` those that sources and destinations were asked for with.
     """
 
     index: int
@@ -73,6 +82,7 @@ class Asked:
     targets: int = -1
     atoms: int = -1
     said: tuple[str, ...] = ()
+    words: tuple[Selector, ...] = ()
 
 
 def listed(matrix: Matrix, naming: Naming, asked: Asked) -> list[Entry]:
@@ -81,32 +91,42 @@ def listed(matrix: Matrix, naming: Naming, asked: Asked) -> list[Entry]:
     Two entries may share paths, as two rules may; rules that open something else to
     the same sources on the same destinations share an entry.
     """
+    things = Things(matrix.universe, matrix.worlds[asked.index])
+    found: dict[tuple[int, int, bool], _Opened] = {}
+    for origin, each in _by_rule(matrix, asked, things):
+        key = each.members, each.targets, each.own
+        same = found.setdefault(key, each)
+        same.atoms |= each.atoms
+        same.rules[origin] = each.rules[origin]
+    return [
+        entry
+        for each in found.values()
+        for entry in _listed(matrix, naming, things, each, asked)
+    ]
+
+
+def _by_rule(matrix: Matrix, asked: Asked, things: Things) -> list[tuple[str, _Opened]]:
+    """Return what each rule opens, in the order of the rules."""
     by_rule: dict[tuple[str, int, int, bool], _Opened] = {}
     for row in matrix.rows:
         members = row.members & asked.sources
         for rule, reach in matrix.opened(row, asked.index) if members else ():
             for opened, reached in reach:
-                there = reached & asked.targets
+                there = reached & asked.targets & matrix.universe.partners(members)
                 part = _Opened(
                     members,
                     there,
-                    paths_of(members, there),
+                    things.pairs(members, there),
                     rule.own and asked.targets == -1,
                     opened & asked.atoms,
                 )
                 _collect(by_rule, rule.origin, part)
-    found: dict[tuple[int, int, bool], _Opened] = {}
     order = {
         str(rule.origin): i
         for i, rule in reversed([*enumerate(matrix.rules[asked.index].values())])
     }
     pairs = [(key[0], each) for key, each in by_rule.items() if each.pairs]
-    for origin, each in sorted(pairs, key=lambda pair: order[pair[0]]):
-        key = each.members, each.targets, each.own
-        same = found.setdefault(key, each)
-        same.atoms |= each.atoms
-        same.rules[origin] = each.rules[origin]
-    return [_listed(matrix, naming, each, asked.said) for each in found.values()]
+    return sorted(pairs, key=lambda pair: order[pair[0]])
 
 
 def _collect(
@@ -125,95 +145,119 @@ def _collect(
 
 
 def _listed(
-    matrix: Matrix, naming: Naming, opened: _Opened, said: tuple[str, ...]
-) -> Entry:
+    matrix: Matrix, naming: Naming, things: Things, opened: _Opened, asked: Asked
+) -> Iterator[Entry]:
     rules = tuple(opened.rules.values())
     sources, targets = _selectors(rules)
-    members, reached = opened.members, _others(opened.members, opened.targets)
-    names = naming.names(reached, targets, _single(members))
-    return Entry(
-        tuple(naming.names(members, sources)),
-        (SELF,) if opened.own else tuple(names),
-        naming.count(members),
-        naming.count(reached),
-        said or tuple(matrix.atoms.names(opened.atoms)),
-        opened.pairs * opened.atoms.bit_count(),
-        rules,
+    services = asked.said or tuple(matrix.atoms.names(opened.atoms))
+    itself = matrix.universe.single(opened.members)
+    ends = (
+        Side(opened.members, (*sources, *asked.words), sending=True),
+        Side(opened.targets & ~itself, (*targets, *asked.words), itself=itself),
     )
+    for line in naming.lines(*ends):
+        own = opened.own
+        yield Entry(
+            line.sources,
+            (SELF,) if own else line.targets,
+            naming.size(line.members),
+            naming.size(line.reached),
+            services,
+            opened.pairs if own else things.pairs(line.members, line.reached),
+            rules,
+            line.family,
+            members=line.members,
+            reached=line.reached,
+        )
 
 
 # -- of a difference, cause by cause ---------------------------------------------------
 
-_About = Happening | Rule | SshRule | None
-
 
 @dataclass(slots=True)
 class Group:
-    """Paths gained or lost of which the same is to be said.
+    """Paths gained or lost for the same causes.
 
-    `about` is what happened to nodes or the rule that changed. What a node that goes
-    or comes loses or gains is `whole`: one group, whatever the services.
+    What a node that goes or comes loses or gains is `whole`: one group, whatever the
+    services.
     """
 
-    cause: Cause
-    about: _About
+    causes: Causes
     whole: bool
     members: int = 0
     targets: int = 0
     atoms: int = 0
-    paths: int = 0
     rows: list[Row] = field(default_factory=list)
 
 
 class Groups:
-    """Collects what rows gain or lose by what is to be said of it.
+    """Collects what rows gain or lose by its causes; `gone` tells of what is lost."""
 
-    `touching` counts the paths from and to one node, the watched bit.
-    """
+    def __init__(self, matrix: Matrix, gone: bool) -> None:
+        self._universe = matrix.universe
+        self._gone = gone
+        self._parts: dict[object, Group] = {}
 
-    def __init__(self, watched: int = 0) -> None:
-        self._groups: dict[object, Group] = {}
-        self._watched = watched
-        self.touching = 0
-
-    def add(
-        self,
-        row: Row,
-        members: int,
-        reach: Reach,
-        cause: Cause,
-        about: _About,
-        whole: bool = False,
-    ) -> None:
+    def add(self, row: Row, parts: Iterable[Part]) -> None:
         """Add what some sources of a row gain or lose."""
-        for atoms, targets in _pieces(reach):
-            paths = paths_of(members, targets) * atoms.bit_count()
-            if not paths:
-                continue
-            what = members if whole else (atoms, targets)
-            key = cause, str(about), whole, what
-            group = self._groups.setdefault(key, Group(cause, about, whole))
-            group.members |= members
-            group.targets |= targets
-            group.atoms |= atoms
-            group.paths += paths
-            if len(group.rows) < _LOOKED_AT:
-                group.rows.append(row)
-            if self._watched & (members | targets):
-                pairs = paths_of(members, targets)
-                pairs -= paths_of(members & ~self._watched, targets & ~self._watched)
-                self.touching += pairs * atoms.bit_count()
+        by_ends: dict[tuple[int, Causes], Reach] = defaultdict(list)
+        for part in parts:
+            by_ends[part.members, part.causes].append((part.atoms, part.targets))
+        for (members, causes), reach in by_ends.items():
+            whole = self._gone and self._is_gone(members, causes)
+            partners = self._universe.partners(members)
+            for atoms, targets in _pieces(reach):
+                there = targets & partners
+                if there & ~self._universe.single(members):
+                    self._collect(row, Group(causes, whole, members, there, atoms))
 
-    def ordered(self) -> list[Group]:
-        """Return the groups, those of most paths first."""
-        return sorted(
-            self._groups.values(),
-            key=lambda g: (-g.paths, g.members, g.targets, g.atoms, g.cause),
+    def _is_gone(self, members: int, causes: Causes) -> bool:
+        """Tell whether sources lose all that they had, since they are gone."""
+        numbers = self._universe.nodes(members)
+        return all(
+            isinstance(cause, Happening) and cause.gone and not numbers & ~cause.numbers
+            for cause in causes
         )
 
-    def total(self) -> int:
-        """Count all paths: (source, destination, service atom)."""
-        return sum(group.paths for group in self._groups.values())
+    def _collect(self, row: Row, part: Group) -> None:
+        what = part.members if part.whole else (part.atoms, part.targets)
+        known = self._parts.setdefault((part.causes, part.whole, what), part)
+        known.members |= part.members
+        known.targets |= part.targets
+        known.atoms |= part.atoms
+        if len(known.rows) < _LOOKED_AT:
+            known.rows.append(row)
+
+    def all(self) -> list[Group]:
+        """Return the groups; the same sources and destinations share one.
+
+        So do the two address families of the same nodes.
+        """
+        found: dict[object, Group] = {}
+        for group in self._parts.values():
+            ends = group.members, group.targets, group.whole, group.causes
+            known = found.setdefault(ends, group)
+            if known is not group:
+                known.atoms |= group.atoms
+                known.rows += group.rows
+        return self._joined(found.values())
+
+    def _joined(self, groups: Iterable[Group]) -> list[Group]:
+        """Put together what is of IPv4 alone and of IPv6 alone between the same."""
+        numbers, partners = self._universe.nodes, self._universe.partners
+        found: dict[object, list[Group]] = defaultdict(list)
+        for group in groups:
+            ends = numbers(group.members), numbers(group.targets)
+            alike = found[group.causes, group.whole, group.atoms, ends]
+            for known in alike:
+                if not partners(known.members) & partners(group.members):
+                    known.members |= group.members
+                    known.targets |= group.targets
+                    known.rows += group.rows
+                    break
+            else:
+                alike.append(group)
+        return [group for alike in found.values() for group in alike]
 
 
 def _pieces(reach: Reach) -> Reach:
@@ -238,140 +282,107 @@ def _pieces(reach: Reach) -> Reach:
     return parts
 
 
-@dataclass(slots=True)
-class _Told:
-    """A group of its own, with its reasons in words and the rules that allow it."""
+class Teller:
+    """Puts groups into words: those of the state of `index`, gained or lost there."""
 
-    group: Group
-    because: Mapping[str, Path | None]
-    rules: dict[str, Origin]
-    hints: Sequence[Origin]
+    def __init__(
+        self, matrix: Matrix, naming: Naming, happenings: Happenings, index: int
+    ) -> None:
+        self._matrix = matrix
+        self._naming = naming
+        self._happenings = happenings
+        self._index = index
+        self._things = Things(matrix.universe, matrix.worlds[index])
 
-    def absorb(self, other: "_Told") -> None:
-        """Add what the same sources gain or lose there for the same reasons."""
-        self.group.atoms |= other.group.atoms
-        self.group.paths += other.group.paths
-        self.rules |= other.rules
+    def ordered(self, groups: Iterable[Group]) -> list[Group]:
+        """Return groups in order, those of most paths first."""
+        sized = [(self._things.pairs(g.members, g.targets), g) for g in groups]
+        sized.sort(key=lambda s: (-s[0], s[1].members, s[1].targets, s[1].atoms))
+        return [group for _, group in sized]
 
+    def entries(self, groups: Iterable[Group]) -> tuple[Entry, ...]:
+        """Return the entries of groups, in their order."""
+        return tuple(entry for group in groups for entry in self._told(group))
 
-def entries(
-    matrix: Matrix,
-    naming: Naming,
-    groups: Iterable[Group],
-    index: int,
-    change: Change,
-) -> tuple[Entry, ...]:
-    """Put groups into words, with the rules of one world.
+    def _told(self, group: Group) -> Iterator[Entry]:
+        universe, causes = self._matrix.universe, group.causes
+        rules = self._rules(group)
+        sources, targets = _selectors(rules)
+        happened = [c for c in causes if isinstance(c, Happening)]
+        by_user = USER  # what happened to a user is not said of each of the nodes
+        apart = merge(
+            universe.both(each.numbers)
+            for each in happened
+            if not each.text.startswith(by_user)
+        )
+        itself = universe.single(group.members)
+        because = self._because(group)
+        ends = (
+            Side(group.members, tuple(sources), apart, sending=True),
+            Side(group.targets & ~itself, tuple(targets), apart, itself),
+        )
+        lines = self._naming.lines(*ends)
+        for line in [self._naming.gone(*ends)] if group.whole else lines:
+            count = self._naming.size(line.reached)
+            yield Entry(
+                line.sources,
+                (EVERYTHING,) if group.whole else line.targets,
+                self._naming.size(line.members),
+                Size() if group.whole else count,
+                () if group.whole else tuple(self._matrix.atoms.names(group.atoms)),
+                self._things.pairs(line.members, line.reached),
+                () if group.whole else rules,
+                line.family,
+                _kind(causes),
+                tuple(because),
+                next((place for place in because.values() if place), None),
+                line.members,
+                line.reached,
+            )
 
-    What has the same ends and the same reasons is told in one entry.
-    """
-    found: dict[object, _Told] = {}
-    for group in groups:
-        told = _told(matrix, naming, group, index, change)
-        ends = group.members, group.targets, group.whole
-        known = found.setdefault((*ends, group.cause, *told.because), told)
-        if known is not told:
-            known.absorb(told)
-    return tuple(_entry(matrix, naming, told) for told in found.values())
-
-
-def _told(
-    matrix: Matrix, naming: Naming, group: Group, index: int, change: Change
-) -> _Told:
-    rules, about = _rules(matrix, group, index), group.about
-    if isinstance(about, Happening):
+    def _because(self, group: Group) -> Mapping[str, Path | None]:
+        """Say what made the difference: changes of the policy, then those of nodes."""
         touched = group.members | group.targets
-        happened = change.happened(about, touched, naming)
-        hints = () if about.places else tuple(rules.values())
-        return _Told(replace(group), dict.fromkeys(happened), rules, hints)
-    known = tuple(rules.values())
-    hints = (about,) if about in known else known
-    because = change.because(hints, 1 if index else 0)
-    return _Told(replace(group), because, rules, hints)
+        found: dict[str, Path | None] = {}
+        for cause in group.causes:
+            if not isinstance(cause, Happening):
+                found[cause[0]] = cause[1]
+        found = dict(sorted(found.items()))
+        happened = [c for c in group.causes if isinstance(c, Happening)]
+        for cause in sorted(happened, key=str):
+            told = self._happenings.told(cause, touched, self._naming.node)
+            found |= dict.fromkeys(told)
+        return found
+
+    def _rules(self, group: Group) -> tuple[Origin, ...]:
+        """Return the rules that open some of a group, in the policy's order."""
+        numbers = {
+            number
+            for row in group.rows[:_LOOKED_AT]
+            for number in self._matrix.contributing(
+                row, self._index, group.atoms, group.targets
+            )
+        }
+        found: dict[str, Origin] = {}  # a rule may be compiled in several parts
+        for rule in self._matrix.in_order(self._index, numbers):
+            found[str(rule.origin)] = rule.origin
+        return tuple(found.values())
 
 
-def _entry(matrix: Matrix, naming: Naming, told: _Told) -> Entry:
-    group, about = told.group, told.group.about
-    apart = about.apart if isinstance(about, Happening) else 0
-    sources, targets = _selectors(told.hints)
-    reached = _others(group.members, group.targets)
-    return Entry(
-        _named(naming, group.members, apart, sources),
-        (EVERYTHING,)
-        if group.whole
-        else _named(naming, reached, apart, targets, _single(group.members)),
-        naming.count(group.members),
-        0 if group.whole else naming.count(reached),
-        () if group.whole else tuple(matrix.atoms.names(group.atoms)),
-        group.paths,
-        () if group.whole else tuple(told.rules.values()),
-        group.cause,
-        tuple(told.because),
-        next((place for place in told.because.values() if place), None),
-    )
-
-
-def _others(members: int, targets: int) -> int:
-    """Return the destinations without a single source itself: that is no path."""
-    return targets & ~_single(members)
-
-
-def _single(members: int) -> int:
-    """Return a source that is the only one, else nothing."""
-    return members if members.bit_count() == 1 else 0
-
-
-def _named(
-    naming: Naming,
-    members: int,
-    apart: int,
-    hints: Iterable[Selector],
-    itself: int = 0,
-) -> tuple[str, ...]:
-    """Name a set; nodes that something happened to go by their own names.
-
-    Among others they do not, where one name holds all of them.
-    """
-    alone = members & apart
-    whole = naming.names(members, hints, itself) if alone not in (0, members) else []
-    if len(whole) == 1:
-        return tuple(whole)
-    rest = naming.names(members & ~alone, hints, itself) if members & ~alone else []
-    return (*naming.singly(alone), *rest)
+def _kind(causes: Causes) -> Kind:
+    """Return what kind of change makes the difference."""
+    kinds: set[Kind] = set()
+    for cause in causes:
+        kinds.add(cause.kind if isinstance(cause, Happening) else "policy")
+    return "both" if len(kinds) > 1 else next(iter(kinds), "policy")
 
 
 def _selectors(rules: Iterable[Origin]) -> tuple[list[Selector], list[Selector]]:
-    """Return the selectors of both sides of some rules."""
-    known = [rule for rule in rules if rule]
-    sources = [selector for rule in known for selector in rule.sources]
-    return sources, [selector for rule in known for selector in targets_of(rule)]
-
-
-def _rules(matrix: Matrix, group: Group, index: int) -> dict[str, Origin]:
-    numbers = {
-        number
-        for row in group.rows[:_LOOKED_AT]
-        for number in matrix.contributing(row, index, group.atoms, group.targets)
-    }
-    found: dict[str, Origin] = {}  # a rule is compiled once for each address family
-    for rule in matrix.in_order(index, numbers):
-        found[str(rule.origin)] = rule.origin
-    return found
-
-
-def paths_of(members: int, targets: int) -> int:
-    """Count pairs; a node that reaches itself is no path."""
-    both = (members & targets).bit_count()
-    return members.bit_count() * targets.bit_count() - both
-
-
-def total(matrix: Matrix, index: int) -> int:
-    """Count all paths of a world: (source, destination, service atom)."""
-    return sum(
-        paths_of(row.members, targets) * atoms.bit_count()
-        for row in matrix.rows
-        for atoms, targets in matrix.reach(row, index)
-    )
+    """Return the selectors of both sides of some rules; `*` where there is none."""
+    everything = [Selector("any", "*")]
+    sources = [s for rule in rules for s in (rule.sources if rule else everything)]
+    targets = [s for rule in rules for s in (targets_of(rule) if rule else everything)]
+    return sources, targets
 
 
 def unsure(worlds: Iterable[World]) -> dict[str, str]:

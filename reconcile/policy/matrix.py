@@ -7,45 +7,32 @@ the same in all worlds, so that worlds are compared row by row with single opera
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from itertools import chain
 
 from reconcile.policy.atoms import Atoms
-from reconcile.policy.document import Origin, Rule, Service, SshRule, targets_of
+from reconcile.policy.document import Rule, Service, SshRule, targets_of
 from reconcile.policy.pairing import canonical
 from reconcile.policy.reach import Reach, common, disjoint, joined
 from reconcile.policy.reading.ssh import localpart_domain
 from reconcile.policy.releases import PINGABLE
-from reconcile.policy.resolve import INTERNET
-from reconcile.policy.rows import Row, Side, Sources, family, rows
-from reconcile.policy.selectors import SELF, UNKNOWN, Selector
-from reconcile.policy.sets import ALL_PORTS, EVERYTHING, FAMILIES, IntervalSet
+from reconcile.policy.rows import Row, Sources, rows
+from reconcile.policy.selectors import LITERAL, SELF, Selector
+from reconcile.policy.sets import ALL_PORTS, IntervalSet
+from reconcile.policy.targets import Compiled, Targets
 from reconcile.policy.universe import Universe, World, bits, merge
+from reconcile.policy.viewers import viewers
 
-_LITERAL = ("address", "host")
-BY_ADDRESS = (*_LITERAL, "any", *UNKNOWN)  # not by identity
-
-
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """A rule as bits, of one address family (0 for both).
-
-    `origin` is None for "no policy at all". Of `own` rules (`autogroup:self`) each
-    source reaches the nodes of its own user.
-    """
-
-    origin: Origin
-    family: int
-    atoms: int
-    targets: int
-    own: bool = False
+_SELF = Selector("autogroup", SELF)
 
 
 class Matrix:
     """The access of all sources to all destinations in each of some worlds."""
 
-    def __init__(self, worlds: Sequence[World]) -> None:
+    def __init__(
+        self, worlds: Sequence[World], asked: Iterable[IntervalSet] = ()
+    ) -> None:
         self.worlds = worlds
-        self.universe = Universe(worlds, _literals(worlds))
+        self.universe = Universe(worlds, chain(_literals(worlds), asked))
         self.atoms = Atoms(_services(worlds), _logins(worlds), _capabilities(worlds))
         # The same rule has the same number in every world.
         self.rules: list[dict[int, Compiled]] = []
@@ -65,43 +52,82 @@ class Matrix:
         self.rules.append(compiler.rules)
         own = [number for number, rule in compiler.rules.items() if rule.own]
         own_rules = merge(1 << number for number in own)
-        single = {
-            version: merge(
-                1 << number
-                for number, rule in compiler.rules.items()
-                if rule.family == version
-            )
-            for version in FAMILIES
-        }
-        return Sources(self.universe, world, compiler.by_selector, own_rules, single)
+        sources = Sources(self.universe, world, compiler.by_selector, own_rules)
+        if world.exits:
+            sources.offer(viewers(self.universe, world, compiler.rules, sources.sides))
+        return sources
+
+    def sources(self, members: int = -1) -> Iterator[tuple[int, list[tuple[Row, int]]]]:
+        """Yield sources with their rows, each with the address family that it is for.
+
+        The addresses of a node may be in two rows. Without a rule there is no row.
+        """
+        universe = self.universe
+        fourth, sixth = universe.families
+        present = merge(world.present for world in self.worlds)
+        apart: dict[int, list[tuple[Row, int]]] = defaultdict(list)
+        rest = members if members >= 0 else 0
+        for row in self.rows:
+            here = row.members & members
+            rest &= ~here
+            nodes, cells = universe.split(here)
+            elsewhere = universe.nodes(present & ~nodes & members)
+            whole = universe.nodes(nodes) & ~elsewhere
+            for own in universe.by_family(nodes & universe.both(whole)):
+                yield own, [(row, universe.partners(own))]
+            for family in (fourth, sixth):
+                if cells & family:
+                    yield cells & family, [(row, family)]
+            for number in bits(universe.nodes(nodes) & ~whole):
+                family = fourth if nodes >> number & 1 else sixth
+                apart[universe.node(number) & present].append((row, family))
+        yield from apart.items()
+        rest &= ~merge(apart)
+        if rest:
+            yield rest, []
 
     # Rows to destinations.
 
     def reach(self, row: Row, index: int) -> Reach:
         """Return what the sources of a row reach in a world.
 
-        Where nothing changed it is the same object in all worlds.
+        Where nothing changed it is the same object in all worlds. Of what is reached,
+        a source reaches only what is of its address family.
         """
         side, own = row.sides[index], self.own(row, index)
-        key = side.rules, own, side.within
-        known = self._reaches.get(key)
+        known = self._reaches.get((side.rules, own, side.offered))
         if known is None:
-            known = self._reaches[key] = self._reach(index, side, own)
+            opened = self._reach(index, side.parts, own)
+            known = self._arriving(opened, side.offered)
+            self._reaches[side.rules, own, side.offered] = known
         return known
+
+    def allowed(self, row: Row, index: int) -> Reach:
+        """Return what filters let the sources of a row reach, offered or not."""
+        opened = self._reach(index, row.sides[index].parts, self.own(row, index))
+        return self._arriving(opened, -1)
+
+    def _arriving(self, opened: Reach, offered: int) -> Reach:
+        """Drop what lies behind exit nodes that the sources are not offered."""
+        if offered < 0:
+            offered = self.universe.all_blocks
+        arriving = self.universe.arriving
+        seen = [(atoms, arriving(targets, offered)) for atoms, targets in opened]
+        return joined((atoms, targets) for atoms, targets in seen if targets)
 
     def own(self, row: Row, index: int) -> int:
         """Return the nodes that `autogroup:self` means for a row."""
         return self.worlds[index].owners.get(row.sides[index].owner or "", 0)
 
-    def _reach(self, index: int, side: Side, own: int) -> Reach:
+    def _reach(self, index: int, parts: Iterable[int], own: int) -> Reach:
         opened: dict[int, int] = defaultdict(int)
-        for rules in side.parts:
+        for rules in parts:
             shared, to_own = self._opened(index, rules)
             for atoms, targets in shared:
                 opened[atoms] |= targets
             if to_own:
                 opened[to_own] |= own
-        found = disjoint((a, targets & side.within) for a, targets in opened.items())
+        found = disjoint(opened.items())
         return self._with_ssh(found) if self.atoms.ssh else found
 
     def _opened(self, index: int, rules: int) -> tuple[Reach, int]:
@@ -135,13 +161,18 @@ class Matrix:
 
     def opened(self, row: Row, index: int) -> Iterator[tuple[Compiled, Reach]]:
         """Yield what each rule opens to a row; logins only where port 22 is open."""
-        own, within = self.own(row, index), row.sides[index].within
         for number in bits(row.sides[index].rules):
             rule = self.rules[index][number]
-            reach = [(rule.atoms, (own if rule.own else rule.targets) & within)]
+            reach = [(rule.atoms, self.targets(rule, row, index))]
             if isinstance(rule.origin, SshRule):
                 reach = common(reach, self.reach(row, index))
             yield rule, reach
+
+    def targets(self, rule: Compiled, row: Row, index: int) -> int:
+        """Return where a rule lets the sources of a row arrive."""
+        if rule.own:
+            return self.own(row, index)
+        return self.universe.arriving(rule.targets, row.sides[index].offered)
 
     def in_order(self, index: int, numbers: Iterable[int]) -> list[Compiled]:
         """Return some rules of a world in the order of its policy."""
@@ -150,12 +181,11 @@ class Matrix:
 
     def contributing(self, row: Row, index: int, atoms: int, targets: int) -> list[int]:
         """Return the rules of a row that open some of the atoms on some targets."""
-        own = self.own(row, index)
         return [
             number
             for number in bits(row.sides[index].rules)
             if (rule := self.rules[index][number]).atoms & atoms
-            and (own if rule.own else rule.targets) & targets
+            and self.targets(rule, row, index) & targets
         ]
 
 
@@ -173,22 +203,17 @@ class _Compiler:
         self.rules: dict[int, Compiled] = {}
         self._numbers = numbers
         self._met: dict[object, int] = defaultdict(int)
-        self.by_selector: dict[tuple[Selector, int], int] = defaultdict(int)
-        self._universe = universe
+        self.by_selector: dict[Selector, int] = defaultdict(int)
         self._atoms = atoms
-        self._index = index
         self._world = world
-        self._known: dict[tuple[Selector, int], int] = {}
-        self._through: dict[frozenset[str], int] = {}
+        self._targets = Targets(universe, index, world)
 
     def run(self) -> None:
         policy = self._world.policy
         if policy.rules is None:
-            service = Service(PINGABLE, ALL_PORTS)
-            reached = self._world.present | self._world.routed | self._exits()
+            atoms = self._atoms.mask([Service(PINGABLE, ALL_PORTS)])
             everyone = Selector("any", "*")
-            atoms = self._atoms.mask([service])
-            self._add([everyone], Compiled(None, 0, atoms, reached))
+            self._add([everyone], Compiled(None, atoms, self._targets.all, shows=True))
         for rule in policy.rules or ():
             self._rule(rule)
         for login in policy.ssh:
@@ -200,149 +225,73 @@ class _Compiler:
         by_atoms: dict[int, list[Selector]] = defaultdict(list)
         for target in rule.targets:
             by_atoms[self._atoms.mask(target.services)].append(target.selector)
+        shows = self._targets.is_internet(targets_of(rule))
         for atoms, selectors in by_atoms.items():
             if atoms:
-                self._open(rule, sources, atoms, tuple(heeded(selectors)), rule.via)
+                self._own(rule, sources, atoms, () if rule.via else selectors)
+                targets = self._targets.of(heeded(selectors), rule.via)
+                self._add(sources, Compiled(rule, atoms, targets, shows=shows))
         if rule.capabilities and not rule.via:  # with `via` a grant gives none
             atoms = self._atoms.granted(_used(rule))
-            within = ~self._universe.internet
-            self._open(rule, sources, atoms, targets_of(rule), within=within)
+            targets = self._targets.of(targets_of(rule)) & self._targets.inside
+            self._own(rule, sources, atoms, targets_of(rule))
+            self._add(sources, Compiled(rule, atoms, targets))
 
     def _login(self, rule: SshRule) -> None:
         """Add what an SSH rule opens: to each login its own sources.
 
-        A rule that maps logins to users lets all its sources into their own devices
-        as well (see `SshRules`), but for those that only `autogroup:self` names.
+        With a mapped login the sources may log in to their own devices as well.
         """
-        check = rule.action == "check" and self._world.policy.release.ssh_checks
+        release, resolver = self._world.policy.release, self._world.resolver
+        check = rule.action == "check" and release.ssh_checks
         by_sources: dict[tuple[Selector, ...], int] = defaultdict(int)
         for user in rule.users:
-            sources = self._world.resolver.logging_in(rule, user)
-            by_sources[sources] |= 1 << self._atoms.ssh[user, check]
-        maps = self._world.policy.release.localpart and any(
-            map(localpart_domain, rule.users)
-        )
+            by_sources[resolver.logging_in(rule, user)] |= (
+                1 << self._atoms.ssh[user, check]
+            )
+        maps = release.localpart and any(map(localpart_domain, rule.users))
         at_home = maps and any(target.text != SELF for target in rule.targets)
+        targets = self._targets.of(rule.targets) & self._world.present
         for sources, atoms in by_sources.items():
-            self._open(rule, sources, atoms, rule.targets, within=self._world.present)
-            if at_home:
-                self._add(sources, Compiled(rule, 0, atoms, 0, own=True))
+            self._add(sources, Compiled(rule, atoms, targets))
+            self._own(rule, sources, atoms, [_SELF] if at_home else rule.targets)
 
-    def _open(
+    def _own(
         self,
         rule: Rule | SshRule,
         sources: Sequence[Selector],
         atoms: int,
-        selectors: Sequence[Selector],
-        via: Sequence[str] = (),
-        within: int = -1,
+        selectors: Iterable[Selector],
     ) -> None:
-        """Add what a rule opens by some atoms: on own nodes, and on other targets."""
-        others = [selector for selector in selectors if selector.text != SELF]
-        if len(others) < len(selectors) and not via:
-            self._add(sources, Compiled(rule, 0, atoms, 0, own=True))
-        for version in _versions((*sources, *others)):
-            targets = self._targets(others, version, via) & within
-            targets &= self._world.families.get(version, -1)
-            if targets:
-                self._add(sources, Compiled(rule, version, atoms, targets))
+        """Add what a rule opens on the sources' own nodes, if it names them."""
+        if any(selector.text == SELF for selector in selectors):
+            self._add(sources, Compiled(rule, atoms, 0, own=True))
 
     def _add(self, sources: Iterable[Selector], rule: Compiled) -> None:
+        if not (rule.targets or rule.own or rule.shows):
+            return
         bit = 1 << self._number(rule)
         for source in sources:
-            if source.kind in BY_ADDRESS or source.autogroup == "danger-all":
-                for version in (4, 6):
-                    if rule.family in (0, version):
-                        self.by_selector[source, version] |= bit
-            else:
-                self.by_selector[source, 0] |= bit
+            self.by_selector[source] |= bit
 
     def _number(self, rule: Compiled) -> int:
         """Number a rule by what it opens; of equal ones each has its own number."""
-        opened = rule.family, rule.atoms, rule.targets, rule.own
+        opened = rule.atoms, rule.targets, rule.own
         self._met[opened] += 1
         key = opened, self._met[opened]
         number = self._numbers.setdefault(key, len(self._numbers))
         self.rules[number] = rule
         return number
 
-    def _targets(
-        self, selectors: Sequence[Selector], version: int, via: Iterable[str]
-    ) -> int:
-        if via:
-            behind = self._behind(frozenset(via))
-            return merge(self._steered(s, version) for s in selectors) & behind
-        if len(selectors) == 1:
-            return self._target(selectors[0], version)
-        return merge(self._target(selector, version) for selector in selectors)
-
-    def _target(self, selector: Selector, version: int) -> int:
-        key = selector, version
-        if key not in self._known:
-            self._known[key] = self._find(selector, version)
-        return self._known[key]
-
-    def _find(self, selector: Selector, version: int) -> int:
-        if selector.autogroup == "internet":
-            # As of `*`, so of the internet: both families, whatever stands beside it.
-            return self._exits() | self._universe.network(INTERNET) & self._world.routed
-        if selector.kind in BY_ADDRESS:
-            return self._addressed(selector, version)
-        return self._universe.selected(self._world, selector)
-
-    def _addressed(self, selector: Selector, version: int) -> int:
-        resolver, universe = self._world.resolver, self._universe
-        addresses = IntervalSet.union(resolver.targets(selector))
-        if addresses == EVERYTHING:
-            return self._world.present | self._world.routed | self._exits()
-        if version:
-            addresses = family(addresses, version)
-        cells = universe.network(addresses) & self._world.routed
-        if self._world.policy.release.literal_exits and any(
-            IntervalSet([interval]) <= INTERNET for interval in addresses
-        ):
-            cells |= self._exits()  # the internet is one place: a part of it counts
-        return universe.addressed(self._index, addresses) | cells
-
-    def _steered(self, selector: Selector, version: int) -> int:
-        """With `via` only subnets and the internet are reached, through its routers."""
-        if selector.autogroup == "internet":
-            return self._universe.internet
-        if selector.kind not in _LITERAL:
-            return 0
-        addresses = IntervalSet.union(self._world.resolver.targets(selector))
-        if version:
-            addresses = family(addresses, version)
-        return self._universe.network(addresses)
-
-    def _behind(self, tags: frozenset[str]) -> int:
-        """Return what the routers with one of some tags lead to."""
-        if tags not in self._through:
-            by_tag = self._world.tailnet.by_tag
-            routers = [m for tag in tags for m in by_tag.get(tag, ())]
-            self._through[tags] = merge(map(self._universe.behind, routers))
-        return self._through[tags]
-
-    def _exits(self) -> int:
-        return self._universe.internet if self._world.exits else 0
-
-
-def _versions(selectors: Iterable[Selector]) -> tuple[int, ...]:
-    """A literal is of one family, and so is then all that the rule opens."""
-    for selector in selectors:
-        if selector.kind in _LITERAL:
-            return 4, 6
-    return (0,)
-
 
 def _literals(worlds: Iterable[World]) -> Iterator[IntervalSet]:
     for world in worlds:
         for rule in world.policy.rules or ():
             for selector in rule.sources:
-                if selector.kind in _LITERAL:
+                if selector.kind in LITERAL:
                     yield world.resolver.sources(selector)
             for target in rule.targets:
-                if target.selector.kind in _LITERAL or (
+                if target.selector.kind in LITERAL or (
                     target.selector.autogroup == "internet"
                 ):
                     yield from world.resolver.targets(target.selector)

@@ -1,195 +1,288 @@
-"""Naming sets of nodes and networks with the words that people use."""
+"""Naming sets of nodes and networks with the words that people use.
 
-from collections.abc import Iterable, Iterator, Sequence
+Names are those of the rule, then those of the question, then those of the file, and
+last those of users, nodes and networks. A name is given only where all that it means in
+the state at hand is in the set, and all names together mean the set: no more, no less.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 
 from reconcile.model import natural
 from reconcile.policy.matrix import Matrix
-from reconcile.policy.selectors import Selector
-from reconcile.policy.sets import IntervalSet, texts
-from reconcile.policy.universe import Universe, World, bits, merge
-from reconcile.policy.words import BUT, EVERYTHING, NODE
+from reconcile.policy.selectors import LITERAL, Selector, parse
+from reconcile.policy.sets import IntervalSet, prefixes
+from reconcile.policy.universe import World, bits, merge
+from reconcile.policy.words import EVERYTHING, NODE, RESERVED, USER, Size
 
-EVERY_NODE = "every node"
-INTERNET = "the internet"
-_WORDS = ("group", "tag", "autogroup")
-_FEW = 3  # exceptions at most: more are harder to read than names
+_INTERNET = "autogroup:internet"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The names of both sides of a line, and what they stand for.
+
+    `family` is `IPv4` or `IPv6` where only that is reached although both ends have
+    both, and no name says so by itself; else "".
+    """
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    members: int
+    reached: int
+    family: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a line: its set, and what to name it with.
+
+    `hints` are the selectors of the rule, or of the question. `apart` are nodes that go
+    by their own names. `itself` is the only source of the line: a name for destinations
+    may hold it besides, since a node that reaches itself is no path.
+    """
+
+    members: int
+    hints: tuple[Selector, ...] = ()
+    apart: int = 0
+    itself: int = 0
+    sending: bool = False
 
 
 class Naming:
-    """Names sets of bits by exact match, else by a cover of named subsets.
+    """Names sets of bits in one world of a matrix.
 
-    A name never claims more than the set holds: every name given is of a subset.
-    Names are taken from all worlds of the matrix, or from those that are given.
+    `other` is the state on the other side of a change, if there is one: a name that
+    gained some nodes and lost others says nothing of the change, and is not used.
     """
 
-    def __init__(self, matrix: Matrix, worlds: Sequence[World] = ()) -> None:
+    def __init__(
+        self, matrix: Matrix, world: World, other: World | None = None
+    ) -> None:
         self._universe = matrix.universe
-        self._worlds = worlds or matrix.worlds
-        self._named = self._names()
-        self._exact: dict[int, str] = {}
-        for name, members in self._named:
-            self._exact.setdefault(members, name)
-        self._covers: dict[int, list[str]] = {}
+        self._index = matrix.worlds.index(world)
+        self._matrix = matrix
+        self._world = world
+        self._other = matrix.worlds.index(other) if other else None
+        self._meanings: dict[Selector, int] = {}
         self._nodes: dict[int, str] = {}
-        self._wholes = [each for w in reversed(self._worlds) for each in self._whole(w)]
-        self._all = {members for name, members in self._wholes if name == EVERYTHING}
-        self._owned = dict(self._worlds[-1].owners)
-        self._everyone = merge(self._owned.values())
-        machines = self._worlds[-1].machines.items()
-        self._owner_of = {place: m.owner for place, m in machines if m.owner}
-        users = {self._label(owner) for owner in self._owned}
-        large = [
-            (members.bit_count(), name, members)
-            for name, members in self._named
-            if name not in users
-        ]
-        self._large = sorted(large, key=lambda named: -named[0])
 
-    def _names(self) -> list[tuple[str, int]]:
-        """Return all named sets, the words that rules use first."""
-        found: dict[str, int] = {}
-        for world in reversed(self._worlds):
-            for name, members in _of_world(self._universe, world):
-                if members:
-                    found.setdefault(name, members)
-        return list(found.items())
+    # Lines.
 
-    def _whole(self, world: World) -> Iterable[tuple[str, int]]:
-        """Yield the large sets of a world, the smallest first."""
-        yield "autogroup:member", merge(world.owners.values())
-        yield "autogroup:tagged", merge(world.tags.values())
-        yield EVERY_NODE, world.present
-        internet = self._universe.internet * bool(world.exits)
-        yield EVERYTHING, world.present | world.routed | internet
+    def lines(self, sources: Side, targets: Side) -> Iterator["Line"]:
+        """Yield a line, or one for each address family where they differ."""
+        for family, mask, members, reached in self._families(sources, targets):
+            there = list(self._found(replace(sources, members=members), mask))
+            here = list(self._found(replace(targets, members=reached), mask))
+            spelt = any(all(name.literal for name in names) for names in (there, here))
+            yield Line(
+                tuple(map(str, there)),
+                tuple(map(str, here)),
+                members,
+                reached,
+                "" if spelt else family,
+            )
 
-    def names(
-        self, members: int, hints: Iterable[Selector] = (), itself: int = 0
-    ) -> list[str]:
-        """Return the names of a set, those of the hinted selectors preferred.
+    def gone(self, sources: Side, targets: Side) -> Line:
+        """Return the line of sources that are gone, whatever they reached."""
+        names = map(str, self._singly(sources.members))
+        return Line(tuple(names), (), sources.members, targets.members)
 
-        `itself` is the source of which these are the destinations, if it is only one:
-        a name may hold it besides, since a node that reaches itself is no path.
+    def _families(
+        self, sources: Side, targets: Side
+    ) -> Iterator[tuple[str, int, int, int]]:
+        """Yield what is reached in both address families at once, or else in each.
+
+        At once is: as people expect who read the name of a node that has both.
         """
-        alike = members, members | itself
-        for hint in hints:
-            for world in reversed(self._worlds):
-                found = self._universe.selected(world, hint)
-                if hint.kind in _WORDS and found in alike:
-                    return [hint.text]
-        if not self._all.isdisjoint(alike):
-            return [EVERYTHING]
-        names = self._apart(members)
-        most = min(_FEW, (len(names) - 1) // 2)
-        return (self._all_but(members | itself, most) if most else []) or names
+        found = self._ends(sources.members, targets.members)
+        members = merge(members for _, _, members, _ in found)
+        reached = merge(reached for _, _, _, reached in found)
+        if found == self._ends(self._whole(members), self._whole(reached)):
+            found = [("", merge(mask for _, mask, _, _ in found), members, reached)]
+        yield from found
 
-    def _apart(self, members: int, most: int | None = None) -> list[str]:
-        """Name nodes and networks apart; with `most` [] when it takes more names."""
-        nodes = members & ((1 << self._universe.size) - 1)
-        covers = self._cover(nodes, most) if nodes else []
-        names = covers + self.networks(members & ~nodes)
-        return names if most is None or len(names) <= most else []
+    def _ends(self, members: int, targets: int) -> list[tuple[str, int, int, int]]:
+        masks = zip(("IPv4", "IPv6"), self._universe.families, strict=True)
+        ends = [(word, mask, members & mask, targets & mask) for word, mask in masks]
+        return [each for each in ends if each[2] and each[3]]
 
-    def _all_but(self, members: int, most: int) -> list[str]:
-        """Name a set as a large one but for `most` exceptions, [] when it is none."""
-        for name, whole in self._wholes:
-            left = whole & ~members
-            if members & ~whole or 2 * left.bit_count() > whole.bit_count():
-                continue
-            names = self._apart(left, most)
-            if names:
-                return [f"{name}{BUT}{', '.join(names)}"]
-        return []
-
-    def count(self, members: int) -> int:
-        """Count nodes and networks; how finely rules cut a network up says nothing."""
-        nodes = members & ((1 << self._universe.size) - 1)
-        return nodes.bit_count() + len(self.networks(members & ~nodes))
-
-    def singly(self, members: int) -> list[str]:
-        """Return the names of a set node by node, then its networks."""
-        nodes = members & ((1 << self._universe.size) - 1)
-        return self._in_order(nodes) + self.networks(members & ~nodes)
-
-    def _cover(self, nodes: int, most: int | None) -> list[str]:
-        if nodes in self._exact:
-            return [self._exact[nodes]]
-        if most is not None:
-            return list(islice(self._greedy(nodes), most + 1))
-        if nodes not in self._covers:
-            self._covers[nodes] = list(self._greedy(nodes))
-        return self._covers[nodes]
-
-    def _greedy(self, nodes: int) -> Iterator[str]:
-        """Take the largest named subsets; what is left goes by user or by node."""
-        size, others, rest = nodes.bit_count(), ~nodes, nodes
-        for count, name, members in self._large:
-            if count > size or members & others:
-                continue
-            if (members & rest).bit_count() > 1:
-                yield name
-                rest &= ~members
-        owned = bits(rest & self._everyone)
-        for owner in dict.fromkeys(self._owner_of[place] for place in owned):
-            members = self._owned[owner]
-            if not members & others:
-                yield self._label(owner)
-                rest &= ~members
-        yield from self._in_order(rest)
-
-    def _in_order(self, nodes: int) -> list[str]:
-        """Return the names of nodes in the order of people: web-2 before web-10."""
-        return [
-            self.node(place)
-            for place in sorted(bits(nodes), key=self._ranks.__getitem__)
-        ]
+    def _whole(self, members: int) -> int:
+        """Return a set with both addresses of each of its nodes."""
+        both = self._universe.both(self._universe.nodes(members))
+        return members | both & self._present
 
     @cached_property
-    def _ranks(self) -> dict[int, int]:
-        """The rank of each node among all names."""
-        places = sorted(range(self._universe.size), key=lambda p: natural(self.node(p)))
-        return {place: rank for rank, place in enumerate(places)}
+    def _present(self) -> int:
+        """The addresses of all nodes, on both sides of a change."""
+        return merge(world.present for world in self._matrix.worlds)
 
-    def _label(self, owner: str) -> str:
-        return self._worlds[-1].tailnet.label(owner)
+    def names(self, members: int, hints: Iterable[Selector] = ()) -> list[str]:
+        """Return the names of a set."""
+        return list(map(str, self._found(Side(members, tuple(hints)), -1)))
 
-    def node(self, place: int) -> str:
-        """Return the name of a node: `node:nas`."""
-        if place not in self._nodes:
-            known = (world.machines.get(place) for world in reversed(self._worlds))
-            self._nodes[place] = f"{NODE}{next(filter(None, known)).name}"
-        return self._nodes[place]
+    # Sets.
 
-    def networks(self, members: int) -> list[str]:
-        """Return the addresses of cells, and the internet, as text.
+    def _found(self, side: Side, mask: int) -> Iterator["_Name"]:
+        """Name a set; of what a name means only what is in the mask counts."""
+        alone = side.members & side.apart
+        whole = None if alone == side.members else self._one_word(side, mask)
+        if whole:
+            yield whole
+            return
+        yield from self._singly(alone, mask)
+        rest = side.members & ~alone
+        allowed = (rest | side.itself) & mask
+        for hint in side.hints:
+            meant = self._means(hint) & mask
+            if meant & rest and not meant & ~allowed:
+                yield self._word(hint)
+                rest &= ~meant
+        yield from self._cover(rest, allowed, mask)
 
-        What a host of the policy stands for goes by its name: `vault (10.1.0.10)`.
+    def _one_word(self, side: Side, mask: int) -> "_Name | None":
+        """Return the one word of the rule for the whole of a set, if there is one."""
+        alike = side.members, side.members | side.itself
+        for hint in side.hints:
+            if self._means(hint) & mask in alike:
+                return self._word(hint)
+        return _Name(EVERYTHING) if self._is_all(side, mask) else None
+
+    def _is_all(self, side: Side, mask: int) -> bool:
+        """Tell whether a set is everything, and a rule says so."""
+        if not any(hint.kind == "any" for hint in side.hints):
+            return False
+        whole = self._world.present | self._world.routed
+        if self._world.exits and not side.sending:  # the internet sends nothing
+            whole |= self._universe.internet
+        return whole & mask in (side.members, side.members | side.itself)
+
+    def _means(self, selector: Selector) -> int:
+        """Return what a selector means here; 0 where it must not be used."""
+        if selector not in self._meanings:
+            meaning = self._universe.meaning
+            found = meaning(selector, self._index) if selector.kind != "any" else 0
+            if selector.kind in LITERAL and not self._is_literal(selector):
+                found = 0
+            elif self._other is not None:
+                was = meaning(selector, self._other)
+                if was & ~found and found & ~was:
+                    found = 0
+            self._meanings[selector] = found
+        return self._meanings[selector]
+
+    def _is_literal(self, selector: Selector) -> bool:
+        """Tell whether an address means itself alone, and all of it is served.
+
+        Some releases take the other address of a node for meant as well.
         """
-        cells = [
-            self._universe.cells[place - self._universe.size]
-            for place in bits(members & ~self._universe.internet)
+        addresses = self._world.resolver.sources(selector)
+        written = self._world.resolver.written(selector)
+        return addresses == written and not self._universe.unserved(
+            addresses, self._index
+        )
+
+    def _word(self, selector: Selector) -> "_Name":
+        text = selector.text
+        if selector.kind == "user":
+            owners = self._world.resolver.owners(selector)
+            (owner,) = owners
+            return _Name(self._user(owner))
+        if selector.kind == "host":
+            addresses = self._world.policy.hosts.get(text, IntervalSet())
+            return _Name(f"{text} ({', '.join(prefixes(addresses))})", literal=True)
+        return _Name(text, literal=selector.kind in LITERAL)
+
+    def _user(self, owner: str) -> str:
+        """Return what a user is called, so that it is taken for no other word."""
+        name = self._world.tailnet.label(owner)
+        return f"{USER}{name}" if name in RESERVED or ":" in name else name
+
+    def _cover(self, rest: int, allowed: int, mask: int) -> Iterator["_Name"]:
+        """Name what no word of the rule means: by sets of the file, users, nodes."""
+        if not rest:
+            return
+        for name, meant in self._file:
+            found = meant & mask
+            if found == rest:
+                yield name
+                return
+        for name, meant in self._file:
+            found = meant & mask
+            several = self._universe.nodes(found & rest).bit_count() > 1
+            if several and not found & ~allowed:
+                yield name
+                rest &= ~found
+        for owner, meant in sorted(self._world.owners.items(), key=_by_first):
+            found = meant & mask
+            if found & rest and not found & ~allowed:
+                yield _Name(self._user(owner))
+                rest &= ~found
+        yield from self._singly(rest, mask)
+
+    @cached_property
+    def _file(self) -> list[tuple["_Name", int]]:
+        """The sets that the policy declares: tags and groups, the largest first."""
+        policy = self._world.policy
+        selectors = [Selector("group", name) for name in policy.groups]
+        selectors += [
+            Selector("tag", name) for name in sorted(self._world.tags, key=natural)
         ]
-        addresses = IntervalSet(cells)
-        found = texts(addresses)
-        if len(found) == 1:
-            names = [
-                f"{name} ({found[0]})"
-                for world in self._worlds
-                for name, meant in world.policy.hosts.items()
-                if meant == addresses
-            ]
-            found = names[-1:] or found
-        return [*found, INTERNET] if members & self._universe.internet else found
+        found = [(self._word(s), self._means(s)) for s in selectors]
+        return sorted((f for f in found if f[1]), key=lambda f: -f[1].bit_count())
+
+    def _singly(self, members: int, mask: int = -1) -> Iterator["_Name"]:
+        """Yield the names of a set node by node, then its networks."""
+        nodes, cells = self._universe.split(members)
+        names = map(self.node, bits(self._universe.nodes(nodes)))
+        yield from map(_Name, sorted(names, key=natural))
+        yield from self._networks(cells, mask)
+
+    def node(self, number: int) -> str:
+        """Return the name of a node: `node:nas`."""
+        if number not in self._nodes:
+            worlds = (self._world, *reversed(self._matrix.worlds))
+            known = (world.machines.get(number) for world in worlds)
+            self._nodes[number] = f"{NODE}{next(filter(None, known)).name}"
+        return self._nodes[number]
+
+    def _networks(self, cells: int, mask: int = -1) -> Iterator["_Name"]:
+        """Yield the addresses of cells; what a host stands for goes by its name."""
+        internet = self._means(parse(_INTERNET)) & mask
+        if internet and not internet & ~cells:
+            yield _Name(_INTERNET)
+            cells &= ~internet
+        if not cells:
+            return
+        addresses = self._universe.addresses(cells)
+        for name, meant in self._world.policy.hosts.items():
+            if meant == addresses:
+                yield self._word(Selector("host", name))
+                return
+        for text in prefixes(addresses):
+            yield _Name(text, literal=True)
+
+    # Counts.
+
+    def size(self, members: int) -> Size:
+        """Count the nodes and the networks in a set, however rules cut it up."""
+        nodes, cells = self._universe.split(members)
+        numbers = self._universe.nodes(nodes)
+        return Size(numbers.bit_count(), len(list(self._networks(cells))))
 
 
-def _of_world(universe: Universe, world: World) -> Iterable[tuple[str, int]]:
-    everyone = merge(world.owners.values())
-    yield EVERY_NODE, world.present
-    for group in world.policy.groups:
-        yield group, universe.selected(world, Selector("group", group))
-    owners = {world.tailnet.label(each): who for each, who in world.owners.items()}
-    for known in (world.tags, owners):
-        yield from sorted(known.items(), key=lambda named: natural(named[0]))
-    yield "autogroup:member", everyone
-    yield "autogroup:tagged", merge(world.tags.values())
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """A name; a `literal` one is an address, or stands for one."""
+
+    text: str
+    literal: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _by_first(named: tuple[str, int]) -> int:
+    """Sort key: who has the first node comes first."""
+    return named[1] & -named[1]

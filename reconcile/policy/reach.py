@@ -13,7 +13,7 @@ def disjoint(opened: Iterable[tuple[int, int]]) -> Reach:
     """Cut overlapping sets of atoms so that each atom stands in one entry only."""
     found = sorted((atoms, reached) for atoms, reached in opened if reached)
     merged: dict[int, int] = defaultdict(int)
-    for piece, which in _pieces(tuple(atoms for atoms, _ in found)):
+    for piece, which in pieces(tuple(atoms for atoms, _ in found)):
         targets = 0
         for number in which:
             targets |= found[number][1]
@@ -22,7 +22,7 @@ def disjoint(opened: Iterable[tuple[int, int]]) -> Reach:
 
 
 @lru_cache(maxsize=4096)
-def _pieces(sets: tuple[int, ...]) -> list[tuple[int, tuple[int, ...]]]:
+def pieces(sets: tuple[int, ...]) -> list[tuple[int, tuple[int, ...]]]:
     """Return the pieces that sets of atoms cut each other into, and whose each is.
 
     Rows of many sources have the same few services, so that few combinations occur.

@@ -117,6 +117,14 @@ _WORDS: Mapping[str, Sentence] = {
         "opens an address of the internet behind exit nodes too",
         "opens the internet behind exit nodes only by `*` and `autogroup:internet`",
     ),
+    "exits_shown_by_internet": _either(
+        "offers an exit node only to who has a rule to it or to the internet",
+        "offers an exit node to whoever has a rule",
+    ),
+    "routers_stand_for_networks": _either(
+        "shows a router what the networks behind it may reach",
+        "does not show a router what only the networks behind it may reach",
+    ),
     "brackets": _either(
         "takes brackets around an IPv6 destination",
         "refuses brackets around an IPv6 destination",

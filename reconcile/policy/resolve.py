@@ -190,15 +190,16 @@ class Resolver:
         self.unsure[selector.text] = "its content is not known here"
         return whole
 
+    def written(self, selector: Selector) -> IntervalSet:
+        """Return the addresses of a host or an address as the policy spells them."""
+        if selector.kind == "host":
+            return self.policy.hosts.get(selector.text, EMPTY)
+        return sets.prefix(selector.text)
+
     def _literal(self, selector: Selector) -> IntervalSet:
         """One family only; before 0.29 the other one of its node comes in."""
         release = self.policy.release
-        is_alias = selector.kind == "host"
-        literal = (
-            self.policy.hosts.get(selector.text, EMPTY)
-            if is_alias
-            else sets.prefix(selector.text)
-        )
+        is_alias, literal = selector.kind == "host", self.written(selector)
         widens = release.networks_widen or (is_alias and release.aliases_widen)
         if literal.size() == 1:
             widens = release.literals_widen

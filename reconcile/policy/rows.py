@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconcile.policy.selectors import Selector
-from reconcile.policy.sets import FAMILIES, V6, IntervalSet
-from reconcile.policy.tailnet import Identity, Machine
-from reconcile.policy.universe import Universe, World, bits, has, merge, union
+from reconcile.policy.sets import V6
+from reconcile.policy.tailnet import Identity
+from reconcile.policy.universe import Universe, World, bits, merge, union
 
-# Rules by selector and address family (0 where it selects by identity), as bits.
-BySelector = Mapping[tuple[Selector, int], int]
+# Rules by selector, as bits.
+BySelector = Mapping[Selector, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,18 +24,18 @@ class Side:
 
     `rules` are put together from `parts`, which many sources share: those of a user,
     group, tag or address. `owner` is their user where `autogroup:self` applies.
-    `within` is what has an address of their family, -1 where they have both families.
+    `offered` are the blocks of the exit nodes that the server shows to them.
     """
 
     rules: int
     parts: tuple[int, ...]
     owner: str | None = None
-    within: int = -1
+    offered: int = 0
 
     def without(self, rules: int) -> "Side":
         """Return the side as it were without some rules."""
         left = self.rules & ~rules
-        return replace(self, rules=left, parts=(left,))
+        return Side(left, (left,), self.owner, self.offered)
 
 
 NOWHERE = Side(0, ())  # of sources that no rule means
@@ -52,61 +52,56 @@ class Row:
 class Sources:
     """The side that each source of one world is on, by its bit.
 
-    `own` are the rules for `autogroup:self`, `single` those of one address family.
+    `own` are the rules for `autogroup:self`.
     """
 
     def __init__(
-        self,
-        universe: Universe,
-        world: World,
-        by_selector: BySelector,
-        own: int,
-        single: Mapping[int, int],
+        self, universe: Universe, world: World, by_selector: BySelector, own: int
     ) -> None:
         self._own = own
-        self._world = world
-        self._foreign = {0: 0, 4: single[6], 6: single[4]}
         self._identities = _Identities(world, by_selector)
         self._sweep = _Sweep(world, by_selector)
-        self._known: dict[tuple[Identity, int, int], Side] = {}
+        self._known: dict[tuple[Identity, int], Side] = {}
         self._equal: dict[tuple[int, str | None, int], Side] = {}
-        self.sides = [NOWHERE] * (universe.size + len(universe.cells))
+        self.sides = [NOWHERE] * (universe.first_cell + len(universe.cells))
         at, swept = self._sweep.at, bool(self._sweep)
-        for place, machine in world.machines.items():
-            where = merge(map(at, machine.numbers)) if swept else 0
-            self.sides[place] = self._side(machine.identity, where, _version(machine))
-        for place, (low, _) in enumerate(universe.cells, universe.size):
+        for number, machine in world.machines.items():
+            for address in machine.numbers or (0, V6):
+                where = at(address) if swept and machine.numbers else 0
+                place = number + universe.size * (address >= V6)
+                self.sides[place] = self._side(machine.identity, where)
+        for place, (low, _) in enumerate(universe.cells, universe.first_cell):
             if swept and world.routed >> place & 1:
-                self.sides[place] = self._side(None, at(low), 6 if low >= V6 else 4)
+                self.sides[place] = self._side(None, at(low))
 
-    def _side(self, who: Identity, where: int, version: int) -> Side:
-        """Return the side of sources: the same object for the same rules.
+    def offer(self, viewers: Mapping[int, int]) -> None:
+        """Note which sources are offered exit nodes: a block, and their bits."""
+        found: dict[int, int] = defaultdict(int)
+        for block, places in viewers.items():
+            for place in bits(places):
+                found[place] |= 1 << block
+        for place, offered in found.items():
+            side = self.sides[place]
+            if side.rules:
+                key = side.rules, side.owner, offered
+                shown = replace(side, offered=offered)
+                self.sides[place] = self._equal.setdefault(key, shown)
 
-        `version` is the one address family that they have, 0 for both.
-        """
-        key = who, where, version
-        known = self._known.get(key)
+    def _side(self, who: Identity, where: int) -> Side:
+        """Return the side of sources: the same object for the same rules."""
+        known = self._known.get((who, where))
         if known is None:
-            known = self._known[key] = self._put_together(*key)
+            known = self._known[who, where] = self._put_together(who, where)
         return known
 
-    def _put_together(self, who: Identity, where: int, version: int) -> Side:
-        foreign = self._foreign[version]
-        selected = (*self._identities.parts(who), self._sweep.rules(where))
-        parts = {rules & ~foreign for rules in selected} - {0}
+    def _put_together(self, who: Identity, where: int) -> Side:
+        parts = {*self._identities.parts(who), self._sweep.rules(where)} - {0}
         if not parts:
             return NOWHERE
         rules = merge(parts)
         owner = who if isinstance(who, str) and rules & self._own else None
-        within = self._world.families[version] if version else -1
-        side = Side(rules, tuple(parts), owner, within)
-        return self._equal.setdefault((rules, owner, within), side)
-
-
-def _version(machine: Machine) -> int:
-    """Return the one address family that a node has, 0 for both."""
-    found = [version for version in FAMILIES if has(machine, version)]
-    return found[0] if len(found) == 1 else 0
+        side = Side(rules, tuple(parts), owner)
+        return self._equal.setdefault((rules, owner, 0), side)
 
 
 def rows(worlds: Sequence[Sources]) -> list[Row]:
@@ -129,8 +124,8 @@ class _Identities:
         self._owners: dict[str, list[int]] = defaultdict(list)
         self._tagged: tuple[int, ...] = ()
         self._members: tuple[int, ...] = ()
-        for (selector, version), rules in by_selector.items():
-            if version:
+        for selector, rules in by_selector.items():
+            if selector.by_address:
                 continue
             if selector.kind == "tag":
                 self._tags[selector.text] = rules
@@ -158,12 +153,12 @@ class _Sweep:
     def __init__(self, world: World, by_selector: BySelector) -> None:
         edges: dict[int, int] = defaultdict(int)
         self._rules: list[int] = []
-        for (selector, version), rules in by_selector.items():
-            if not version:
+        for selector, rules in by_selector.items():
+            if not selector.by_address:
                 continue
             number = 1 << len(self._rules)
             self._rules.append(rules)
-            for low, high in family(world.resolver.sources(selector), version):
+            for low, high in world.resolver.sources(selector):
                 edges[low] ^= number
                 edges[high + 1] ^= number
         self._edges = sorted(edges)
@@ -185,8 +180,3 @@ class _Sweep:
             rules = merge(self._rules[number] for number in bits(selected))
             self._known[selected] = rules
         return self._known[selected]
-
-
-def family(addresses: IntervalSet, version: int) -> IntervalSet:
-    """Return the part of a set that is of one address family."""
-    return addresses & FAMILIES[version]

@@ -23,6 +23,8 @@ Kind = Literal[
 
 SELF = "autogroup:self"
 UNKNOWN: tuple[Kind, ...] = ("ipset", "service", "posture")  # as to what they hold
+LITERAL: tuple[Kind, ...] = ("address", "host")  # addresses that a policy spells out
+_BY_ADDRESS = frozenset({"any", *LITERAL, *UNKNOWN})
 _DOMAIN = "user:*@"
 _PREFIXES: tuple[tuple[str, Kind], ...] = (
     ("group:", "group"),
@@ -43,6 +45,11 @@ class Selector:
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def by_address(self) -> bool:
+        """Whether it means addresses, whoever has them."""
+        return self.kind in _BY_ADDRESS or self.text == "autogroup:danger-all"
 
     @property
     def autogroup(self) -> str:

@@ -8,7 +8,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv6Address,
+    ip_address,
+    ip_network,
+    summarize_address_range,
+)
 from socket import AF_INET, AF_INET6, inet_pton
 
 Interval = tuple[int, int]
@@ -185,6 +191,16 @@ def texts(addresses: IntervalSet) -> list[str]:
     if addresses == EVERYTHING:
         return ["*"]
     return [_text(low, high) for low, high in addresses]
+
+
+def prefixes(addresses: IntervalSet) -> list[str]:
+    """Return a set as prefixes, an address without a length."""
+    found = []
+    for low, high in addresses:
+        for network in summarize_address_range(_address(low), _address(high)):
+            text = str(network)
+            found.append(text.removesuffix(f"/{network.max_prefixlen}"))
+    return found
 
 
 def _text(low: int, high: int) -> str:

@@ -1,21 +1,26 @@
-"""Nodes and networks as bits: the ground on which access is computed.
+"""Addresses as bits: the ground on which access is computed.
 
-A set of destinations is one Python integer. Bits 0 to n-1 are nodes, the following
-ones are cells (stretches of addresses behind subnet routers that no rule and no route
-tells apart), and the last is the internet behind exit nodes.
+A set of sources or destinations is one Python integer. For n nodes, bits 0 to n-1 are
+their IPv4 addresses and bits n to 2n-1 their IPv6 addresses: traffic stays in one
+family. The following bits are cells, stretches of addresses that no rule and no route
+tells apart: those behind subnet routers and, where there is an exit node, those of the
+internet. Above them stand the blocks: the cells again, once for each kind of exit node,
+for what a rule opens there and what only counts where that exit node is offered.
 """
 
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain, pairwise
 
+from reconcile.model import EXIT_ROUTES
 from reconcile.policy.document import Policy
-from reconcile.policy.resolve import Resolver
-from reconcile.policy.selectors import Selector
-from reconcile.policy.sets import FAMILIES, V6, IntervalSet
-from reconcile.policy.tailnet import Machine, Tailnet
+from reconcile.policy.resolve import INTERNET, TAILNET, Resolver
+from reconcile.policy.selectors import SELF, Selector
+from reconcile.policy.sets import V6, IntervalSet
+from reconcile.policy.tailnet import Machine, Tailnet, addresses_of
 
 _BLOCK = 64  # how many addresses share one stored set of the nodes below them
 
@@ -29,7 +34,7 @@ def bits(numbers: int) -> Iterator[int]:
         found = text.find("1", found + 1)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class World:
     """One policy in one tailnet, with the bits of each identity.
 
@@ -39,13 +44,12 @@ class World:
     policy: Policy
     tailnet: Tailnet
     resolver: Resolver
-    machines: dict[int, Machine] = field(default_factory=dict)  # by bit position
+    machines: dict[int, Machine] = field(default_factory=dict)  # by number of the node
     present: int = 0
     owners: dict[str, int] = field(default_factory=dict)  # by the user's id
     tags: dict[str, int] = field(default_factory=dict)
-    routed: int = 0  # cells that an approved route leads to
-    exits: int = 0  # nodes that are exit nodes
-    families: dict[int, int] = field(default_factory=dict)  # what has an IPv4, an IPv6
+    routed: int = 0  # cells that an approved subnet route leads to
+    exits: tuple["Exit", ...] = ()
     selected: dict[Selector, int] = field(default_factory=dict)
 
     @classmethod
@@ -54,8 +58,17 @@ class World:
         return cls(policy, tailnet, Resolver(policy, tailnet))
 
 
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """An exit node: the number of its node, and the number of its block of cells."""
+
+    number: int
+    machine: Machine
+    block: int
+
+
 class Universe:
-    """The nodes and networks of several worlds, each with its bit."""
+    """The addresses of nodes and the networks of several worlds, each with its bit."""
 
     def __init__(
         self, worlds: Sequence[World], literals: Iterable[IntervalSet]
@@ -64,10 +77,14 @@ class Universe:
         self._tailnets = {id(world.tailnet): world.tailnet for world in worlds}
         keys = chain.from_iterable(each.keys for each in self._tailnets.values())
         self.position = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+        self.size = len(self.position)
+        self.low = (1 << self.size) - 1
+        self.first_cell = 2 * self.size
         self.cells = _cells(self._tailnets.values(), literals)
         self._cell_starts = [low for low, _ in self.cells]
-        self.size = len(self.position)
-        self.internet = 1 << (self.size + len(self.cells))
+        self.visible = (1 << (self.first_cell + len(self.cells))) - 1
+        self.internet = self.network(INTERNET)
+        self._blocks: dict[object, int] = {}
         self._lines: dict[int, _Line] = {}
         entered: dict[int, World] = {}
         for world in worlds:
@@ -80,30 +97,48 @@ class Universe:
         world.machines, world.present = first.machines, first.present
         world.owners, world.tags = first.owners, first.tags
         world.routed, world.exits = first.routed, first.exits
-        world.families = first.families
 
     def _settle(self, world: World) -> None:
         tailnet, tags = world.tailnet, defaultdict[str, int](int)
-        places = [self.position[key] for key in tailnet.keys]
-        world.machines = dict(zip(places, tailnet.machines, strict=True))
-        world.present = union(places)
+        numbers = [self.position[key] for key in tailnet.keys]
+        world.machines = dict(zip(numbers, tailnet.machines, strict=True))
         for who, machines in tailnet.by_identity.items():
-            alike = union([places[machine.index] for machine in machines])
+            places = [
+                place
+                for machine in machines
+                for place in self._places(numbers[machine.index], machine)
+            ]
+            alike = union(places)
+            world.present |= alike
             if isinstance(who, str):
                 world.owners[who] = alike
             for tag in who if isinstance(who, frozenset) else ():
                 tags[tag] |= alike
         world.tags = dict(tags)
         for machine in tailnet.routers:
-            world.routed |= self.behind(machine) & ~self.internet
-            if machine.exits:
-                world.exits |= 1 << places[machine.index]
-        world.families = {
-            version: self.internet
-            | self.network(addresses)
-            | union([p for p, m in world.machines.items() if has(m, version)])
-            for version, addresses in FAMILIES.items()
-        }
+            world.routed |= self.behind(machine)
+        world.exits = tuple(
+            Exit(numbers[machine.index], machine, self._block(machine))
+            for machine in tailnet.routers
+            if is_exit(machine)
+        )
+
+    def _places(self, number: int, machine: Machine) -> Iterator[int]:
+        """Yield the places of a node: one for each address family that it has.
+
+        One whose addresses nobody told is taken for a node with both.
+        """
+        for address in machine.numbers or (0, V6):
+            yield number + self.size * (address >= V6)
+
+    def _block(self, machine: Machine) -> int:
+        """Return the block of an exit node; exit nodes that rules treat alike share."""
+        families = frozenset(address >= V6 for address in machine.numbers)
+        routes = tuple(text for text, _ in machine.subnets)
+        kind = machine.node.tags, families, routes, machine.exits
+        return self._blocks.setdefault(kind, len(self._blocks))
+
+    # Cells and blocks.
 
     def network(self, addresses: IntervalSet) -> int:
         """Return the cells that lie in a set of addresses."""
@@ -112,12 +147,36 @@ class Universe:
             first = bisect_left(self._cell_starts, low)
             last = bisect_left(self._cell_starts, high + 1)
             found |= (1 << last) - (1 << first)
-        return found << self.size
+        return found << self.first_cell
+
+    def is_cut_at(self, addresses: IntervalSet) -> bool:
+        """Tell whether each cell lies inside a set of addresses or outside of it."""
+        inside = self.addresses(self.network(addresses))
+        outside = IntervalSet(self.cells) - inside
+        return not outside.overlaps(addresses)
 
     def behind(self, machine: Machine) -> int:
-        """Return the networks, the internet too, that a node leads to."""
-        found = merge(self.network(route) for _, route in usable(machine))
-        return found | self.internet if machine.exits else found
+        """Return the networks that a node's approved subnet routes lead to."""
+        return merge(self.network(route) for _, route in usable(machine))
+
+    @property
+    def all_blocks(self) -> int:
+        """The blocks of every kind of exit node, as bits."""
+        return (1 << len(self._blocks)) - 1
+
+    def through(self, cells: int, block: int) -> int:
+        """Return internet cells as what one kind of exit node leads to."""
+        above = len(self.cells) * (block + 1)
+        return (cells & self.internet) << above
+
+    def arriving(self, targets: int, offered: int) -> int:
+        """Return targets as seen by who is offered some blocks of exit nodes."""
+        if targets <= self.visible:
+            return targets
+        found = targets & self.visible
+        for block in bits(offered):
+            found |= (targets >> len(self.cells) * (block + 1)) & self.internet
+        return found
 
     def networks(self, world: World) -> list[int]:
         """Return the networks of a world by their cells: routes in no other route."""
@@ -134,16 +193,98 @@ class Universe:
                 found.append(self.network(IntervalSet([(low, end)])))
         return found
 
+    def addresses(self, cells: int) -> IntervalSet:
+        """Return the addresses of cells."""
+        return IntervalSet(self.cells[place - self.first_cell] for place in bits(cells))
+
+    # Nodes.
+
+    def node(self, number: int) -> int:
+        """Return the bits of both addresses of a node."""
+        return 1 << number | 1 << (number + self.size)
+
+    def nodes(self, members: int) -> int:
+        """Return the numbers of the nodes that have an address in a set, as bits."""
+        return (members | members >> self.size) & self.low
+
+    def both(self, numbers: int) -> int:
+        """Return the bits of both addresses of nodes, given by their numbers."""
+        return numbers | numbers << self.size
+
+    @cached_property
+    def families(self) -> tuple[int, int]:
+        """The bits of IPv4 and of IPv6 addresses."""
+        sixth = self.network(IntervalSet([(V6, (V6 << 1) - 1)])) | self.low << self.size
+        return self.visible & ~sixth, sixth
+
+    def single(self, members: int) -> int:
+        """Return a source that is the only one, else nothing: what reaches itself."""
+        nodes, cells = self.split(members)
+        number = self.nodes(nodes)
+        if cells or number.bit_count() != 1:
+            return members if not nodes and cells.bit_count() == 1 else 0
+        return self.both(number)
+
+    def by_family(self, nodes: int) -> Iterator[int]:
+        """Cut addresses of nodes by the families of each node: both, or only one."""
+        fourth, sixth = nodes & self.low, nodes >> self.size
+        both = fourth & sixth
+        for found in (self.both(both), fourth & ~both, (sixth & ~both) << self.size):
+            if found:
+                yield found
+
+    def partners(self, members: int) -> int:
+        """Return all that is of an address family that some sources have."""
+        return merge(family for family in self.families if members & family)
+
+    def split(self, places: int) -> tuple[int, int]:
+        """Return the addresses of nodes in a set, and the cells."""
+        cells = places >> self.first_cell << self.first_cell
+        return places ^ cells, cells
+
     def addressed(self, index: int, addresses: IntervalSet) -> int:
-        """Return the nodes of a world that own an address of a set."""
+        """Return the addresses of nodes of a world that are in a set."""
         world = self.worlds[index]
         key = id(world.tailnet)
         if key not in self._lines:
-            self._lines[key] = _Line(world)
-        return self._lines[key].nodes(addresses)
+            self._lines[key] = _Line(self, world)
+        return self._lines[key].places(addresses)
+
+    def leading(self, world: World, number: int) -> int:
+        """Return all cells that a node of a world leads to, the internet too."""
+        machine = world.machines.get(number)
+        found = self.behind(machine) if machine else 0
+        exits = any(each.number == number for each in world.exits)
+        return found | self.internet if exits else found
+
+    def meaning(self, selector: Selector, index: int) -> int:
+        """Return the nodes, networks and parts of the internet that a word means.
+
+        `*` is all of it, and `autogroup:self` nothing: it differs by the source.
+        """
+        world = self.worlds[index]
+        served = world.routed | (self.internet if world.exits else 0)
+        if selector.kind == "any":
+            return world.present | served
+        if selector.autogroup == "internet":
+            return self.internet & served if world.exits else 0
+        if not selector.by_address:
+            return 0 if selector.text == SELF else self.selected(world, selector)
+        addresses = world.resolver.sources(selector)
+        return self.addressed(index, addresses) | self.network(addresses) & served
+
+    def unserved(self, addresses: IntervalSet, index: int) -> IntervalSet:
+        """Return the part of a set to which nothing leads in a world.
+
+        Addresses that the tailnet may give to nodes are no such part.
+        """
+        world = self.worlds[index]
+        served = world.routed | (self.internet if world.exits else 0)
+        rest = addresses - self.addresses(self.split(served)[1])
+        return rest - TAILNET - addresses_of(world.machines.values())
 
     def selected(self, world: World, selector: Selector) -> int:
-        """Return the nodes that a selector means by identity."""
+        """Return the addresses of nodes that a selector means by identity."""
         if selector.kind == "tag":
             return world.tags.get(selector.text, 0)
         if selector.autogroup == "tagged":
@@ -159,17 +300,20 @@ class Universe:
 class _Line:
     """The nodes of one world along the number line of addresses."""
 
-    def __init__(self, world: World) -> None:
-        places = {machine.index: place for place, machine in world.machines.items()}
+    def __init__(self, universe: Universe, world: World) -> None:
+        numbers = {machine.index: number for number, machine in world.machines.items()}
         self._addresses, machines = world.tailnet.by_address
-        self._places = [places[machine.index] for machine in machines]
+        self._places = [
+            numbers[machine.index] + universe.size * (address >= V6)
+            for address, machine in zip(self._addresses, machines, strict=True)
+        ]
         self._blocks = [
             union(self._places[start : start + _BLOCK])
             for start in range(0, len(self._places), _BLOCK)
         ]
 
-    def nodes(self, addresses: IntervalSet) -> int:
-        """Return the nodes inside a set; whole blocks are taken at once."""
+    def places(self, addresses: IntervalSet) -> int:
+        """Return the addresses inside a set; whole blocks are taken at once."""
         found = 0
         for low, high in addresses:
             first = bisect_left(self._addresses, low)
@@ -205,34 +349,32 @@ def merge(sets: Iterable[int]) -> int:
     return found
 
 
-def has(machine: Machine, version: int) -> bool:
-    """Tell whether a node has an address of a family.
-
-    One whose addresses nobody told is taken for a node with both.
-    """
-    numbers = machine.numbers
-    return not numbers or any((number >= V6) is (version == 6) for number in numbers)
-
-
 def usable(machine: Machine) -> Iterator[tuple[str, IntervalSet]]:
-    """Yield the approved routes of a node, those that others can really use."""
+    """Yield the approved subnet routes of a node, those that others can really use."""
     for text, route in machine.subnets:
-        if text in machine.node.approved:
+        if text in machine.node.approved and text not in EXIT_ROUTES:
             yield text, route
+
+
+def is_exit(machine: Machine) -> bool:
+    """Tell whether a node is an approved exit node."""
+    return any(route in machine.node.approved for route in machine.exits)
 
 
 def _cells(
     tailnets: Iterable[Tailnet], literals: Iterable[IntervalSet]
 ) -> list[tuple[int, int]]:
-    routers = chain.from_iterable(tailnet.routers for tailnet in tailnets)
+    routers = [router for tailnet in tailnets for router in tailnet.routers]
     routes = [route for machine in routers for _, route in usable(machine)]
+    if any(map(is_exit, routers)):
+        routes.append(INTERNET)
     if not routes:
         return []
-    routed = IntervalSet.union(routes)
+    led_to = IntervalSet.union(routes)
     borders = {V6}
     for each in (*routes, *literals):
         for low, high in each:
             borders.add(low)
             borders.add(high + 1)
     ordered = sorted(borders)
-    return [(low, high - 1) for low, high in pairwise(ordered) if low in routed]
+    return [(low, high - 1) for low, high in pairwise(ordered) if low in led_to]

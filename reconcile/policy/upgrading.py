@@ -8,9 +8,11 @@ put into one matrix, so that a cause is found for many paths with single operati
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from reconcile.policy.causes import Change, Happening
+from reconcile.policy.causes import Part
+from reconcile.policy.counts import Totals, totals
 from reconcile.policy.document import Policy
-from reconcile.policy.entries import Entry, Group, Groups, entries, total, unsure
+from reconcile.policy.entries import Entry, Groups, Teller, unsure
+from reconcile.policy.happenings import Happening, Happenings
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.naming import Naming
 from reconcile.policy.reach import Reach, common, minus
@@ -28,12 +30,9 @@ Named = Sequence[tuple[str, Reach]]
 class ReleaseDiff:
     """What is gained and lost from one release to another; see `AccessDiff`."""
 
-    before: int
-    after: int
+    totals: Totals
     gained: tuple[Entry, ...]
     lost: tuple[Entry, ...]
-    paths_gained: int
-    paths_lost: int
     unsure: dict[str, str]
 
 
@@ -72,7 +71,7 @@ class _Worlds:
 
     def groups(self) -> tuple[Groups, Groups]:
         """Return what is gained and what is lost, by cause."""
-        gained, lost = Groups(), Groups()
+        gained, lost = (Groups(self._matrix, gone=False) for _ in range(2))
         for row in self._matrix.rows:
             old, new = (self._matrix.reach(row, index) for index in (0, 1))
             if old is new or old == new:
@@ -81,9 +80,13 @@ class _Worlds:
                 (gained, minus(new, old), False),
                 (lost, minus(old, new), True),
             ):
-                for text, part in self._causes(row, paths, have):
-                    about = Happening(text, 0, 0, gone=False)
-                    groups.add(row, row.members, part, "release", about)
+                parts = [
+                    Part(row.members, atoms, targets, causes)
+                    for text, reach in self._causes(row, paths, have)
+                    for causes in (frozenset({Happening(text, kind="release")}),)
+                    for atoms, targets in reach
+                ]
+                groups.add(row, parts)
         return gained, lost
 
     def _causes(
@@ -128,29 +131,17 @@ class _Worlds:
         """Put what is gained and lost into words."""
         matrix = self._matrix
         return ReleaseDiff(
-            total(matrix, 0),
-            total(matrix, 1),
-            self._entries(gained.ordered(), 1),
-            self._entries(lost.ordered(), 0),
-            gained.total(),
-            lost.total(),
+            totals(matrix, 0, 1),
+            self._entries(gained, 1),
+            self._entries(lost, 0),
             unsure(matrix.worlds[:2]),
         )
 
-    def _entries(self, groups: Iterable[Group], index: int) -> tuple[Entry, ...]:
-        matrix = self._matrix
-        naming = Naming(matrix, [matrix.worlds[index]])
-        return entries(matrix, naming, groups, index, _Causes(matrix))
-
-
-class _Causes(Change):
-    """Says by what a release differs where others say what happened to nodes."""
-
-    def happened(
-        self, about: Happening, _touched: int, _naming: Naming
-    ) -> Sequence[str]:
-        """Return the sentence of a cause."""
-        return [about.text]
+    def _entries(self, groups: Groups, index: int) -> tuple[Entry, ...]:
+        matrix, worlds = self._matrix, self._matrix.worlds
+        naming = Naming(matrix, worlds[index], worlds[1 - index])
+        teller = Teller(matrix, naming, Happenings(matrix, 0, 1), index)
+        return teller.entries(teller.ordered(groups.all()))
 
 
 def _shared(paths: Reach, named: Named) -> list[tuple[tuple[str, ...], Reach]]:

@@ -1,11 +1,25 @@
 """Words that answers share, apart from the evaluator, so that reports load fast."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 NODE = "node:"  # before the name of a node
+USER = "user:"  # before a user's name that could be taken for something else
 EVERYTHING = "everything"
 USE = "can use "  # before a capability, among what a source reaches
-BUT = " but "  # between a large set and what is not of it
+RESERVED = frozenset({EVERYTHING, "internet", "nobody"})  # words that answers use
+
+
+class Size(NamedTuple):
+    """How many nodes and how many networks a set has; the internet is one network."""
+
+    nodes: int = 0
+    networks: int = 0
+
+    def __str__(self) -> str:
+        """`2 nodes, 1 network`, without what there is none of."""
+        parts = plural(self.nodes, "node"), plural(self.networks, "network")
+        return ", ".join(p for n, p in zip(self, parts, strict=True) if n) or parts[0]
 
 
 def counted(names: Sequence[str], most: int = 4) -> str:

@@ -12,8 +12,10 @@ from reconcile.report.effect import (
     Paint,
     columns,
     doubts,
+    only,
     place_json,
     side,
+    sizes_json,
 )
 from reconcile.report.safe import safe
 from reconcile.scene import Scene, said
@@ -56,9 +58,9 @@ def _table(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
 def _row(entry: Entry, scene: Scene) -> list[str]:
     rules = [_place(rule, scene) for rule in entry.rules]
     return [
-        safe(side(entry.sources, entry.source_count)),
-        safe(side(entry.targets, entry.target_count)),
-        safe(counted(entry.services)),
+        safe(side(entry.sources, entry.source_size)),
+        safe(side(entry.targets, entry.target_size)),
+        safe(only(counted(entry.services), entry.family)),
         safe(counted(rules)),
     ]
 
@@ -101,8 +103,8 @@ def _entry_json(entry: Entry, scene: Scene) -> dict[str, Any]:
     return {
         "src": list(entry.sources),
         "dst": list(entry.targets),
-        "source_count": entry.source_count,
-        "target_count": entry.target_count,
+        **sizes_json(entry),
+        "family": entry.family,
         "services": list(entry.services),
         "paths": entry.paths,
         "rules": [_rule_json(rule, scene) for rule in entry.rules],
@@ -137,6 +139,9 @@ def why_text(
         return "\n".join(lines) + "\n"
     if answer.opened and not answer.allowed:
         lines += ["  Only this of it:", *_indented(_table(answer.opened, scene))]
+    if answer.unserved:
+        lines.append(f"  Nothing leads to {counted(answer.unserved)}")
+    lines += _held_back(answer)
     if port is None:
         lines += _reasons(answer, scene)
     else:
@@ -147,6 +152,15 @@ def why_text(
     if not answer.opened:
         lines += _instead(answer)
     return "\n".join([*lines, *doubts(unsure, paint)]) + "\n"
+
+
+def _held_back(answer: Why) -> Iterator[str]:
+    """Say that a filter allows it, but that the exit node is not offered."""
+    if not answer.held_back:
+        return
+    names = safe(counted(answer.held_back))
+    yield f"  {names} would let it through, but no exit node is offered to this client"
+    yield "  A rule to autogroup:internet, or to the exit node itself, offers it."
 
 
 def _indented(lines: Iterator[str]) -> Iterator[str]:
@@ -253,6 +267,8 @@ def _answer_json(answer: Why, scene: Scene) -> dict[str, Any]:
         "allowed": answer.allowed,
         "notes": list(answer.notes),
         "through": list(answer.through),
+        "held_back": list(answer.held_back),
+        "unserved": list(answer.unserved),
         "rules": [_match_json(match, scene) for match in answer.rules],
         "nearest": [_match_json(match, scene) for match in answer.nearest],
         **{k: [_entry_json(e, scene) for e in found] for k, found in entries.items()},

@@ -3,17 +3,20 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconcile.effect import Effect, Flow, Runner
 from reconcile.errors import Position
 from reconcile.model import natural
-from reconcile.policy.words import BUT, EVERYTHING, NODE, counted, plural
+from reconcile.policy.words import EVERYTHING, Size, counted, plural
 from reconcile.report.safe import safe
+
+if TYPE_CHECKING:
+    from reconcile.policy.entries import Entry
 
 Paint = Callable[[str, str], str]
 _SHOWN = 20
-_SINGLE = re.compile(r"node:.*|the internet|(.* \()?[0-9a-fA-F.:]+(/\d+)?\)?")
+_SINGLE = re.compile(r"node:.*|autogroup:internet|(.* \()?[0-9a-fA-F.:]+(/\d+)?\)?")
 _WIDEST = 40
 _NONE = "nobody gains and nobody loses any"
 _HIDDEN = "no change to be seen; what is unknown (below) may hide one"
@@ -64,8 +67,13 @@ def total(effects: Sequence[Effect]) -> str:
         return " Access: not evaluated."
     gained = sum(effect.paths_gained for effect in effects)
     lost = sum(effect.paths_lost for effect in effects)
+    wider = sum(effect.paths_wider for effect in effects)
+    narrower = sum(effect.paths_narrower for effect in effects)
+    parts = [f"{wider} only wider"] if wider else []
+    parts += [f"{narrower} only narrower"] if narrower else []
+    detail = f" ({', '.join(parts)})" if parts else ""
     unsure = ", some unknown" if any(effect.unsure for effect in effects) else ""
-    return f" Access: +{gained} -{lost} paths{unsure}."
+    return f" Access: +{gained} -{lost} paths{detail}{unsure}."
 
 
 def doubts(unsure: Mapping[str, str], paint: Paint) -> list[str]:
@@ -76,23 +84,12 @@ def doubts(unsure: Mapping[str, str], paint: Paint) -> list[str]:
     ]
 
 
-def side(names: Sequence[str], count: int) -> str:
+def side(names: Sequence[str], size: Size | None) -> str:
     """Return the names of one side, with how many nodes and networks they are."""
     shown = counted(names)
-    if not count or EVERYTHING in names or all(_is_single(name) for name in names):
+    if not size or EVERYTHING in names or all(map(_SINGLE.fullmatch, names)):
         return shown
-    networks = any(_holds_networks(name) for name in names)
-    return f"{shown} ({plural(count, 'place' if networks else 'node')})"
-
-
-def _is_single(name: str) -> bool:
-    return BUT not in name and bool(_SINGLE.fullmatch(name))
-
-
-def _holds_networks(name: str) -> bool:
-    if BUT in name:
-        return name.startswith(EVERYTHING)
-    return _is_single(name) and not name.startswith(NODE)
+    return f"{shown} ({size})"
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -110,8 +107,8 @@ def columns(rows: Sequence[Sequence[str]]) -> list[list[str]]:
 def _flows(sign: str, verb: str, flows: Sequence[Flow], paint: Paint) -> Iterator[str]:
     rows = [
         [
-            safe(side(flow.sources, flow.source_count)),
-            safe(side(flow.targets, flow.target_count)),
+            safe(side(flow.sources, flow.source_size)),
+            safe(side(flow.targets, flow.target_size)),
             safe(services_text(flow)),
             safe(_because(flow)),
         ]
@@ -127,7 +124,12 @@ def services_text(flow: Flow) -> str:
     """Return by which services something is reached, or how many paths a node loses."""
     if not flow.services:
         return f"({plural(flow.paths, 'path')})"
-    return counted(flow.services)
+    return only(counted(flow.services), flow.family)
+
+
+def only(services: str, family: str) -> str:
+    """Return services, with the address family where only one of two is open."""
+    return f"{services} ({family} only)" if family else services
 
 
 def _because(flow: Flow) -> str:
@@ -153,6 +155,8 @@ def as_json(effect: Effect | None) -> dict[str, Any] | None:
         "after": effect.after if known else None,
         "paths_gained": effect.paths_gained if known else None,
         "paths_lost": effect.paths_lost if known else None,
+        "paths_wider": effect.paths_wider if known else None,
+        "paths_narrower": effect.paths_narrower if known else None,
         "gained": [_flow_json(flow) for flow in effect.gained],
         "lost": [_flow_json(flow) for flow in effect.lost],
         "hidden": effect.hidden,
@@ -168,12 +172,24 @@ def _runner_json(runner: Runner) -> dict[str, Any]:
 
 def _flow_json(flow: Flow) -> dict[str, Any]:
     entry = asdict(flow)
-    del entry["position"]
+    for key in ("position", "source_size", "target_size"):
+        del entry[key]
     return {
-        "src": side(flow.sources, 0),
-        "dst": side(flow.targets, 0),
+        "src": side(flow.sources, None),
+        "dst": side(flow.targets, None),
         **{key: list(v) if isinstance(v, tuple) else v for key, v in entry.items()},
+        **sizes_json(flow),
         "source": place_json(flow.position),
+    }
+
+
+def sizes_json(entry: "Flow | Entry") -> dict[str, int]:
+    """Return how many nodes and networks both sides of a line are."""
+    return {
+        "source_count": sum(entry.source_size),
+        "source_networks": entry.source_size.networks,
+        "target_count": sum(entry.target_size),
+        "target_networks": entry.target_size.networks,
     }
 
 
@@ -201,6 +217,8 @@ def from_json(entry: dict[str, Any] | None) -> Effect | None:
         lost=tuple(_load_flow(flow) for flow in entry["lost"]),
         paths_gained=entry["paths_gained"] or 0,
         paths_lost=entry["paths_lost"] or 0,
+        paths_wider=entry["paths_wider"] or 0,
+        paths_narrower=entry["paths_narrower"] or 0,
         hidden=entry["hidden"],
         unsure=entry["unsure"],
         remarks=tuple(entry["remarks"]),
@@ -217,12 +235,18 @@ def _load_flow(entry: dict[str, Any]) -> Flow:
     return Flow(
         tuple(entry["sources"]),
         tuple(entry["targets"]),
-        entry["source_count"],
-        entry["target_count"],
+        _load_size(entry, "source"),
+        _load_size(entry, "target"),
         tuple(entry["services"]),
         entry["paths"],
         entry["cause"],
         tuple(entry["because"]),
         tuple(entry["rules"]),
         place_from_json(entry["source"]),
+        entry["family"],
     )
+
+
+def _load_size(entry: dict[str, Any], side: str) -> Size:
+    networks = entry[f"{side}_networks"]
+    return Size(entry[f"{side}_count"] - networks, networks)

@@ -51,8 +51,8 @@ def of_entries(
     """Return the picture of who reaches what; what is beyond `most` is counted."""
     edges = [
         Edge(
-            side(entry.sources, entry.source_count),
-            side(entry.targets, entry.target_count),
+            side(entry.sources, entry.source_size),
+            side(entry.targets, entry.target_size),
             counted(entry.services),
         )
         for entry in entries[:most]
@@ -67,8 +67,8 @@ def of_effect(effect: Effect, title: str, most: int | None = None) -> Graph:
         return Graph(title, (), (f"not evaluated: {effect.failure}",))
     edges = [
         Edge(
-            side(flow.sources, flow.source_count),
-            side(flow.targets, flow.target_count),
+            side(flow.sources, flow.source_size),
+            side(flow.targets, flow.target_size),
             f"{kind} {services_text(flow)}",
             kind,
         )

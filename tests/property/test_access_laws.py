@@ -4,9 +4,7 @@ The walk knows packets only: may this address send to that one, on this protocol
 port? It shares no code with the evaluator but the models.
 """
 
-from collections.abc import Iterable
-from ipaddress import ip_address, ip_network, summarize_address_range
-from math import isclose
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from hypothesis import given, settings
@@ -33,7 +31,9 @@ PRIVATE = [
         "100.64.0.0/10",
     )
 ]
-PROBES = [(6, 22), (6, 80), (6, 443), (17, 53), (17, 443), (132, 22), (1, 0), (58, 0)]
+PORTS_ASKED = (7, 22, 30, 53, 80, 443)  # one of each piece that the rules below cut
+PROBES = [(protocol, port) for protocol in (6, 17) for port in PORTS_ASKED]
+PROBES += [(132, 22), (1, 0), (58, 0)]
 SUBNET_HOSTS = ["10.1.0.5", "10.1.1.5", "10.2.0.5", "10.3.0.5", "fd00:1::5"]
 SUBNET_HOSTS += ["203.0.113.5", "8.8.8.8"]  # in the internet as well
 
@@ -47,7 +47,6 @@ def machine(
     families: tuple[int, ...] = (0, 1),
 ) -> Node:
     addresses = f"100.64.0.{number}", f"fd7a:115c:a1e0::{number:x}"
-
     return Node(
         str(number),
         f"n{number}",
@@ -213,7 +212,7 @@ class Walk:
             return not node.tags
         if name == "autogroup:tagged":
             return bool(node.tags)
-        return not node.tags and node.user in self.users(name)
+        return not node.tags and node.user_id in self.users(name)
 
     def literal(self, name: str) -> Any:
         text = self.policy["hosts"].get(name, name)
@@ -255,19 +254,22 @@ class Walk:
         src, dst = ip_address(source), ip_address(target)
         if src.version != dst.version:
             return False
-        node, there = self.owner_of(src), self.owner_of(dst)
-        if there is None and not self.routers(dst):
-            return False
+        there = self.owner_of(dst)
+        led_to = there is not None or self.routers(dst)
+        if led_to and self.by_rule(src, dst, there, probe):
+            return True
+        return there is None and public(dst) and self.by_exit(src, dst, probe)
+
+    def by_rule(
+        self, src: Any, dst: Any, there: Node | None, probe: tuple[int, int]
+    ) -> bool:
+        node = self.owner_of(src)
         if self.open:
             return probe[0] in {6, 17, 1, 58}
-        for sources, name, services, via in self.rules:
-            if not any(self.opens(*service, probe) for service in services):
-                continue
-            if not any(self.source_is(each, src) for each in sources):
-                continue
+        for name, via in self.opening(src, probe):
             if name == "autogroup:self":
                 own = node and there and not node.tags and not there.tags
-                if own and node.user == there.user:
+                if own and node.user_id == there.user_id:
                     return True
             elif via:
                 literal = self.literal(name)
@@ -280,31 +282,98 @@ class Walk:
                 return True
         return False
 
+    def opening(self, src: Any, probe: tuple[int, int]) -> Any:
+        """Yield destination and via of each rule that opens a service to a source."""
+        for sources, name, services, via in self.rules:
+            open_ = any(self.opens(*service, probe) for service in services)
+            if open_ and any(self.source_is(each, src) for each in sources):
+                yield name, via
+
+    # The internet: an exit node lets through what it is given, if it is offered.
+
+    def by_exit(self, src: Any, dst: Any, probe: tuple[int, int]) -> bool:
+        for node in self.nodes:
+            if not node.approved & node.available & EXITS:
+                continue
+            if self.open:
+                return probe[0] in {6, 17, 1, 58}
+            for name, via in self.opening(src, probe):
+                if via and not node.tags & set(via):
+                    continue
+                if self.lets_through(name, via, dst, node) and self.offered(src, node):
+                    return True
+        return False
+
+    def lets_through(self, name: str, via: list[str], dst: Any, node: Node) -> bool:
+        if name == "autogroup:internet":
+            return True
+        if name == "*":
+            return not via
+        literal = self.literal(name)
+        if literal is None or literal.version != dst.version or dst not in literal:
+            return False
+        routed = any(literal.overlaps(r) for r in subnets(node, literal.version))
+        if via:
+            return routed
+        own = any(ip_address(a) in literal for a in node.addresses)
+        return routed or own or wholly_public(literal)
+
+    def offered(self, src: Any, exit_node: Node) -> bool:
+        viewer = self.owner_of(src)
+        if viewer is None:  # a network: by its own rules only
+            return any(
+                self.shows(rule, exit_node) and self.source_of(rule, [src], [])
+                for rule in self.rules
+            )
+        return self.leads(viewer, exit_node) or self.leads(exit_node, viewer)
+
+    def leads(self, one: Node, other: Node) -> bool:
+        own = not one.tags and not other.tags and one.user_id == other.user_id
+        addresses = [ip_address(a) for a in one.addresses]
+        return any(
+            self.source_of(rule, addresses, [*subnets(one, 4), *subnets(one, 6)])
+            and (self.shows(rule, other) or (rule[1] == "autogroup:self" and own))
+            for rule in self.rules
+        )
+
+    def source_of(self, rule: Any, addresses: list[Any], networks: list[Any]) -> bool:
+        for name in rule[0]:
+            if any(self.source_is(name, address) for address in addresses):
+                return True
+            literal = self.literal(name)
+            everywhere = name in ("*", "autogroup:danger-all")
+            for net in networks:
+                same = literal is not None and literal.version == net.version
+                if everywhere or (same and literal.overlaps(net)):
+                    return True
+        return False
+
+    def shows(self, rule: Any, node: Node) -> bool:
+        """Tell whether a rule makes a node the peer of its sources."""
+        name, via = rule[1], rule[3]
+        literal = self.literal(name)
+        routed = literal is not None and any(
+            literal.overlaps(net) for net in subnets(node, literal.version)
+        )
+        is_exit = bool(node.approved & node.available & EXITS)
+        if via:
+            there = routed or (name == "autogroup:internet" and is_exit)
+            return bool(node.tags & set(via)) and there
+        if name in ("*", "autogroup:internet"):
+            return name == "*" or is_exit
+        if literal is not None:
+            return routed or any(ip_address(a) in literal for a in node.addresses)
+        return self.is_node(name, node)
+
     def target_is(self, name: str, dst: Any, there: Node | None) -> bool:
         if name == "*":
             return True
         if name == "autogroup:internet":
-            return dst.version == 4 and not any(dst in each for each in PRIVATE)
+            return public(dst)
         literal = self.literal(name)
         if literal is not None:
             return literal.version == dst.version and dst in literal
         return there is not None and self.is_node(name, there)
-
-    def internet(self, source: str, probe: tuple[int, int]) -> bool:
-        src = ip_address(source)
-        exits = [n for n in self.nodes if n.approved & n.available & EXITS]
-        if self.open:
-            return bool(exits) and probe[0] in {6, 17, 1, 58}
-        for sources, name, services, via in self.rules:
-            if name not in ("*", "autogroup:internet") or (via and name == "*"):
-                continue
-            if not [n for n in exits if not via or n.tags & set(via)]:
-                continue
-            if any(self.opens(*service, probe) for service in services) and any(
-                self.source_is(each, src) for each in sources
-            ):
-                return True
-        return False
 
     def opens(self, numbers: set[int], ports: str, probe: tuple[int, int]) -> bool:
         if probe[0] not in numbers:
@@ -318,6 +387,23 @@ class Walk:
         return False
 
 
+def public(address: Any) -> bool:
+    if address.version == 6:
+        return address in ip_network("2000::/3")
+    return not any(address in each for each in PRIVATE)
+
+
+def wholly_public(network: Any) -> bool:
+    if network.version == 6:
+        return network.subnet_of(ip_network("2000::/3"))
+    return not any(network.overlaps(each) for each in PRIVATE)
+
+
+def subnets(node: Node, version: int) -> list[Any]:
+    routes = map(ip_network, (node.approved & node.available) - EXITS)
+    return [route for route in routes if route.version == version]
+
+
 def tailnet(nodes: list[Node]) -> Tailnet:
     return Tailnet(USERS, owned(nodes, USERS))
 
@@ -326,64 +412,50 @@ def valid(policy: dict[str, Any]) -> bool:
     return not read(policy, "main").errors
 
 
-def answers(access: Access, source: int) -> dict[tuple[int, int], int]:
-    """Return the destinations of one source place by probe."""
+def answer(access: Access, source: int, probe: tuple[int, int]) -> int:
+    """Return the destinations of one source place by one service."""
+    atoms = access.matrix.atoms.at(*probe)
+    mine = [row for row in access.matrix.rows if row.members & source]
+    reached = [access.matrix.reach(row, 0) for row in mine]
+    return merge(to for reach in reached for opened, to in reach if opened & atoms)
+
+
+def ends(access: Access, nodes: list[Node], walk: Walk) -> dict[str, int]:
+    """Return addresses, each with its bit: of nodes and of what is behind them."""
     found = {}
-    for probe in PROBES:
-        atoms = access.matrix.atoms.at(*probe)
-        found[probe] = 0
-        for row in access.matrix.rows:
-            if row.members >> source & 1:
-                for opened, reached in access.matrix.reach(row, 0):
-                    if opened & atoms:
-                        found[probe] |= reached
+    for number, node in enumerate(nodes):
+        for address in node.addresses:
+            sixth = ip_address(address).version == 6
+            found[address] = 1 << number + sixth * len(nodes)
+    exits = any(node.approved & node.available & EXITS for node in nodes)
+    for text in SUBNET_HOSTS:
+        address = ip_address(text)
+        if walk.routers(address) or (exits and public(address)):
+            found[text] = access.find(text)
     return found
 
 
-def agrees(
-    fast: bool,
-    walk: "Walk",
-    sources: Iterable[str],
-    targets: Iterable[str],
-    probe: tuple[int, int],
-) -> bool:
-    """Tell whether the fast answer is right."""
-    pairs = [(a, b) for a in sources for b in targets]
-    return fast is any(walk.allows(a, b, probe) for a, b in pairs)
-
-
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(POLICY, NODES)
 def test_fast_and_slow_agree(policy: dict[str, Any], nodes: list[Node]) -> None:
     if not valid(policy):
         return
-    access, walk = Access(read(policy, "main"), tailnet(nodes)), Walk(policy, nodes)
-    universe = access.matrix.universe
-    hosts = [text for text in SUBNET_HOSTS if walk.routers(ip_address(text))]
-    for place, node in enumerate(nodes):
-        found = answers(access, place)
-        for probe in PROBES:
-            for other, target in enumerate(nodes):
-                fast = bool(found[probe] >> other & 1)
-                told = (node.name, target.name, probe)
-                assert agrees(fast, walk, node.addresses, target.addresses, probe), told
-            for text in hosts:
-                fast = bool(found[probe] & access.find(text))
-                told = (node.name, text, probe)
-                assert agrees(fast, walk, node.addresses, [text], probe), told
-            slow = any(walk.internet(a, probe) for a in node.addresses)
-            assert bool(found[probe] & universe.internet) == slow, (node.name, probe)
-    for text in hosts:
-        place = access.find(text).bit_length() - 1
-        found = answers(access, place)
-        for probe in PROBES:
-            for other, target in enumerate(nodes):
-                fast = bool(found[probe] >> other & 1)
-                told = (text, target.name, probe)
-                assert agrees(fast, walk, [text], target.addresses, probe), told
+    walk = Walk(policy, nodes)
+    access = Access(read(policy, "main"), tailnet(nodes)).asking(SUBNET_HOSTS)
+    places = ends(access, nodes, walk)
+    assert all(place.bit_count() == 1 for place in places.values())
+    for source, bit in places.items():
+        if walk.owner_of(ip_address(source)) or walk.routers(ip_address(source)):
+            partners = access.matrix.universe.partners(bit)
+            for probe in PROBES:
+                found = answer(access, bit, probe) & partners
+                for target, other in places.items():
+                    if source != target:
+                        slow = walk.allows(source, target, probe)
+                        assert bool(found & other) == slow, (source, target, probe)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(POLICY, NODES)
 def test_the_list_of_rules_opens_what_the_matrix_does(
     policy: dict[str, Any], nodes: list[Node]
@@ -391,43 +463,112 @@ def test_the_list_of_rules_opens_what_the_matrix_does(
     if not valid(policy):
         return
     access = Access(read(policy, "main"), tailnet(nodes))
-    for place in range(len(nodes)):
-        found = answers(access, place)
+    universe = access.matrix.universe
+    for place in range(2 * len(nodes)):
         for protocol, port in PROBES:
-            for other in range(len(nodes)):
+            found = answer(access, 1 << place, (protocol, port))
+            found &= universe.partners(1 << place)
+            for other in range(2 * len(nodes)):
+                same = place % len(nodes) == other % len(nodes)
                 entries = access.entries(1 << place, 1 << other, port, protocol)
-                reached = place != other and found[protocol, port] >> other & 1
-                assert bool(entries) == bool(reached)
+                reached = found >> other & 1
+                assert bool(entries) == bool(reached and not same)
 
 
-def parts(name: str) -> list[str]:
-    """Return the networks of a range; other names as they are."""
-    name = name.partition(" (")[2].rstrip(")") or name  # a host's name and address
-    low, dash, high = name.partition("-")
-    if not dash or not low[:1].isdigit():
-        return [name]
-    ends = ip_address(low), ip_address(high)
-    return [str(network) for network in summarize_address_range(*ends)]
+def spelt(name: str, policy: dict[str, Any], nodes: list[Node]) -> Any:
+    """Return a test of addresses: whether a reader takes one to be meant by a name."""
+    walk = Walk(policy, nodes)
+    plain = name.partition(" (")[0]
+    if name.startswith("node:"):
+        return lambda a: a in next(n for n in nodes if n.name == name[5:]).addresses
+    if name in ("everything", "autogroup:danger-all"):
+        return lambda a: True
+    if name == "autogroup:internet":
+        return lambda a: public(ip_address(a))
+    literal = walk.literal(plain)
+    if literal is not None:
+        return lambda a: ip_address(a) in literal
+    selector = f"{plain}@" if plain in ("ann", "ben", "cy") else plain
+
+    def is_meant(address: str) -> bool:
+        owner = walk.owner_of(ip_address(address))
+        return owner is not None and walk.is_node(selector, owner)
+
+    return is_meant
 
 
-def meant(access: Access, name: str) -> int:
-    """Return the set that one name stands for, exceptions taken out."""
-    whole, _, exceptions = name.partition(" but ")
-    world = access.world
-    internet = access.matrix.universe.internet * bool(world.exits)
-    found = {
-        "everything": world.present | world.routed | internet,
-        "every node": world.present,
-        "the internet": internet,
-    }.get(whole)
-    if found is None:
-        found = merge(access.find(part) for part in parts(whole))
-    for exception in exceptions.split(", ") if exceptions else ():
-        found &= ~meant(access, exception)
+def opened(entries: Any, places: Any, policy: dict[str, Any], nodes: list[Node]) -> Any:
+    """Return the pairs of addresses that entries tell of, by the names they print."""
+    found = set()
+    for entry in entries:
+        there = [spelt(name, policy, nodes) for name in entry.sources]
+        here = [spelt(name, policy, nodes) for name in entry.targets]
+        for source in places:
+            if not any(test(source) for test in there):
+                continue
+            for target in places:
+                one, other = ip_address(source), ip_address(target)
+                if one.version != other.version:
+                    continue
+                if entry.family and entry.family != f"IPv{one.version}":
+                    continue
+                if any(test(target) for test in here):
+                    found.add((source, target))
     return found
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
+@given(POLICY, POLICY, NODES)
+def test_what_is_printed_is_what_is_gained_and_lost(
+    one: dict[str, Any], other: dict[str, Any], nodes: list[Node]
+) -> None:
+    """Expanded by the words alone; by any service."""
+    if not valid(one) or not valid(other):
+        return
+    sides = one, other
+    walks = [Walk(policy, nodes) for policy in sides]
+    found = diff(
+        (read(one, "main"), net := tailnet(nodes)), (read(other, "main"), net), None
+    )
+    places = list(ends(found.access.asking(SUBNET_HOSTS), nodes, walks[0]))
+    senders = [
+        text
+        for text in places
+        if walks[0].owner_of(ip_address(text)) or walks[0].routers(ip_address(text))
+    ]
+    owner = {a: n.name for n in nodes for a in n.addresses}
+    allowed = [
+        {
+            (source, target, probe)
+            for source in senders
+            for target in places
+            if source != target and owner.get(source, 0) != owner.get(target)
+            for probe in PROBES
+            if walk.allows(source, target, probe)
+        }
+        for walk in walks
+    ]
+    for entries, there, side in (
+        (found.gained, allowed[1] - allowed[0], 1),
+        (found.lost, allowed[0] - allowed[1], 0),
+    ):
+        told = opened(entries, places, sides[side], nodes)
+        told = {
+            (a, b)
+            for a, b in told
+            if a in senders and owner.get(a, a) != owner.get(b, b)
+        }
+        missing = {(a, b) for a, b, _ in there} - told
+        assert not missing, ("not told", missing)
+        more = {
+            (a, b)
+            for a, b in told
+            if not any((a, b, probe) in there for probe in PROBES)
+        }
+        assert not more, ("told", more)
+
+
+@settings(max_examples=100, deadline=None)
 @given(POLICY, POLICY, st.data())
 def test_a_policy_is_read_the_same_beside_another(
     one: dict[str, Any], other: dict[str, Any], data: st.DataObject
@@ -442,29 +583,7 @@ def test_a_policy_is_read_the_same_beside_another(
                 assert beside == read(value, "main")
 
 
-@settings(max_examples=300, deadline=None)
-@given(POLICY, NODES, st.integers(min_value=0), st.booleans(), st.booleans())
-def test_names_mean_the_set_that_they_name(
-    policy: dict[str, Any], nodes: list[Node], chosen: int, routed: bool, internet: bool
-) -> None:
-    """Neither more nor less; but for a single source, which may be named along."""
-    if not valid(policy):
-        return
-    access = Access(read(policy, "main"), tailnet(nodes))
-    universe, world = access.matrix.universe, access.world
-    members = chosen & world.present
-    members |= world.routed * routed | universe.internet * bool(
-        internet and world.exits
-    )
-    for itself in (0, *(1 << place for place in range(len(nodes)))):
-        names = access.naming.names(members & ~itself, (), itself)
-        found = 0
-        for name in names:
-            found |= meant(access, name)
-        assert found & ~itself == members & ~itself, names
-
-
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(POLICY, POLICY, NODES, NODES)
 def test_diff_is_its_own_inverse(
     one: dict[str, Any], other: dict[str, Any], nodes: list[Node], moved: list[Node]
@@ -475,22 +594,17 @@ def test_diff_is_its_own_inverse(
     after = read(other, "main"), tailnet(moved)
     assert not diff(before, before)
     there, back = diff(before, after, None), diff(after, before, None)
-    assert (there.before, there.after) == (back.after, back.before)
+    one, other = there.totals, back.totals
+    assert (one.before, one.opened, one.wider) == (
+        other.after,
+        other.closed,
+        other.narrower,
+    )
     assert bool(there.gained) == bool(back.lost)
     assert bool(there.lost) == bool(back.gained)
-    for found, paths in (
-        (there.gained, there.paths_gained),
-        (there.lost, there.paths_lost),
-    ):
-        assert sum(entry.paths for entry in found) == paths
-    assert there.before + there.paths_gained - there.paths_lost == there.after
-    # What is gained here is lost there, as shares of the side that each starts from.
-    if there.share_lost and there.before and there.after:
-        ratio = there.share_gained / there.share_lost
-        assert isclose(ratio, back.share_lost / back.share_gained)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(POLICY, NODES, st.randoms(use_true_random=False))
 def test_order_and_groups_do_not_matter(
     policy: dict[str, Any], nodes: list[Node], chance: Any

@@ -121,7 +121,10 @@ CHECK = "0.29 asks the user where an SSH rule says `check`"
             "0.26",
             "0.27",
             {"acls": [rule("fd7a:115c:a1e0::/126", "100.64.0.4:80", proto="tcp")]},
-            [],
+            [
+                "- alice, bob -> tag:db tcp 80: 0.27 takes a network as it is written, "
+                "without its nodes' other addresses",
+            ],
         ),
         (
             "0.27",
@@ -192,7 +195,7 @@ def test_two_rules_that_are_needed_together_are_both_named():
     )
 
 
-def test_of_two_rules_either_of_which_is_enough_both_are_named():
+def test_each_address_family_has_its_own_cause():
     """The rule names both ends, each by one address, of two families."""
     wide = rule("fd7a:115c:a1e0::1", "100.64.0.4:80", "pair:81", proto="tcp")
     old = RELEASES["0.28"]
@@ -205,11 +208,17 @@ def test_of_two_rules_either_of_which_is_enough_both_are_named():
         [sentence(name, one, other) for one, other in ((old, new), (new, old))]
         for name in ("literals_widen", "aliases_widen")
     )
-    lost = {e.services: e.because for e in compare(sides, old, new).lost}
-    assert lost[("tcp 80",)] == (addresses[0],)
-    assert lost[("tcp 81",)] == (f"{addresses[0]} and {networks[0]}",)
-    gained = {e.services: e.because for e in compare(sides, new, old).gained}
-    assert gained[("tcp 81",)] == (f"{addresses[1]}, and besides {networks[1]}",)
+
+    def by_family(entries):
+        return {(*e.services, e.family): e.because for e in entries}
+
+    for one, other, way in ((old, new, "lost"), (new, old, "gained")):
+        side = way == "gained"
+        assert by_family(getattr(compare(sides, one, other), way)) == {
+            ("tcp 80-81", "IPv4"): (addresses[side],),
+            ("tcp 80", "IPv6"): (addresses[side],),
+            ("tcp 81", "IPv6"): (networks[side],),
+        }
 
 
 # The command.
@@ -247,7 +256,9 @@ def test_upgrade_tells_gains_with_the_release_rule(upgrade):
     assert (code, err) == (2, "")
     assert out.splitlines()[0] == ("Upgrade of hs.example.com, as it is: 0.28 -> 0.29")
     assert f"because 0.29 {PING}" in out
-    assert out.endswith("Upgrade to 0.29: 0 findings. Access: +2 -0 paths.\n")
+    assert out.endswith(
+        "Upgrade to 0.29: 0 findings. Access: +2 -0 paths (2 only wider).\n"
+    )
 
 
 def test_nothing_changes(upgrade):

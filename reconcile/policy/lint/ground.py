@@ -78,11 +78,8 @@ class Ground:
         return self._absence.reason(selector)
 
     def _unserved(self, selector: Selector) -> str:
-        addresses = self.world.resolver.sources(selector)
-        cells = self._universe.network(addresses) & self.world.routed
-        if cells or self._universe.addressed(self._index, addresses):
-            return ""
-        return self._absence.reason(selector)
+        served = self._universe.meaning(selector, self._index)
+        return "" if served else self._absence.reason(selector)
 
     def findings(self, told: Collection[str]) -> Iterator[Problem]:
         """Yield the names that mean nothing here, but for those told already."""
@@ -173,8 +170,9 @@ class Ground:
         worn = {tag: nodes for tag, nodes in self.world.tags.items() if nodes}
         tags = sorted(worn.keys() - self.world.policy.tags, key=natural)
         if tags:
-            nodes = merge(worn[tag] for tag in tags)
-            names = [f"node:{self.world.machines[place].name}" for place in bits(nodes)]
+            nodes = self._universe.nodes(merge(worn[tag] for tag in tags))
+            machines = self.world.machines
+            names = [f"node:{machines[number].name}" for number in bits(nodes)]
             yield finding(
                 UNOWNED,
                 f"tagOwners does not have {listed(tags)}, which "

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconcile.policy.document import Problem, SshRule
-from reconcile.policy.entries import paths_of
 from reconcile.policy.lint.inclusion import asked, locked, shadowed
 from reconcile.policy.lint.overlap import Crowd, Overlap
 from reconcile.policy.matrix import Matrix
-from reconcile.policy.universe import World, bits, merge
+from reconcile.policy.universe import merge
 
 
 @dataclass(slots=True)
@@ -27,13 +26,13 @@ class _Count:
             return ""
         return f" on {self.hit} of {self.all} paths, such as {self.example}"
 
-    def add(self, world: World, crowd: Crowd, targets: int, hit: int) -> bool:
+    def add(self, overlap: Overlap, crowd: Crowd, targets: int, hit: int) -> bool:
         """Count the paths of a crowd; tell whether some are hit."""
-        self.all += paths_of(crowd.members, targets)
-        struck = paths_of(crowd.members, hit)
+        self.all += overlap.things.pairs(crowd.members, targets)
+        struck = overlap.things.pairs(crowd.members, hit)
         self.hit += struck
         if struck and not self.example:
-            self.example = _example(world, crowd.members, hit)
+            self.example = overlap.example(crowd.members, hit)
         return bool(struck)
 
 
@@ -52,12 +51,12 @@ def login_findings(matrix: Matrix, index: int, overlap: Overlap) -> Iterator[Pro
         for number, rule in logins.items():
             targets = merge(reached for _, reached in crowd.opened[number])
             count = closed.setdefault(number, _Count())
-            count.add(world, crowd, targets, targets & ~port)
+            count.add(overlap, crowd, targets, targets & ~port)
             if rule.action == "check" or not world.policy.release.ssh_checks:
                 continue
             count = overruled.setdefault(number, _Count())
             hit, by = _checked(rule, logins, crowd)
-            if count.add(world, crowd, targets, targets & hit):
+            if count.add(overlap, crowd, targets, targets & hit):
                 count.by = count.by or by
     for number, count in sorted(closed.items()):
         login = overlap.rules[number]
@@ -91,13 +90,3 @@ def _checked(
             found |= reached
             by = by or check
     return found, by
-
-
-def _example(world: World, members: int, targets: int) -> str:
-    """Return a pair of nodes out of two sets."""
-    for source in bits(members):
-        for target in bits(targets & ~(1 << source)):
-            pair = world.machines.get(source), world.machines.get(target)
-            if pair[0] and pair[1]:
-                return f"node:{pair[0].name} to node:{pair[1].name}"
-    return "from a subnet"

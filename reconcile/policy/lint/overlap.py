@@ -11,8 +11,8 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from reconcile.policy.counts import Things
 from reconcile.policy.document import Origin, Rule, targets_of
-from reconcile.policy.entries import paths_of
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.reach import Reach, disjoint, minus
 from reconcile.policy.reading.ssh import localpart_domain
@@ -54,7 +54,8 @@ class Overlap:
             if number == len(self.rules):
                 self.rules.append(compiled.origin)
             self._of[place] = number
-        self._known: dict[tuple[int, int], Reach] = {}
+        self._known: dict[tuple[int, int, int, int], Reach] = {}
+        self.things = Things(matrix.universe, matrix.worlds[index])
         self.crowds = self._crowds()
         self.where: dict[int, list[Crowd]] = defaultdict(list)
         for crowd in self.crowds:
@@ -65,36 +66,47 @@ class Overlap:
         self._sure = [_is_sure(rule, world) for rule in self.rules]
 
     def _crowds(self) -> list[Crowd]:
-        members: dict[tuple[int, str | None], int] = defaultdict(int)
+        members: dict[tuple[int, str | None, int], int] = defaultdict(int)
         for row in self._matrix.rows:
             side = row.sides[self._index]
-            members[side.rules, side.owner] |= row.members
+            members[side.rules, side.owner, side.offered] |= row.members
+        universe = self._matrix.universe
         owners = self._matrix.worlds[self._index].owners
         return [
-            Crowd(places, self._opened(rules, owners.get(owner or "", 0)))
-            for (rules, owner), places in members.items()
+            Crowd(places & family, self._opened(rules, own, offered, family))
+            for (rules, owner, offered), places in members.items()
             if rules
+            for own in (owners.get(owner or "", 0),)
+            for family in universe.families
+            if places & family
         ]
 
-    def _opened(self, rules: int, own: int) -> dict[int, Reach]:
+    def _opened(
+        self, rules: int, own: int, offered: int, family: int
+    ) -> dict[int, Reach]:
         """Return what each rule opens, its atoms cut so that they do not overlap."""
         parts: dict[int, int] = defaultdict(int)
         for number in bits(rules):
             parts[self._of[number]] |= 1 << number
         found = {}
         for rule, numbers in parts.items():
-            reach = self._known.get((rule, numbers))
+            key = rule, numbers, offered, family
+            reach = self._known.get(key)
             if reach is None:
-                reach = self._reach(numbers, own)
+                reach = self._reach(numbers, own, offered, family)
                 if not any(self._compiled[number].own for number in bits(numbers)):
-                    self._known[rule, numbers] = reach
+                    self._known[key] = reach
             if reach:
                 found[rule] = reach
         return found
 
-    def _reach(self, numbers: int, own: int) -> Reach:
+    def _reach(self, numbers: int, own: int, offered: int, family: int) -> Reach:
+        arriving = self._matrix.universe.arriving
         chosen = [self._compiled[number] for number in bits(numbers)]
-        opened = [(c.atoms, own if c.own else c.targets) for c in chosen]
+        opened = [
+            (c.atoms, family & (own if c.own else arriving(c.targets, offered)))
+            for c in chosen
+        ]
         if len(opened) == 1:
             return opened if opened[0][1] else []
         return disjoint(opened)
@@ -112,8 +124,21 @@ class Overlap:
             atoms |= merge(each for each, _ in crowd.opened[number])
             sources |= crowd.members
             targets |= reached
-            pairs += paths_of(crowd.members, reached)
-        return Extent(sources.bit_count(), targets.bit_count(), pairs, atoms)
+            pairs += self.things.pairs(crowd.members, reached)
+        things = self.things.of
+        counts = things(sources).bit_count(), things(targets).bit_count()
+        return Extent(counts[0], counts[1], pairs, atoms)
+
+    def example(self, members: int, targets: int) -> str:
+        """Return a pair of nodes out of two sets."""
+        universe = self._matrix.universe
+        machines = self._matrix.worlds[self._index].machines
+        for source in bits(universe.nodes(universe.split(members)[0])):
+            for target in bits(universe.nodes(universe.split(targets)[0])):
+                if source != target:
+                    names = machines[source].name, machines[target].name
+                    return f"node:{names[0]} to node:{names[1]}"
+        return "from a subnet"
 
     # What is open without a rule.
 

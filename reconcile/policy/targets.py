@@ -1,0 +1,153 @@
+"""Destinations of rules as bits: what servers keep of a rule, and on which node.
+
+A server gives each node the destinations that concern it, and gives them whole. So a
+destination may open more than the node that it was kept for: an exit node that is kept
+for one address of a network lets the rest of the network through as well.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from reconcile.policy.document import Origin
+from reconcile.policy.resolve import INTERNET
+from reconcile.policy.selectors import LITERAL, SELF, Selector
+from reconcile.policy.sets import EVERYTHING, IntervalSet, prefix
+from reconcile.policy.tailnet import Machine
+from reconcile.policy.universe import Exit, Universe, World, merge
+
+_WHOLE = prefix("0.0.0.0/0"), prefix("::/0")
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A rule as bits.
+
+    `origin` is None for "no policy at all". Of `own` rules (`autogroup:self`) each
+    source reaches the nodes of its own user. A rule that `shows` exit nodes makes them
+    peers of its sources, as one to `autogroup:internet` does.
+    """
+
+    origin: Origin
+    atoms: int
+    targets: int
+    own: bool = False
+    shows: bool = False
+
+
+class Targets:
+    """Turns destinations into bits in one world."""
+
+    def __init__(self, universe: Universe, index: int, world: World) -> None:
+        self._universe = universe
+        self._index = index
+        self._world = world
+        self._known: dict[Selector, int] = {}
+
+    @property
+    def inside(self) -> int:
+        """All that is not behind exit nodes."""
+        return self._world.present | self._world.routed
+
+    @property
+    def all(self) -> int:
+        """Everything, what is behind exit nodes included."""
+        return self.inside | merge(
+            self._universe.through(self._universe.internet, each.block)
+            for each in self._world.exits
+        )
+
+    def of(self, selectors: Iterable[Selector], via: Sequence[str] = ()) -> int:
+        """Return what destinations mean; `autogroup:self` differs by the source.
+
+        With `via` it is what the routers with one of these tags let through.
+        """
+        others = [selector for selector in selectors if selector.text != SELF]
+        if via:
+            return merge(self._steered(selector, via) for selector in others)
+        return merge(map(self._target, others))
+
+    def is_internet(self, selectors: Iterable[Selector]) -> bool:
+        """Tell whether a rule with these destinations shows exit nodes to its sources.
+
+        Seen on clients: all releases but 0.26 compare the destinations of a whole rule
+        with the internet; up to 0.28 they must be it exactly, or hold a `/0`.
+        """
+        release, resolver = self._world.policy.release, self._world.resolver
+        chosen = list(selectors)
+        if not release.exits_shown_by_internet:
+            return bool(chosen)
+        if all(s.autogroup != "internet" and not s.by_address for s in chosen):
+            return False
+        meant = IntervalSet.union(t for s in chosen for t in resolver.targets(s))
+        if any(whole <= meant for whole in _WHOLE):
+            return True
+        return meant == INTERNET or (release.literal_exits and meant >= INTERNET)
+
+    def _target(self, selector: Selector) -> int:
+        if selector not in self._known:
+            self._known[selector] = self._find(selector)
+        return self._known[selector]
+
+    def _find(self, selector: Selector) -> int:
+        universe, world = self._universe, self._world
+        if not selector.by_address and selector.autogroup != "internet":
+            return universe.selected(world, selector)
+        entries = world.resolver.targets(selector)
+        meant = IntervalSet.union(entries)
+        if meant == EVERYTHING:
+            return self.all
+        cells = universe.network(meant)
+        found = universe.addressed(self._index, meant) | cells & world.routed
+        if cells & universe.internet:
+            found |= merge(self._kept(entries, each) for each in world.exits)
+        return found
+
+    def _kept(self, entries: Iterable[IntervalSet], exit_: Exit) -> int:
+        """Return what the entries that an exit node is given open behind it."""
+        cells = merge(
+            self._universe.network(entry)
+            for entry in entries
+            if self._concerns(entry, exit_.machine)
+        )
+        return self._universe.through(cells, exit_.block)
+
+    def _concerns(self, entry: IntervalSet, machine: Machine) -> bool:
+        """Tell whether a server gives an entry to an exit node.
+
+        Up to 0.28 the exit routes count among the routes that a node advertises.
+        """
+        inner = entry <= INTERNET
+        if inner and (entry == INTERNET or self._world.policy.release.literal_exits):
+            return True
+        return machine.matches(entry)
+
+    # Grants with `via`.
+
+    def _steered(self, selector: Selector, via: Sequence[str]) -> int:
+        """With `via` routers with a tag let through what overlaps their routes."""
+        if selector.autogroup == "internet":
+            return merge(
+                self._universe.through(self._universe.internet, each.block)
+                for each in self._world.exits
+                if not each.machine.node.tags.isdisjoint(via)
+            )
+        if selector.kind not in (*LITERAL, "any"):
+            return 0
+        granted = self._world.resolver.granted(selector)
+        exits = {each.machine.index: each for each in self._world.exits}
+        by_tag = self._world.tailnet.by_tag
+        routers = {m.index: m for tag in via for m in by_tag.get(tag, ())}
+        found = 0
+        for index, machine in routers.items():
+            kept = [entry for entry in granted if machine.routes_to(entry)]
+            found |= self._on(machine, kept, exits.get(index))
+        return found
+
+    def _on(self, machine: Machine, kept: list[IntervalSet], exit_: Exit | None) -> int:
+        """Return what entries open on a node: itself, its networks, the internet."""
+        meant = IntervalSet.union(kept)
+        universe = self._universe
+        cells = universe.network(meant)
+        found = universe.addressed(self._index, meant & machine.addresses)
+        found |= cells & universe.behind(machine)
+        return found | (universe.through(cells, exit_.block) if exit_ else 0)

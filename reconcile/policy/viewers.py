@@ -1,0 +1,122 @@
+"""Who is offered which exit nodes: those whose peer an exit node is.
+
+A rule on an exit node opens nothing to a client that the server does not show the exit
+node to. Nodes are peers when a rule leads from one of them to the other, to a network
+behind it or, for an exit node, to the internet.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from reconcile.policy.document import Rule, SshRule
+from reconcile.policy.rows import Side
+from reconcile.policy.targets import Compiled
+from reconcile.policy.universe import Exit, Universe, World, bits, merge
+
+
+def viewers(
+    universe: Universe,
+    world: World,
+    rules: Mapping[int, Compiled],
+    sides: Sequence[Side],
+) -> dict[int, int]:
+    """Return the blocks of exit nodes, each with the sources that see one of them.
+
+    `sides` are the rules of each source, by its bit.
+    """
+    finder = _Viewers(universe, world, rules, sides)
+    found: dict[int, int] = defaultdict(int)
+    for each in world.exits:
+        found[each.block] |= finder.of(each)
+    return dict(found)
+
+
+class _Viewers:
+    """Finds the peers of exit nodes in one world."""
+
+    def __init__(
+        self,
+        universe: Universe,
+        world: World,
+        rules: Mapping[int, Compiled],
+        sides: Sequence[Side],
+    ) -> None:
+        self._universe = universe
+        self._world = world
+        self._rules = {
+            number: rule
+            for number, rule in rules.items()
+            if not isinstance(rule.origin, SshRule)
+        }
+        self._members: dict[Side, int] = defaultdict(int)
+        for place, side in enumerate(sides):
+            if side.rules:
+                self._members[side] |= 1 << place
+        self._networks = [
+            (universe.node(number), universe.behind(machine))
+            for number, machine in world.machines.items()
+            if machine.subnets
+        ]
+
+    def of(self, exit_: Exit) -> int:
+        """Return the sources that an exit node is shown to."""
+        seen = self._let_in(exit_) | self._reached_from(exit_)
+        numbers = self._universe.nodes(seen & ~self._cells)
+        return seen | self._universe.both(numbers) & self._world.present
+
+    @property
+    def _cells(self) -> int:
+        universe = self._universe
+        return universe.visible >> universe.first_cell << universe.first_cell
+
+    def _let_in(self, exit_: Exit) -> int:
+        """Return the sources of rules that lead to an exit node."""
+        universe = self._universe
+        itself = universe.node(exit_.number) | universe.behind(exit_.machine)
+        itself |= universe.through(universe.internet, exit_.block)
+        showing = merge(
+            1 << number
+            for number, rule in self._rules.items()
+            if self._shows(rule, exit_, itself)
+        )
+        found = 0
+        for side, members in self._members.items():
+            own = self._world.owners.get(side.owner or "", 0)
+            if side.rules & showing or own & itself:
+                found |= members
+        return found | self._routers_of(found)
+
+    def _shows(self, rule: Compiled, exit_: Exit, itself: int) -> bool:
+        if isinstance(rule.origin, Rule) and rule.origin.via:
+            tagged = not exit_.machine.node.tags.isdisjoint(rule.origin.via)
+            return tagged and bool(rule.targets & itself)
+        reached = self._universe.node(exit_.number)
+        reached |= self._universe.behind(exit_.machine)
+        return rule.shows or bool(rule.targets & reached)
+
+    def _reached_from(self, exit_: Exit) -> int:
+        """Return what an exit node may reach itself: peers are so both ways."""
+        itself = self._universe.node(exit_.number)
+        if self._world.policy.release.routers_stand_for_networks:
+            itself |= self._universe.behind(exit_.machine)
+        sides = [side for side, members in self._members.items() if members & itself]
+        rules = [
+            self._rules[number]
+            for number in bits(merge(side.rules for side in sides))
+            if number in self._rules
+        ]
+        found = merge(rule.targets for rule in rules)
+        found |= merge(self._world.owners.get(side.owner or "", 0) for side in sides)
+        found &= self._universe.visible
+        for node, behind in self._networks:
+            if behind & found:
+                found |= node
+        if any(rule.shows for rule in rules):
+            found |= merge(self._universe.node(e.number) for e in self._world.exits)
+        return found & self._world.present
+
+    def _routers_of(self, sources: int) -> int:
+        """Return the routers that stand for networks among some sources."""
+        if not self._world.policy.release.routers_stand_for_networks:
+            return 0
+        return merge(node for node, behind in self._networks if behind & sources)
