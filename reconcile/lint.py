@@ -24,7 +24,7 @@ from reconcile.policy.reading import read
 from reconcile.policy.releases import RELEASES
 from reconcile.policy.universe import World
 from reconcile.policy.words import plural
-from reconcile.scene import Scene, Words, findings
+from reconcile.scene import Scene, Words, findings, refused
 
 _ONE_RELEASE = "for your server alone: reconcile validate --snapshot FILE"
 _UNDECLARED = "RC0101"  # the files do not have a user that the policy names
@@ -112,7 +112,7 @@ def of_scene(scene: Scene, desired: Desired) -> list[Diagnostic]:
     access = scene.access
     found = of_tailnet(access.matrix, access.index, worn(desired))
     told = [*scene.policy.problems, *found]
-    return _placed(scene, told, desired)
+    return [*refused(scene), *_placed(scene, told, desired)]
 
 
 def brought(before: Scene, after: Scene, desired: Desired) -> list[Diagnostic]:

@@ -27,7 +27,7 @@ class Absence:
             what = f"host {selector}" if selector.kind == "host" else selector
             return f"the policy does not declare {what}"
         if selector.kind == "user" and not self._world.resolver.owners(selector):
-            return no_user(selector.text)
+            return self._no_user(selector.text)
         if selector.kind == "autogroup":
             return self._no_autogroup(selector)
         if selector.kind in UNKNOWN:
@@ -55,9 +55,15 @@ class Absence:
         if selector.kind == "group":
             return f"{text} has no members"
         if selector.kind == "user":
-            known = self._world.resolver.owners(selector)
-            return f"{text} has no untagged node" if known else no_user(text)
+            if self._world.resolver.owners(selector):
+                return f"{text} has no untagged node"
+            return self._no_user(text)
         return f"{text} means no node"
+
+    def _no_user(self, token: str) -> str:
+        directory = self._world.resolver.directory
+        ways = directory.ways_out(token)
+        return directory.no_user(token) + (ways and f": {ways}")
 
     def _closed(self) -> str:
         for machine in self._world.machines.values():
@@ -84,8 +90,3 @@ class Absence:
             for route in sorted(machine.node.available - machine.node.approved)
             if route not in EXIT_ROUTES
         ]
-
-
-def no_user(token: str) -> str:
-    """Say that a token is no user's."""
-    return f"the server has no user {token}"

@@ -343,6 +343,8 @@ class Access:
             if not found:
                 raise LookupError(f"there is no {text}")
             return found
+        if text in self._told_apart:
+            return self.world.owners.get(self._told_apart[text], 0)
         selector = self._meant(text)
         found = self.selected(selector)
         reason = "" if found else self.absence.undeclared(selector)
@@ -352,6 +354,12 @@ class Access:
         if reason:
             raise LookupError(reason)
         return found
+
+    @cached_property
+    def _told_apart(self) -> Mapping[str, str]:
+        """The ids of users who are called `max (local)`, since a name does not tell."""
+        labels = self.world.tailnet.labels.items()
+        return {label: number for number, label in labels if label.endswith(")")}
 
     def absent(self, text: str) -> str:
         """Say why nothing bears a name that `find` takes, "" when something does."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from reconcile.model import EXIT_ROUTES, Node, User
+from reconcile.model import EXIT_ROUTES, Node, User, user_labels
 from reconcile.policy import selectors
 from reconcile.policy.fields import entries, find, get, strings
 from reconcile.policy.sets import prefix
@@ -57,6 +57,35 @@ class Directory:
         name = f"{user.name}@" if user.name and "@" not in user.name else user.name
         tokens = name, user.email, user.provider_id and f"{user.provider_id}@"
         return next((t for t in tokens if t and self.fitting(t) == [user]), "")
+
+    def no_user(self, token: str) -> str:
+        """Say why a token means no user: it fits none, or more than one."""
+        found = self.fitting(token)
+        if not found:
+            return f"the server has no user {token}"
+        labels = user_labels(self.users)
+        *others, last = (labels[user.id] for user in found)
+        many = f"{len(found)} users" if len(found) > 2 else "two users"
+        return f"{token} fits {many}, {', '.join(others)} and {last}"
+
+    def not_one(self, token: str) -> str:
+        """Say in the words of servers that a token means no user."""
+        what = "multiple users found" if self.fitting(token) else "user not found"
+        return f'{what}: token "{token}"'
+
+    def ways_out(self, token: str) -> str:
+        """Say what to do about a token that fits several users."""
+        labels = user_labels(self.users)
+        ways = []
+        for user in self.fitting(token):
+            label, own = labels[user.id], self.token(user)
+            if own:
+                ways.append(f"write {own} for {label}")
+            elif user.provider:
+                ways.append(f"give {label} another e-mail")
+            else:
+                ways.append(f"rename or remove {label}")
+        return "; ".join(ways)
 
     def fitting(self, token: str) -> Sequence[User]:
         """Return the users that a token fits: it means nobody where they are two."""

@@ -14,32 +14,44 @@ from reconcile.policy.tailnet import Tailnet
 _CHECKED = ("groups", "tagOwners", "autoApprovers", "acls", "ssh")
 
 
+def refuses_namesakes(policy: Policy, section: str) -> bool:
+    """Tell whether a token that fits two users is refused in a section."""
+    return policy.release.checks_users and section_name(section) in _CHECKED
+
+
 def refusals(policy: Policy, tailnet: Tailnet, resolver: Resolver) -> Iterator[Problem]:
     """Yield what is wrong with a policy in a tailnet, though its text is fine."""
     if policy.release.checks_users and tailnet.users:
-        yield from _ambiguous(policy, tailnet)
+        yield from _ambiguous(policy, resolver.directory)
         yield from _unknown_targets(policy, resolver)
 
 
-def _ambiguous(policy: Policy, tailnet: Tailnet) -> Iterator[Problem]:
-    directory = Directory.of(policy.value, tailnet.users)
+def _ambiguous(policy: Policy, directory: Directory) -> Iterator[Problem]:
     for mention in references(policy.value).mentions:
-        if mention.kind != "user" or section_name(mention.section) not in _CHECKED:
+        if mention.kind != "user" or not refuses_namesakes(policy, mention.section):
             continue
         try:
             directory.user(mention.name)
         except Ambiguous:
             message = f"multiple users found: token {quoted(mention.name)}"
-            help = "name the user by what no other user has, the name or the e-mail"
-            yield Problem(NAME, message, mention.path, help=help)
+            yield Problem(
+                NAME,
+                message,
+                mention.path,
+                why=directory.no_user(mention.name),
+                help=directory.ways_out(mention.name),
+            )
 
 
 def _unknown_targets(policy: Policy, resolver: Resolver) -> Iterator[Problem]:
     for entry in policy.attributions:
         for target in entry.targets:
             for token in resolver.strangers(target) if entry.attributes else ():
-                message = (
-                    f"nodeAttrs[{entry.index}]: user not found: token {quoted(token)}"
+                yield Problem(
+                    NAME,
+                    f"nodeAttrs[{entry.index}]: {resolver.directory.not_one(token)}",
+                    entry.path,
+                    why=resolver.directory.no_user(token),
+                    help=resolver.directory.ways_out(token)
+                    or "name users that the server has",
                 )
-                help = "name users that the server has"
-                yield Problem(NAME, message, entry.path, help=help)

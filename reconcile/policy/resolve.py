@@ -50,7 +50,7 @@ class Resolver:
         self.policy = policy
         self.tailnet = tailnet
         self.unsure: dict[str, str] = {}
-        self._directory = Directory(tailnet.users, policy.groups)
+        self.directory = Directory(tailnet.users, policy.groups)
         self._drops = policy.release.self_drops_groups and _names_self(policy)
         self._owners: dict[Selector, frozenset[str]] = {}
         self._machines: dict[Selector, tuple[Machine, ...]] = {}
@@ -119,7 +119,7 @@ class Resolver:
         if selector.kind == "owner":
             return frozenset({selector.text})
         if selector.kind in ("user", "group"):
-            return self._directory.ids(selector.text)
+            return self.directory.ids(selector.text)
         if selector.kind == "domain":
             domain = "@" + selector.domain.lower()
             users = self.tailnet.users
@@ -136,7 +136,7 @@ class Resolver:
         """Return the user tokens in a selector that mean no single user."""
         if selector.kind not in ("user", "group"):
             return ()
-        return self._directory.strangers(selector.text)
+        return self.directory.strangers(selector.text)
 
     def heeded(self, selectors: Iterable[Selector]) -> Iterable[Selector]:
         """Return those of the sources or destinations of a rule that count.

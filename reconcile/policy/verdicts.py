@@ -178,7 +178,8 @@ class Verdicts:
         """A test with a user whom the server cannot find fails on Headscale."""
         strangers = self._resolver.strangers(selector)
         if strangers and not self._policy.release.hosted:
-            raise Absent(f'{what} "{selector}": user not found: token "{strangers[0]}"')
+            reason = self._resolver.directory.not_one(strangers[0])
+            raise Absent(f'{what} "{selector}": {reason}')
 
     def _protocols(self, test: Assertion) -> frozenset[int]:
         try:

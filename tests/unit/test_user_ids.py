@@ -128,6 +128,104 @@ def test_a_new_user_whom_no_rule_names_moves_nothing(wanted):
     assert of_changes(desired, state, [*changes(desired, state).values()]) is None
 
 
+# -- tokens that fit two users ---------------------------------------------------------
+
+WORLD = {
+    "emulate": "0.29",
+    "users": [
+        {"id": 1, "name": "max"},
+        {
+            "id": 2,
+            "name": "max",
+            "email": "max@corp.example",
+            "provider": "oidc",
+            "provider_id": "https://idp/3",
+        },
+    ],
+    "nodes": [
+        {"id": 1, "name": "max-old", "user": 1, "addresses": ["100.64.0.1"]},
+        {"id": 2, "name": "max-pc", "user": 2, "addresses": ["100.64.0.2"]},
+        {"id": 3, "name": "nas", "tags": ["tag:nas"], "addresses": ["100.64.0.3"]},
+    ],
+}
+TO_MAX = """{"tagOwners": {"tag:nas": []},
+ "acls": [{"action": "accept", "src": ["max@"], "dst": ["tag:nas:22"]}]}"""
+FITS = "max@ fits two users, max (local) and max (oidc, max@corp.example)"
+WAYS = (
+    "rename or remove max (local); "
+    "write max@corp.example for max (oidc, max@corp.example)"
+)
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """Write a world, a policy and the file that names both."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEADSCALE_URL", "simulator:world.json")
+
+    def write(policy=TO_MAX, yaml="policy: { file: policy.hujson }", **more):
+        policies = {"mode": "database", "text": '{"acls": []}'}
+        document = {**WORLD, "policy": policies, **more}
+        (tmp_path / "world.json").write_text(json.dumps(document))
+        (tmp_path / "policy.hujson").write_text(policy)
+        (tmp_path / "tailnet.yaml").write_text(f"version: 1\n{yaml}\n")
+
+    return write
+
+
+@pytest.mark.parametrize("release", ["0.29", "main"])
+def test_a_token_that_fits_two_users_is_refused(world, command, release):
+    world(emulate=release)
+    assert command("snapshot", "-o", "live.json")[0] == 0
+    code, out, err = command("validate", "--snapshot", "live.json")
+    assert (code, "error[RC0602]" in err, "Valid" in out) == (1, True, False)
+    assert (FITS in err, WAYS in err, "RC0508" in err) == (True, True, False)
+    code, _, err = command("plan")
+    assert (code, "error[RC0602]" in err, WAYS in err) == (1, True, True)
+    assert 'multiple users found: token "max@" found: [ 1: max, 2: max,  ]' in err
+
+
+@pytest.mark.parametrize("release", ["0.26", "0.27", "0.28"])
+def test_until_028_a_token_that_fits_two_users_means_neither(world, command, release):
+    world(emulate=release)
+    code, _, err = command("plan")
+    assert (code, "warning[RC0501]: acls[0] matches nothing" in err) == (0, True)
+    assert f"{FITS}: {WAYS}" in err
+    assert command("snapshot", "-o", "live.json")[0] == 0
+    group = '{"groups": {"group:g": ["max@"]}, "acls": []}'
+    world(group, emulate=release)
+    code, _, err = command("validate", "--snapshot", "live.json")
+    assert (code, f"warning[RC0508]: {FITS}" in err, WAYS in err) == (0, True, True)
+
+
+def test_grants_are_not_looked_at_and_mean_neither(world, command):
+    """Seen on 0.29.2 and main."""
+    world('{"grants": [{"src": ["max@"], "dst": ["*"], "ip": ["22"]}]}')
+    code, _, err = command("plan")
+    assert (code, "error[" in err, FITS in err) == (0, False, True)
+
+
+def test_a_question_about_a_token_that_fits_two_users(world, command):
+    world()
+    code, _, err = command("access", "why", "max@", "nas:22")
+    assert (code, f"{FITS}: {WAYS}" in err) == (1, True)
+    world(TO_NAS)
+    user = "max (oidc, max@corp.example)"
+    assert command("access", "why", user, "nas:22")[1].startswith("yes")
+    assert command("access", "why", "max (local)", "nas:22")[1].startswith("no")
+
+
+@pytest.mark.parametrize("release", ["0.26", "0.27", "0.28", "0.29", "main"])
+def test_an_at_alone_is_the_one_user_without_an_e_mail(release):
+    """Seen on all five."""
+    policy = """{"tagOwners": {"tag:nas": []},
+      "acls": [{"action": "accept", "src": ["@"], "dst": ["tag:nas:22"]}]}"""
+    one = live([LOCAL, FOREIGN], NODES, policy, release=release)
+    assert paths(one, 22) == {("max-old", "nas")}
+    two = live([LOCAL, FOREIGN, user(3, "ann")], NODES, policy, release=release)
+    assert paths(two, 22) == set()
+
+
 # -- snapshots of before, in which a node says its user's name -------------------------
 
 

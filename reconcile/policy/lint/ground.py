@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from functools import cached_property
 
 from reconcile.model import natural
-from reconcile.policy.absence import Absence, no_user
+from reconcile.policy.absence import Absence
 from reconcile.policy.document import Problem
 from reconcile.policy.fields import Path, field_name, find, section_name
 from reconcile.policy.identity import Directory
@@ -19,6 +19,7 @@ from reconcile.policy.lint.findings import (
 )
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.references import Mention, References, references
+from reconcile.policy.refusals import refuses_namesakes
 from reconcile.policy.resolve import INTERNET
 from reconcile.policy.selectors import UNKNOWN, Selector
 from reconcile.policy.sets import IntervalSet, prefix, texts
@@ -99,7 +100,9 @@ class Ground:
     def _of(self, mention: Mention) -> Iterator[Problem]:
         selector = Selector(mention.kind, mention.name)
         if mention.kind == "user":
-            if not self._directory.ids(mention.name):
+            several = len(self._directory.fitting(mention.name)) > 1
+            refused = several and refuses_namesakes(self.world.policy, mention.section)
+            if not refused and not self._directory.ids(mention.name):
                 yield self._stranger(mention)
         elif section_name(mention.section) in _RULES:
             why = self.absent(selector)
@@ -124,19 +127,27 @@ class Ground:
                 yield finding(UNREACHED, message, mention.path, why=why, help=help)
 
     def _stranger(self, mention: Mention) -> Problem:
-        from difflib import get_close_matches
-
-        names = [f"{user.name}@" for user in self.world.tailnet.users]
-        names += [user.email for user in self.world.tailnet.users if user.email]
-        near = get_close_matches(mention.name, sorted(names), 1)
-        hint = f"did you mean {near[0]}? Otherwise add the user" if near else ""
+        directory, token = self._directory, mention.name
+        several = bool(directory.fitting(token))
+        why = "a name that is no user's selects nothing, without an error"
+        if several:
+            why = "a name that fits several users selects the devices of none of them"
         return finding(
             STRANGER,
-            no_user(mention.name),
+            directory.no_user(token),
             mention.path,
-            why="a name that is no user's selects nothing, without an error",
-            help=f"{hint or 'add the user'}, or remove the name",
+            why=why,
+            help=directory.ways_out(token) if several else self._near(token),
         )
+
+    def _near(self, token: str) -> str:
+        from difflib import get_close_matches
+
+        users = self.world.tailnet.users
+        names = sorted(filter(None, map(self._directory.token, users)))
+        near = get_close_matches(token, names, 1)
+        hint = f"did you mean {near[0]}? Otherwise add the user" if near else ""
+        return f"{hint or 'add the user'}, or remove the name"
 
     def widened(self) -> Iterator[Problem]:
         """Yield the addresses that bring in more than themselves on this release."""
