@@ -41,7 +41,7 @@ TITLES = {
     "RC0103": "Both wanted and removed",
     "RC0104": "Former name that cannot be one",
     "RC0105": "Removal of what is not there",
-    "RC0106": "Match names a user that is not declared",
+    "RC0106": "Match names a user that is not there",
     "RC0107": "Tag without an owner",
     "RC0108": "Route listed twice",
     "RC0109": "Not a route",

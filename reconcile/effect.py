@@ -13,7 +13,7 @@ from reconcile.desired.state import NEVER, Desired
 from reconcile.diff.changes import Action, Change
 from reconcile.errors import Diagnostic, InputError, Position, ReconcileError
 from reconcile.hujson import parse
-from reconcile.model import Live, Node, PolicyText, User
+from reconcile.model import Live, Node, User
 from reconcile.order import approved
 from reconcile.policy.fields import get
 from reconcile.policy.identity import auto_approved
@@ -101,7 +101,7 @@ def moves_access(changes: Iterable[Change], live: Live) -> bool:
 def _moves(change: Change, live: Live) -> bool:
     now = live.taken_at
     if change.action in (Action.CREATE, Action.DELETE):
-        return change.kind != "user" or _named(change, live.policy)
+        return change.kind != "user" or _named(change, live)
     if "expiry" in change.after:
         old, new = (_instant(s["expiry"]) for s in (change.before, change.after))
         if (old is None or old > now) is not (new is None or new > now):
@@ -109,20 +109,22 @@ def _moves(change: Change, live: Live) -> bool:
     return bool(_MOVES[change.kind] & change.after.keys())
 
 
-def _named(change: Change, policy: PolicyText | None) -> bool:
+def _named(change: Change, live: Live) -> bool:
     """Tell whether the live policy names a user who comes or goes.
 
     A token that fits two users means neither: who comes can take away the access of
     another user, and who goes can give it back.
     """
-    if policy is None:
+    if live.policy is None:
         return True  # not read: it may
     try:
-        tokens = references(parse(policy.text or "{}").value).users
+        tokens = references(parse(live.policy.text or "{}").value).users
     except InputError:
         return True
-    user = change.after or change.before
-    fits = {user["name"], user.get("email"), user.get("provider_id")}
+    fits = {change.after.get("name"), change.after.get("email")}
+    for user in live.users or ():
+        if user.id == change.server_id:
+            fits = {user.name, user.email, user.provider_id}
     return any(token.removesuffix("@") in fits for token in tokens)
 
 

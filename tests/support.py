@@ -71,8 +71,12 @@ def tailnet(users, nodes, **more):
 
 
 def bind(desired, nodes):
-    """Bind entries to nodes whose users exist, each with the name for an id."""
-    return binding.bind(desired, nodes, owners(nodes))
+    """Bind entries to nodes; all users that either names are there, their name as id."""
+    entries = (*(desired.nodes or {}).values(), *desired.rules)
+    named = {entry.match.fields.get("user") for entry in entries} - {None}
+    known = owners(nodes)
+    named -= {each.name for each in known}
+    return binding.bind(desired, nodes, [*known, *(User(n, n) for n in named)])
 
 
 def owners(nodes):

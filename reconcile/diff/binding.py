@@ -5,10 +5,11 @@ many (an error that offers narrower matches). Nothing here changes anything.
 """
 
 from collections import ChainMap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from reconcile.desired.state import Desired, NodeRule, NodeSettings, WantedNode
+from reconcile.desired.findings import did_you_mean
+from reconcile.desired.state import Desired, Match, NodeRule, NodeSettings, WantedNode
 from reconcile.diff.matching import Index, quoted
 from reconcile.diff.replacement import successors
 from reconcile.errors import Diagnostic, Position
@@ -61,8 +62,9 @@ def bind(
     the file removes are bound to nothing.
     """
     removed = {line.name for line in desired.removed if line.kind == "node"}
-    index = Index((node for node in nodes if node.name not in removed), users)
-    problems: list[Diagnostic] = []
+    there = (node for node in nodes if node.name not in removed)
+    index = Index(there, users, _renamed(desired))
+    problems = list(_strange_users(desired, index))
     entries, missing, several = _matched(desired, index, problems)
     free = {node.id for node in index.nodes} - entries.keys() - several
     anew = {
@@ -91,6 +93,46 @@ def bind(
     )
 
 
+def _renamed(desired: Desired) -> dict[str, list[str]]:
+    """Return the other names of each user whom the file renames."""
+    found: dict[str, list[str]] = {}
+    for user in (desired.users or {}).values():
+        for old in user.was:
+            found.setdefault(user.name, []).append(old)
+            found.setdefault(old, []).append(user.name)
+    return found
+
+
+def _strange(match: Match, desired: Desired, index: Index) -> bool:
+    """Tell whether a match names a user who is not one: nobody, or several.
+
+    A user whom the file makes is nobody yet. Without users nothing can be said.
+    """
+    token = match.fields.get("user")
+    if token is None or not index.users:
+        return False
+    users = index.meant(token)
+    return len(users) > 1 or (not users and token not in (desired.users or {}))
+
+
+def _strange_users(desired: Desired, index: Index) -> Iterator[Diagnostic]:
+    entries = (desired.nodes or {}).values()
+    matches = [entry.match for entry in entries] + [r.match for r in desired.rules]
+    directory = index.directory
+    for match in matches:
+        if not _strange(match, desired, index):
+            continue
+        token = match.fields["user"]
+        ways = directory.ways_out(token)
+        yield Diagnostic(
+            "RC0106",
+            directory.no_user(token),
+            match.position,
+            why="a match names one user: by name, e-mail or the identity provider's id",
+            help=ways or did_you_mean(token, index.tokens()) or "correct the name",
+        )
+
+
 def _matched(
     desired: Desired, index: Index, problems: list[Diagnostic]
 ) -> tuple[dict[str, WantedNode], list[WantedNode], set[str]]:
@@ -103,6 +145,8 @@ def _matched(
     missing: list[WantedNode] = []
     several: set[str] = set()
     for entry in (desired.nodes or {}).values():
+        if _strange(entry.match, desired, index):
+            continue
         found = index.find(entry.match.fields)
         if not found:
             missing.append(entry)

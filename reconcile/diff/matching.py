@@ -1,29 +1,43 @@
 """Which nodes fulfil a match?"""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import chain
 
 from reconcile.desired.state import NodeRule
 from reconcile.model import Node, User, user_labels
+from reconcile.policy.identity import Directory
 
 
 class Index:
     """The live nodes by each field that an entry may match, built when first used.
 
-    A match names a user by name, by e-mail or by the identity provider's id.
+    A match names a user by name, by e-mail or by the identity provider's id. `renamed`
+    are the other names of users whom the file renames: a match may say either.
     """
 
-    def __init__(self, nodes: Iterable[Node], users: Iterable[User] = ()) -> None:
+    def __init__(
+        self,
+        nodes: Iterable[Node],
+        users: Iterable[User] = (),
+        renamed: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
         self.nodes = tuple(nodes)
         self.users = tuple(users)
+        self.directory = Directory(self.users)
+        self._renamed = renamed or {}
         self._by_id = {user.id: user for user in self.users}
         self._labels = user_labels(self.users)
+        self._meant: dict[str, Sequence[User]] = {}
         self._by_field: dict[str, dict[str, list[Node]]] = {}
 
     def find(self, match: Mapping[str, str]) -> list[Node]:
         """Return the nodes for which every field of a match holds."""
         (name, wanted), *more = match.items()
+        if name == "user":
+            users = self.meant(wanted)
+            name, wanted = "user_id", users[0].id if len(users) == 1 else ""
         found = self._by(name).get(wanted, [])
         return [
             node for node in found if all(self.holds(node, *field) for field in more)
@@ -51,17 +65,34 @@ class Index:
         if name == "ip":
             return node.addresses
         if name == "user":
-            return self._tokens(node)
+            return self._user(node)
         value: str = getattr(node, name)
         return (value,) if value else ()
 
-    def _tokens(self, node: Node) -> Iterable[str]:
+    def _user(self, node: Node) -> Iterable[str]:
+        """Return by what a match can name the user of a node, and nobody else."""
         user = self._by_id.get(node.user_id or "")
-        tokens = (user.name, user.email, user.provider_id) if user else ()
-        return dict.fromkeys(filter(None, tokens))
+        token = self.directory.token(user).removesuffix("@") if user else ""
+        return (token,) if token else ()
+
+    def tokens(self) -> list[str]:
+        """Return every name, e-mail and provider's id of a user."""
+        known = ((u.name, u.email, u.provider_id) for u in self.users)
+        return [*filter(None, chain.from_iterable(known))]
+
+    def meant(self, token: str) -> Sequence[User]:
+        """Return the users whom a match may mean; more than one is a mistake."""
+        if token not in self._meant:
+            names = (token, *self._renamed.get(token, ()))
+            fitting = map(self.directory.fitting, names)
+            self._meant[token] = next(filter(None, fitting), ())
+        return self._meant[token]
 
     def holds(self, node: Node, name: str, wanted: str) -> bool:
         """Tell whether one field of a match holds for a node."""
+        if name == "user":
+            users = self.meant(wanted)
+            return len(users) == 1 and users[0].id == node.user_id
         return wanted in self.values_of(node, name)
 
     def rule_holds(self, rule: NodeRule, node: Node) -> bool:

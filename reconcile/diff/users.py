@@ -1,17 +1,16 @@
 """Users: created, renamed, removed; never deleted and made anew for a new name."""
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from reconcile.desired.state import Desired, WantedUser
+from reconcile.desired.users import expired
 from reconcile.diff.changes import (
     Action,
     Change,
-    OneWay,
-    Origin,
-    State,
     Unlisted,
 )
+from reconcile.diff.departures import Departures, Reason, state, unwanted_users
 from reconcile.diff.found import Found
 from reconcile.errors import Diagnostic, Position
 from reconcile.model import Live, User, temporary_name
@@ -23,9 +22,11 @@ def diff_users(desired: Desired, live: Live, found: Found) -> None:
     """Add to `found` what has to happen to users."""
     if live.users is None:
         return
+    now = live.taken_at
     local = {user.name: user for user in live.users if not user.provider}
     foreign = {user.name: user for user in live.users if user.provider}
-    unwanted = _unwanted(desired, live)
+    unwanted = unwanted_users(desired, live)
+    departures = Departures(desired, live, found)
     wanted = {
         name: user
         for name, user in (desired.users or {}).items()
@@ -41,16 +42,17 @@ def diff_users(desired: Desired, live: Live, found: Found) -> None:
         elif name not in foreign:
             found.changes.append(_create(user))
             _suggest_rename(user, wanted, local, found)
-    _foreign(desired, {n: u for n, u in foreign.items() if n not in local}, found)
-    kept = set(wanted) | set(renames.values())
+    _foreign(desired, {n: u for n, u in foreign.items() if n not in local}, now, found)
+    departures.all(unwanted)
+    kept = {*wanted, *renames.values(), *unwanted}
     for name, account in local.items():
-        if name in unwanted:
-            _remove(account, unwanted[name], live, found)
-        elif desired.users is not None and name not in kept:
-            _unlisted(account, desired, live, found)
+        if desired.users is not None and name not in kept:
+            _unlisted(account, desired, departures, found)
 
 
-def _foreign(desired: Desired, foreign: Mapping[str, User], found: Found) -> None:
+def _foreign(
+    desired: Desired, foreign: Mapping[str, User], now: datetime, found: Found
+) -> None:
     """Warn about wishes for users of an identity provider, which are its business."""
     for name, user in (desired.users or {}).items():
         account = foreign.get(name)
@@ -58,14 +60,11 @@ def _foreign(desired: Desired, foreign: Mapping[str, User], found: Found) -> Non
             getattr(user, field) not in (None, getattr(account, field))
             for field in _PROFILE
         )
-        if differs or (account and user.until):
+        if differs or (account and user.until and not expired(user, now)):
             found.problems.append(_read_only(name, name, user.position))
         for old in user.was:
             if old in foreign and name not in foreign:
                 found.problems.append(_read_only(old, name, user.position))
-    for line in desired.removed:
-        if line.kind == "user" and line.name in foreign:
-            found.problems.append(_read_only(line.name, line.name, line.position))
 
 
 def _read_only(account: str, name: str, position: Position) -> Diagnostic:
@@ -78,28 +77,6 @@ def _read_only(account: str, name: str, position: Position) -> Diagnostic:
         help="make the change there, and take it out of this file",
         address=f"user:{name}",
     )
-
-
-class _Reason(NamedTuple):
-    """Why a user is to go, where that is said, and whether time alone moved."""
-
-    text: str
-    position: Position | None = None
-    origin: Origin = Origin.INTENT
-
-
-def _unwanted(desired: Desired, live: Live) -> dict[str, _Reason]:
-    """Return the users that are to go: name -> why, said out loud in the file."""
-    gone = {
-        line.name: _Reason("listed in `removed:`", line.position)
-        for line in desired.removed
-        if line.kind == "user"
-    }
-    for user in (desired.users or {}).values():
-        if user.until and live.taken_at.date() > user.until:
-            text = f"until {user.until} has passed"
-            gone[user.name] = _Reason(text, user.position, Origin.DUE)
-    return gone
 
 
 def _renames(
@@ -117,6 +94,8 @@ def _renames(
         both = [old for old in user.was if old in local and old not in wanted]
         if name in local and name not in renames and both:
             found.problems.append(_cannot_rename(user, both[0]))
+        elif name in local and name not in renames:
+            _exchange(user, wanted, local, found)
     return renames
 
 
@@ -155,23 +134,53 @@ def _swapped(
     Both names exist before and after, so only an e-mail or a display name that the
     file gives can tell: it must be the other one's now.
     """
-    for old in user.was:
-        other = wanted.get(old)
-        if (
-            old not in local
-            or old in leaving
-            or not other
-            or user.name not in other.was
-        ):
-            continue
+    for old in _exchanging(user, wanted, local):
         here, there = local[user.name], local[old]
-        if any(
+        if old not in leaving and any(
             (mine := getattr(user, field)) is not None
             and getattr(there, field) == mine != getattr(here, field)
             for field in _PROFILE
         ):
             return True
     return False
+
+
+def _exchanging(
+    user: WantedUser, wanted: Mapping[str, WantedUser], local: Mapping[str, User]
+) -> Iterator[str]:
+    """Yield the users of the server with whom a user is to exchange names."""
+    for old in user.was:
+        other = wanted.get(old)
+        if old in local and other and user.name in other.was:
+            yield old
+
+
+def _exchange(
+    user: WantedUser,
+    wanted: Mapping[str, WantedUser],
+    local: Mapping[str, User],
+    found: Found,
+) -> None:
+    """Report an exchange of names of which nothing tells whether it is done."""
+    for old in _exchanging(user, wanted, local):
+        here, there = local[user.name], local[old]
+        given = [f for f in _PROFILE for u in (user, wanted[old]) if getattr(u, f)]
+        if user.name > old or any(getattr(here, f) != getattr(there, f) for f in given):
+            continue  # told once, and not where the file says who is who
+        entry = f"{user.name}: {{ was: {old}, email: {there.email} }}"
+        told = there.email and there.email != here.email
+        way = f"write whom you mean: {entry}" if told else "go by a third name"
+        found.problems.append(
+            Diagnostic(
+                "RC0210",
+                f"nothing tells whether user:{old} and user:{user.name} have exchanged "
+                "their names already",
+                user.position,
+                why="both names are on the server, before and after",
+                help=f"{way}; if it is done, remove `was` from both",
+                address=f"user:{user.name}",
+            )
+        )
 
 
 def _cannot_rename(user: WantedUser, old: str) -> Diagnostic:
@@ -183,15 +192,6 @@ def _cannot_rename(user: WantedUser, old: str) -> Diagnostic:
         help=f"remove `was: {old}` here; to drop the other one, write "
         f"`removed: [user:{old}]`",
     )
-
-
-def state(user: User) -> State:
-    """Return what can be managed of a user, in JSON's types."""
-    return {
-        "name": user.name,
-        "display_name": user.display_name,
-        "email": user.email,
-    }
 
 
 def _create(user: WantedUser) -> Change:
@@ -267,47 +267,10 @@ def _suggest_rename(
             )
 
 
-def _remove(user: User, why: _Reason, live: Live, found: Found) -> None:
-    """Add the removal of a user; one that owns nodes is stuck until they go."""
-    caveat = live.server.caveats.get("user.remove")
-    change = Change(
-        f"user:{user.name}",
-        "user",
-        Action.DELETE,
-        user.id,
-        why.position,
-        before=state(user),
-        reason=why.text,
-        irreversible=(OneWay("", "user", "removed", "its pre-auth keys go with it"),),
-        caveats=(caveat,) if caveat else (),
-        origins={} if why.origin is Origin.INTENT else {"": why.origin},
-    )
-    owned = [
-        node.name
-        for node in live.nodes or ()
-        if node.user_id == user.id and node.id not in found.removed_nodes
-    ]
-    if not owned:
-        found.changes.append(change)
-        return
-    found.stuck.append(change)
-    found.problems.append(
-        Diagnostic(
-            "RC0305",
-            f"{change.address} cannot be removed: it owns {len(owned)} "
-            f"node{'' if len(owned) == 1 else 's'} ({', '.join(owned[:5])})",
-            why.position,
-            why="the server refuses to remove a user that has nodes",
-            help="add them to `removed:` as well: "
-            + ", ".join(f"node:{name}" for name in owned[:5]),
-            address=change.address,
-        )
-    )
-
-
-def _unlisted(user: User, desired: Desired, live: Live, found: Found) -> None:
+def _unlisted(
+    user: User, desired: Desired, departures: Departures, found: Found
+) -> None:
     if desired.manage.users == "prune":
-        why = _Reason("not in the file (manage.users: prune)")
-        _remove(user, why, live, found)
+        departures.remove(user, Reason("not in the file (manage.users: prune)"))
     elif desired.manage.users == "report":
         found.unlisted.append(Unlisted.plain("user", user.name))

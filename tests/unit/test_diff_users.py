@@ -228,11 +228,6 @@ def test_a_swap_is_told_by_the_e_mail_and_done_once(wanted):
     assert diff(desired, live(after)).changes == ()
 
 
-def test_a_swap_without_a_mark_to_tell_by_is_not_done(wanted):
-    desired = wanted("users: { alice: { was: bob }, bob: { was: alice } }")
-    assert diff(desired, live([user(1, "alice"), user(2, "bob")])).changes == ()
-
-
 def test_a_swap_that_was_cut_off_halfway_goes_on(wanted):
     """Each half: the temporary name is the one that order.py gives."""
     desired = wanted(SWAP)

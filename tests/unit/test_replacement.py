@@ -10,7 +10,7 @@ from reconcile.errors import StalePlan
 from reconcile.order import steps
 from reconcile.plan import build
 from reconcile.stale import require_same
-from tests.support import bind, live, node, problems
+from tests.support import bind, live, node, problems, user
 
 OLD = f"machine_key: 'mkey:{1:064x}'"
 LATER = f"machine_key: 'mkey:{2:064x}'"
@@ -73,7 +73,7 @@ NOT_TAKEN = {
 @pytest.mark.parametrize(("match", "nodes"), NOT_TAKEN.values(), ids=NOT_TAKEN.keys())
 def test_what_is_not_the_one_stays_pending_and_is_named(wanted, match, nodes):
     desired = wanted(entry(match))
-    found = diff(desired, live(nodes=nodes))
+    found = diff(desired, live([user(1, "alice"), user(2, "bob")], nodes))
     assert (taken(desired, nodes), found.changes, found.replaced) == ({}, (), ())
     (pending,) = found.pending
     for one in nodes:

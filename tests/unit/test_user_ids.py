@@ -1,10 +1,13 @@
 """A user is an id: names are neither unique nor lasting, and may be empty."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from reconcile import snapshot
+from reconcile.diff import diff
 from reconcile.effect import of_changes, scene_now
 from reconcile.errors import InputError
 from reconcile.model import user_labels
@@ -128,6 +131,169 @@ def test_a_new_user_whom_no_rule_names_moves_nothing(wanted):
     assert of_changes(desired, state, [*changes(desired, state).values()]) is None
 
 
+# -- matches ---------------------------------------------------------------------------
+
+EVE = user(
+    3, "", email="eve@corp.example", provider="oidc", provider_id="https://idp/4"
+)
+OF = [LOCAL, FOREIGN, EVE, user(4, "bob")]
+THEIRS = [
+    node(1, "a", user="1"),
+    node(2, "b", user="2"),
+    node(3, "c", user="3"),
+    node(4, "d", user="4"),
+]
+
+
+@pytest.mark.parametrize(
+    ("token", "found"),
+    [
+        ("max@corp.example", "2"),
+        ("https://idp/3", "2"),
+        ("eve@corp.example", "3"),
+        ("https://idp/4", "3"),
+        ("bob", "4"),
+    ],
+)
+def test_a_match_names_a_user_by_name_e_mail_or_provider_id(wanted, token, found):
+    desired = wanted(f"nodes: {{ box: {{ match: {{ user: '{token}' }} }} }}")
+    (change,) = changes(desired, live(OF, THEIRS)).values()
+    assert change.server_id == found
+
+
+@pytest.mark.parametrize(
+    ("token", "message", "help"),
+    [
+        ("bobb", "the server has no user bobb", "did you mean `bob`?"),
+        (
+            "eve@corp.exampl",
+            "the server has no user eve@corp.exampl",
+            "did you mean `eve@corp.example`?",
+        ),
+        (
+            "max",
+            "max fits two users, max (local) and max (oidc, max@corp.example)",
+            "rename or remove max (local); "
+            "write max@corp.example for max (oidc, max@corp.example)",
+        ),
+    ],
+)
+def test_a_match_that_names_no_one_user_is_an_error(wanted, token, message, help):
+    for yaml in (
+        f"nodes: {{ box: {{ match: {{ user: '{token}' }} }} }}",
+        f"node_rules: [{{ match: {{ user: '{token}' }}, expiry: never }}]",
+    ):
+        found = diff(wanted(yaml), live(OF, THEIRS))
+        (problem,) = found.problems
+        assert (problem.code, problem.severity) == ("RC0106", "error")
+        assert (problem.message, problem.help) == (message, help)
+        assert (found.changes, found.pending) == ((), ())
+
+
+def test_a_match_may_name_a_user_that_the_file_makes(wanted):
+    desired = wanted("users: { zoe: {} }\nnodes: { box: { match: { user: zoe } } }")
+    found = diff(desired, live(OF, THEIRS))
+    assert not found.problems
+    assert [pending.address for pending in found.pending] == ["node:box"]
+
+
+@pytest.mark.parametrize("token", ["bob", "robert"])
+@pytest.mark.parametrize("name", ["bob", "robert"])
+def test_a_match_may_name_a_renamed_user_by_both_names(wanted, token, name):
+    """Before the rename and after it: no entry waits for a second apply."""
+    desired = wanted(f"""
+        users: {{ robert: {{ was: bob }} }}
+        nodes: {{ box: {{ match: {{ user: {token} }} }} }}
+    """)
+    found = changes(desired, live([user(4, name)], THEIRS[3:]))
+    assert found["node:box"].server_id == "4"
+
+
+# -- who goes --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", ["eve@corp.example", "https://idp/4"])
+def test_a_user_of_a_provider_goes_by_what_is_hers_alone(wanted, token):
+    found = diff(wanted(f"removed: ['user:{token}']"), live(OF, THEIRS[:2]))
+    (change,) = found.changes
+    assert (change.address, change.server_id) == (f"user:{token}", "3")
+    assert "makes the account anew" in change.caveats[0]
+    assert not found.problems
+
+
+def test_a_name_removes_no_user_of_a_provider_and_says_so(wanted):
+    """`user:max` stays in the file after the local max went: the other one stays."""
+    found = diff(wanted("removed: [user:max]"), live([FOREIGN], THEIRS[1:2]))
+    assert found.changes == ()
+    assert [each.address for each in found.stuck] == ["user:max"]
+    (problem,) = found.problems
+    assert (problem.code, problem.severity) == ("RC0211", "warning")
+    assert problem.help == 'to remove it, write `removed: ["user:max@corp.example"]`'
+
+
+def test_a_removed_user_of_a_provider_is_no_silence(world, command):
+    world(yaml="removed: [user:max]", nodes=[], users=WORLD["users"][1:])
+    code, out, err = command("plan")
+    assert (code, "No changes" in out, "RC0211" in err) == (0, False, True)
+    assert "# user:max" in out
+    world(yaml="removed: ['user:max@corp.example']", nodes=[])
+    assert command("apply", "--auto-approve")[0] == 0
+    assert command("plan")[1].count("No changes") == 1
+    assert [each["id"] for each in world_now()["users"]] == [1]
+
+
+def test_a_day_that_has_passed_stops_no_other_change(wanted):
+    """The plan goes on, without her: her devices are named."""
+    state = live([user(4, "bob")], [node(4, "tv-10", user="4"), node(5, "tv-2")])
+    state = replace(state, nodes=tuple(replace(n, user_id="4") for n in state.nodes))
+    desired = wanted("users: { bob: { until: 2029-12-31 }, zoe: {} }")
+    found = diff(desired, state)
+    assert [change.address for change in found.changes] == ["user:zoe"]
+    (blocked,) = found.stuck
+    assert (blocked.address, blocked.reason) == (
+        "user:bob",
+        "until 2029-12-31 has passed, but owns nodes",
+    )
+    (problem,) = found.problems
+    assert (problem.code, problem.severity) == ("RC0305", "warning")
+    assert "it owns 2 nodes (tv-2, tv-10)" in problem.message
+    assert problem.help.endswith("node:tv-2, node:tv-10")
+
+
+# -- exchanged names -------------------------------------------------------------------
+
+SWAP = "users: { ann: { was: ben }, ben: { was: ann } }"
+
+
+@pytest.mark.parametrize(
+    ("emails", "help"),
+    [
+        (("", ""), "go by a third name"),
+        (("a@x", "b@x"), "write whom you mean: ann: { was: ben, email: b@x }"),
+    ],
+)
+def test_an_exchange_of_names_that_nothing_tells_is_an_error(wanted, emails, help):
+    people = [user(1, "ann", email=emails[0]), user(2, "ben", email=emails[1])]
+    state = live(people)
+    found = diff(wanted(SWAP), state)
+    (problem,) = found.problems
+    assert (problem.code, problem.severity) == ("RC0210", "error")
+    assert problem.help == f"{help}; if it is done, remove `was` from both"
+
+
+def test_an_exchange_goes_by_the_e_mail_that_the_error_proposes(wanted):
+    people = [user(1, "ann", email="a@x"), user(2, "ben", email="b@x")]
+    told = SWAP.replace("{ was: ben }", "{ was: ben, email: b@x }")
+    found = diff(wanted(told), live(people))
+    assert {c.address: c.after["name"] for c in found.changes} == {
+        "user:ann": "ben",
+        "user:ben": "ann",
+    }
+    swapped = [user(1, "ben", email="a@x"), user(2, "ann", email="b@x")]
+    found = diff(wanted(told), live(swapped))
+    assert (found.changes, found.problems) == ((), ())
+
+
 # -- tokens that fit two users ---------------------------------------------------------
 
 WORLD = {
@@ -155,6 +321,11 @@ WAYS = (
     "rename or remove max (local); "
     "write max@corp.example for max (oidc, max@corp.example)"
 )
+
+
+def world_now():
+    """Return the world file as it is now."""
+    return json.loads(Path("world.json").read_text())
 
 
 @pytest.fixture
