@@ -10,7 +10,7 @@ import pytest
 
 from reconcile.policy.reading import read
 from tests.contract import real
-from tests.contract.policies import clients, tailnet
+from tests.contract.policies import clients, tailnet, told
 from tests.contract.policies.cases import KEPT, cases
 from tests.contract.policies.comparison import TOLERATED, differences
 from tests.contract.policies.mistakes import policies
@@ -133,3 +133,36 @@ def test_a_policy_text_without_rules(release: str, text: str, tmp_path: Path) ->
     assert bool(answer["filter"]) is (release != "0.26")
     policy = read(json.loads(text), release)
     assert (policy.rules is None) is bool(answer["filter"])
+
+
+# Groups with an unknown member beside `autogroup:self`, as clients are told.
+
+
+def _told() -> list[Any]:
+    found = json.loads(told.RECORDED.read_text())
+    return [pytest.param(a, id=f"{a['release']}-{a['name']}") for a in found]
+
+
+@pytest.mark.parametrize("answer", _told())
+def test_groups_beside_self_mean_what_clients_were_told(answer: Answer) -> None:
+    assert told.differences(answer["release"], answer["name"], answer["told"]) == []
+
+
+def test_every_release_was_asked_and_027_differs() -> None:
+    found = {(a.values[0]["release"], a.values[0]["name"]) for a in _told()}
+    assert found == set(itertools.product(told.RELEASES, told.POLICIES))
+    of_027 = [a.values[0] for a in _told() if a.values[0]["release"] == "0.27"]
+    wrong = [bool(told.differences("0.28", a["name"], a["told"])) for a in of_027]
+    assert wrong.count(True) == 4
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("release", told.RELEASES)
+def test_clients_are_told_so(release: str, tmp_path: Path) -> None:
+    _need(release)
+    reason = clients.missing()
+    if reason:
+        pytest.skip(reason)
+    for answer in told.answers(release, tmp_path):
+        found = told.differences(release, answer["name"], answer["told"])
+        assert found == []

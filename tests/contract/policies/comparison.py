@@ -211,8 +211,8 @@ def client_differences(evaluator: Evaluator, clients: Mapping[str, Any]) -> list
     with_routes = with_peers or not wide
     for machine in evaluator.tailnet.machines:
         told = clients[machine.name]
-        ours = _delivered(machine, map(boxes, evaluator.filter(machine)))
-        theirs = _delivered(machine, map(recorded_boxes, told["filter"]))
+        ours = delivered(machine, map(boxes, evaluator.filter(machine)))
+        theirs = delivered(machine, map(recorded_boxes, told["filter"]))
         found += [f"filter of {machine.name}: {x}" for x in unequal(ours, theirs)]
         granted = policy_cases.ours_granted(evaluator, machine)
         peers = sorted(peer.name for peer in evaluator.peers(machine))
@@ -246,7 +246,7 @@ def _networks(
     )
 
 
-def _delivered(machine: Machine, rules: Iterable[Iterable[Box]]) -> list[Box]:
+def delivered(machine: Machine, rules: Iterable[Iterable[Box]]) -> list[Box]:
     """Return the part of a filter that a node can deliver, to itself or a network.
 
     Servers write neighbouring addresses as one prefix, so that a node may be told of
