@@ -34,7 +34,7 @@ TOLERATED = {
 }
 
 
-def _tolerated(refusal: str) -> bool:
+def tolerated(refusal: str) -> bool:
     return any(words in refusal for words in TOLERATED)
 
 
@@ -53,7 +53,7 @@ def differences(release: str, answer: Answer) -> list[str]:
     evaluator = Evaluator(policy, tailnet.tailnet(release))
     refused = refusals(evaluator)
     if bool(refused) != (answer["refusal"] is not None):
-        if refused and release == "0.26" and all(map(_tolerated, refused)):
+        if refused and release == "0.26" and all(map(tolerated, refused)):
             return []
         return [f"ours {refused or 'accepts'}, server {answer['refusal']!r}"]
     if refused:

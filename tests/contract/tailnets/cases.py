@@ -10,6 +10,7 @@ from tests.contract.tailnets.edits import Pair, files, policy_text
 from tests.contract.tailnets.plans import make_plan
 from tests.contract.tailnets.run import Result, judged
 from tests.contract.tailnets.server import Side
+from tests.contract.tailnets.truth import Compiled
 
 _FILE = "server.json"
 
@@ -47,20 +48,21 @@ def to_json(result: Result) -> dict[str, Any]:
     return {
         "release": result.release,
         "edits": edits.to_json(result.pair.edits),
-        "before": _side(result.before),
-        "after": _side(result.after),
+        "before": side_to_json(result.before),
+        "after": side_to_json(result.after),
     }
 
 
 def from_json(value: dict[str, Any]) -> Result:
     """Return the pair that `to_json` wrote."""
-    before, after = (_side_of(value[name]) for name in ("before", "after"))
+    before, after = (side_of(value[name]) for name in ("before", "after"))
     changes = edits.from_json(value["edits"])
     pair = Pair(before.state, changes, after.state.policy)
     return Result(value["release"], pair, before, after)
 
 
-def _side(side: Side) -> dict[str, Any]:
+def side_to_json(side: Compiled) -> dict[str, Any]:
+    """Return a state and what a server made of it as JSON."""
     return {
         "state": state.to_json(side.state),
         "filter": [_folded(rule) for rule in side.filter],
@@ -86,7 +88,8 @@ def _short(saved: dict[str, Any]) -> dict[str, Any]:
     return saved
 
 
-def _side_of(value: dict[str, Any]) -> Side:
+def side_of(value: dict[str, Any]) -> Side:
+    """Return the side that `side_to_json` wrote."""
     saved = json.dumps(value["saved"])
     rules = [_unfolded(rule) for rule in value["filter"]]
     return Side(state.from_json(value["state"]), rules, value["ssh"], saved)

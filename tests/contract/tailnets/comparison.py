@@ -48,16 +48,18 @@ class Comparison:
         before: Compiled,
         after: Compiled,
         told: Mapping[str, Any] | None,
+        upgraded: str = "",
     ) -> None:
         """Take the two states as compiled, and the plan's member `access`.
 
-        None is a plan that says that nothing changes for anybody.
+        None is a plan that says that nothing changes for anybody. `upgraded` is the
+        release of the second state, where it is another one.
         """
         lists = {key: (told or {}).get(key) or [] for key in ("gained", "lost")}
         entries = [*lists["gained"], *lists["lost"]]
         self.probes = probes = probes_of((before, after), entries)
         self.old = Truth(probes, before, release)
-        self.new = Truth(probes, after, release)
+        self.new = Truth(probes, after, upgraded or release)
         self.gains = Printed(probes, self.new.names, lists["gained"], self.new.open)
         self.losses = Printed(probes, self.old.names, lists["lost"], self.old.open)
         self._told = told

@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.contract.tailnets.state import Device, Person, State
 
-_MOMENT = "2031-02-03 04:05:06+00:00"
+MOMENT = "2031-02-03 04:05:06+00:00"
 _TABLES = ("nodes", "pre_auth_keys", "policies", "users")
 
 # Servers spend 50 ms and more of computing on the hash of a real key, at every call.
@@ -71,8 +71,8 @@ def _user(person: Person) -> dict[str, Any]:
         "provider": "oidc" if person.provider_id else "",
         "provider_identifier": person.provider_id or None,
         "profile_pic_url": "",
-        "created_at": _MOMENT,
-        "updated_at": _MOMENT,
+        "created_at": MOMENT,
+        "updated_at": MOMENT,
     }
 
 
@@ -102,10 +102,10 @@ def _node(device: Device, known: set[str]) -> dict[str, Any]:
         "forced_tags": tags,
         "approved_routes": json.dumps(device.approved),
         "auth_key_id": None,
-        "last_seen": _MOMENT,
+        "last_seen": MOMENT,
         "expiry": None,
-        "created_at": _MOMENT,
-        "updated_at": _MOMENT,
+        "created_at": MOMENT,
+        "updated_at": MOMENT,
     }
 
 

@@ -14,7 +14,7 @@ class Person:
     """A user; one with `provider_id` comes from an identity provider."""
 
     id: int
-    name: str
+    name: str = ""  # some users of identity providers have none
     email: str = ""
     provider_id: str = ""
 
