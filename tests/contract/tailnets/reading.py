@@ -79,7 +79,13 @@ class Printed:
             return self._had[place]
         mine = services | self._own_logins(place, entry["services"])
         there = self._own(place) if entry["targets"] == [SELF] else targets
+        there &= self._family(entry.get("family", ""))
         return mine * there if there else 0
+
+    def _family(self, name: str) -> int:
+        """Return the points of an address family, or all where none is told."""
+        v6 = self._probes.v6
+        return {"IPv4": ~v6, "IPv6": v6}.get(name, -1)
 
     def _own(self, place: int) -> int:
         """Return the nodes of the user who owns the node at a point."""

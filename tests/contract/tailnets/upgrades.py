@@ -45,7 +45,7 @@ from tests.contract.tailnets.truth import Compiled
 _KINDS = frozenset({"user", "node", "policy"})
 PAIRS = (("0.26", "0.27"), ("0.27", "0.28"), ("0.28", "0.29"), ("0.29", "main"))
 SELF = "autogroup:self"
-RECORDED = Path(__file__).parent / "recorded"
+RECORDED = Path(__file__).parent / "recorded_upgrades"
 _TRIED, _MOST = 60, 6
 
 
@@ -218,7 +218,7 @@ def recorded(old: str, new: str) -> list[Upgraded]:
 
 
 def _file(old: str, new: str) -> Path:
-    return RECORDED / f"upgrade-{old}-{new}.json"
+    return RECORDED / f"{old}-{new}.json"
 
 
 def record() -> None:
