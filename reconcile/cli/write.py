@@ -195,7 +195,7 @@ def _all_but(asked: "Asked", address: str) -> str:
 
     from reconcile.report.commands import apply
 
-    return apply(replace(asked, exclude=(*asked.exclude, escape(address))))
+    return " ".join(apply(replace(asked, exclude=(*asked.exclude, escape(address)))))
 
 
 def _require_no_conflict(plans: Sequence["Plan"]) -> None:

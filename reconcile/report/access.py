@@ -1,6 +1,7 @@
 """Answers about access, as text and as JSON: who reaches what, and why."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from reconcile.policy.access import Access, Match, Why
@@ -10,7 +11,6 @@ from reconcile.policy.selectors import Selector
 from reconcile.policy.words import USE, counted, plural
 from reconcile.report.effect import (
     Paint,
-    columns,
     doubts,
     only,
     place_json,
@@ -18,6 +18,7 @@ from reconcile.report.effect import (
     sizes_json,
 )
 from reconcile.report.safe import safe
+from reconcile.report.width import filled, table
 from reconcile.scene import Scene, said
 
 _NO_RULE = "(no policy at all)"
@@ -40,19 +41,20 @@ def entries_text(
     """
     nodes = plural(len(scene.tailnet.machines), "node")
     lines = [paint(safe(f"Access on {title} ({nodes})"), "bold")]
-    lines += [paint(f"  ! {safe(remark)}", "red") for remark in said(scene.policy)]
+    for remark in said(scene.policy):
+        lines += [paint(line, "red") for line in filled(f"  ! {safe(remark)}", 4)]
     lines += list(_table(entries[:most], scene)) or ["  nobody"]
-    lines += [f"    {safe(note)}" for note in notes]
+    lines += [line for note in notes for line in filled(f"    {safe(note)}", 4)]
     if most is not None and len(entries) > most:
         lines.append(f"  … and {len(entries) - most} more (--full shows them)")
     unsure = {**access.unsure, **scene.unsure}
     return "\n".join([*lines, *doubts(unsure, paint)]) + "\n"
 
 
-def _table(entries: Sequence[Entry], scene: Scene) -> Iterator[str]:
+def _table(entries: Sequence[Entry], scene: Scene, indent: int = 0) -> Iterator[str]:
     rows = [_row(entry, scene) for entry in entries]
-    for source, target, services, rules in columns(rows):
-        yield f"  {source} -> {target}   {services}   {rules}".rstrip()
+    for lines in table(rows, (" " * (indent + 2), " -> ", "   ", "   ")):
+        yield from lines
 
 
 def _row(entry: Entry, scene: Scene) -> list[str]:
@@ -133,25 +135,36 @@ def why_text(
 
     `port` is the answer for port 22, which a login needs besides.
     """
-    lines = [paint(f"{verdict(answer)}: {safe(question)}", "bold")]
-    if answer.notes:
-        lines += [f"  {safe(note)}" for note in answer.notes]
-        return "\n".join(lines) + "\n"
+    head = filled(f"{verdict(answer)}: {safe(question)}", 4)
+    lines = [f"  {safe(note)}" for note in answer.notes]
+    lines = lines or list(_why(answer, scene, port))
+    told = [paint(line, "bold") for line in head]
+    told += chain.from_iterable(filled(line, _lead(line) + 2) for line in lines)
+    told += [] if answer.notes else doubts(unsure, paint)
+    return "\n".join(told) + "\n"
+
+
+def _lead(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _why(answer: Why, scene: Scene, port: Why | None) -> Iterator[str]:
     if answer.opened and not answer.allowed:
-        lines += ["  Only this of it:", *_indented(_table(answer.opened, scene))]
+        yield "  Only this of it:"
+        yield from _table(answer.opened, scene, indent=2)
     if answer.unserved:
-        lines.append(f"  Nothing leads to {counted(answer.unserved)}")
-    lines += _held_back(answer)
-    if port is None:
-        lines += _reasons(answer, scene)
-    else:
-        lines += [f"  Logging in: {_login(answer)}", *_reasons(answer, scene)]
-        lines += [f"  Port 22: {_open(port)}", *_reasons(port, scene)]
+        yield safe(f"  Nothing leads to {counted(answer.unserved)}")
+    yield from _held_back(answer)
+    if port is not None:
+        yield f"  Logging in: {_login(answer)}"
+    yield from _reasons(answer, scene)
+    if port is not None:
+        yield f"  Port 22: {_open(port)}"
+        yield from _reasons(port, scene)
     if answer.through:
-        lines.append(safe(f"  Through {counted(answer.through)}"))
+        yield safe(f"  Through {counted(answer.through)}")
     if not answer.opened:
-        lines += _instead(answer)
-    return "\n".join([*lines, *doubts(unsure, paint)]) + "\n"
+        yield from _instead(answer)
 
 
 def _held_back(answer: Why) -> Iterator[str]:
@@ -161,10 +174,6 @@ def _held_back(answer: Why) -> Iterator[str]:
     names = safe(counted(answer.held_back))
     yield f"  {names} would let it through, but no exit node is offered to this client"
     yield "  A rule to autogroup:internet, or to the exit node itself, offers it."
-
-
-def _indented(lines: Iterator[str]) -> Iterator[str]:
-    yield from (f"  {line}" for line in lines)
 
 
 def _reasons(answer: Why, scene: Scene) -> Iterator[str]:
@@ -213,9 +222,9 @@ def _matched(match: Match, scene: Scene) -> Iterator[str]:
     yield f"  {safe(_place(match.rule, scene))}"
     for label, names in (("source", match.sources), ("target", match.targets)):
         if names:
-            yield f"      {label} matched by {safe(', '.join(names))}"
+            yield from filled(f"      {label} matched by {safe(', '.join(names))}", 8)
     for name in match.missing:
-        yield safe(f"      but {_instead_of(name, match)}")
+        yield from filled(safe(f"      but {_instead_of(name, match)}"), 8)
 
 
 def _instead_of(missing: str, match: Match) -> str:

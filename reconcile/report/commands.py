@@ -9,9 +9,13 @@ from reconcile.text import STDIN
 _DEFAULT = ("tailnet.yaml",)
 
 
-def apply(asked: Asked, *more: str) -> str:
-    """Return the command that applies what a plan was asked for with, and `more`."""
-    return shlex.join(["reconcile", "apply", *_options(asked), *more])
+def apply(asked: Asked, *more: str) -> list[str]:
+    """Return the command that applies what a plan was asked for with, and `more`.
+
+    Its words are quoted for a shell.
+    """
+    words = "reconcile", "apply", *_options(asked), *more
+    return [shlex.quote(word) for word in words]
 
 
 def stdin_remark(asked: Asked) -> str:

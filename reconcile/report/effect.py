@@ -10,6 +10,7 @@ from reconcile.errors import Position
 from reconcile.model import natural
 from reconcile.policy.words import EVERYTHING, Size, counted, plural
 from reconcile.report.safe import safe
+from reconcile.report.width import filled, table
 
 if TYPE_CHECKING:
     from reconcile.policy.entries import Entry
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 Paint = Callable[[str, str], str]
 _SHOWN = 20
 _SINGLE = re.compile(r"node:.*|autogroup:internet|(.* \()?[0-9a-fA-F.:]+(/\d+)?\)?")
-_WIDEST = 40
 _NONE = "nobody gains and nobody loses any"
 _HIDDEN = "no change to be seen; what is unknown (below) may hide one"
 
@@ -34,7 +34,8 @@ def section(effect: Effect, paint: Paint, *, full: bool = False) -> list[str]:
     lines = [paint(f"Access ({nodes}, {paths})", "bold")]
     if not effect.gained and not effect.lost:
         lines[0] += ": " + (_HIDDEN if effect.unsure else _NONE)
-    lines += [paint(f"  ! {safe(remark)}", "red") for remark in effect.remarks]
+    for remark in effect.remarks:
+        lines += [paint(line, "red") for line in filled(f"  ! {safe(remark)}", 4)]
     shown = effect.lost if full else effect.lost[:_SHOWN]
     lines += _flows("+", "gains", effect.gained, paint)
     lines += _flows("-", "loses", shown, paint)
@@ -79,8 +80,9 @@ def total(effects: Sequence[Effect]) -> str:
 def doubts(unsure: Mapping[str, str], paint: Paint) -> list[str]:
     """Say what could not be known, one line each."""
     return [
-        paint(f"  ? {safe(name)}: {safe(why)}", "yellow")
+        paint(line, "yellow")
         for name, why in sorted(unsure.items(), key=lambda item: natural(item[0]))
+        for line in filled(f"  ? {safe(name)}: {safe(why)}", 4)
     ]
 
 
@@ -90,18 +92,6 @@ def side(names: Sequence[str], size: Size | None) -> str:
     if not size or EVERYTHING in names or all(map(_SINGLE.fullmatch, names)):
         return shown
     return f"{shown} ({size})"
-
-
-def columns(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Pad all but the last column; what is too long pushes the rest aside."""
-    widths = [
-        max((len(row[i]) for row in rows if len(row[i]) <= _WIDEST), default=0)
-        for i in range(len(rows[0]) - 1 if rows else 0)
-    ]
-    return [
-        [*(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=False)), row[-1]]
-        for row in rows
-    ]
 
 
 def _flows(sign: str, verb: str, flows: Sequence[Flow], paint: Paint) -> Iterator[str]:
@@ -115,9 +105,8 @@ def _flows(sign: str, verb: str, flows: Sequence[Flow], paint: Paint) -> Iterato
         for flow in flows
     ]
     colour = {"+": "green", "-": "red"}[sign]
-    for source, target, services, because in columns(rows):
-        text = f"  {sign} {verb}   {source} -> {target}   {services}   {because}"
-        yield paint(text.rstrip(), colour)
+    for lines in table(rows, (f"  {sign} {verb}   ", " -> ", "   ", "   ")):
+        yield from (paint(line, colour) for line in lines)
 
 
 def services_text(flow: Flow) -> str:

@@ -9,12 +9,14 @@ from reconcile.errors import Position
 from reconcile.policy.words import plural
 from reconcile.report.effect import Paint, doubts, place_from_json, place_json
 from reconcile.report.safe import safe
+from reconcile.report.width import filled
 
 
 def text(title: str, checks: Checks, paint: Paint) -> str:
     """Return the results for people: every failing item with its place and reason."""
     lines = [paint(safe(f"Tests on {title}: {counts(checks)}"), "bold")]
-    lines += [f"  ! {safe(remark)}" for remark in checks.remarks]
+    for remark in checks.remarks:
+        lines += filled(f"  ! {safe(remark)}", 4)
     lines += details(checks.all, paint)
     return "\n".join([*lines, *doubts(checks.unsure, paint)]) + "\n"
 
@@ -60,10 +62,11 @@ def details(checks: Sequence[Check], paint: Paint) -> Iterator[str]:
     """Yield lines for what fails, with place and reason, and for what is to be said."""
     for check in checks:
         lines = _asserted(check) if check.section == ASSERT else _tested(check)
-        yield from (paint(safe(line), "red") for line in lines)
+        for line in lines:
+            yield from (paint(part, "red") for part in filled(safe(line), 6))
         for note in check.notes:
             line = f"  ? {check}  {_place(check.position)}  {check.says}: {note}"
-            yield paint(safe(line), "yellow")
+            yield from (paint(part, "yellow") for part in filled(safe(line), 6))
 
 
 def _tested(check: Check) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import unified_diff
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from reconcile import __version__
@@ -20,10 +20,11 @@ from reconcile.errors import Exit, exit_of
 from reconcile.kinds import BY_NAME
 from reconcile.order import steps
 from reconcile.plan import Failed, Plan
-from reconcile.report import commands, effect, origin
-from reconcile.report.json_plan import checksum, summary
+from reconcile.report import effect, origin
+from reconcile.report.closing import LEFT_OUT_BY, closing
 from reconcile.report.line import LEFT, Line, Paint, plain
 from reconcile.report.safe import safe, safe_lines
+from reconcile.report.width import filled
 
 _TESTS = ("tests[", "sshTests[")
 _SECTIONS = (("user", "Users"), ("policy", "Policy"), ("node", "Nodes"))
@@ -45,7 +46,7 @@ def render_plans(
     parts = [_one(plan, shape) for plan in plans]
     parts += [_no_plan(one, shape.paint) for one in failed]
     if any(plan.changes for plan in plans):
-        parts.append(_closing(plans, shape.paint))
+        parts.append(closing(plans, shape.paint))
     return "\n".join(parts)
 
 
@@ -71,7 +72,7 @@ def _no_plan(one: Failed, paint: Paint) -> str:
 
 def _one(plan: Plan, shape: Shape) -> str:
     paint = shape.paint
-    lines = [*_head(plan), ""]
+    lines = [*_heading(plan), ""]
     for kind, title in _SECTIONS:
         lines += _section(plan, kind, title, paint, text_diff=shape.text_diff)
     if plan.access is not None:
@@ -85,11 +86,13 @@ def _one(plan: Plan, shape: Shape) -> str:
     lines += _notes(plan)
     lines += _converged(plan)
     lines += _unlisted(plan)
-    if plan.changes:
-        lines.append(_order(plan))
-    else:
-        lines.append(_unchanged(plan))
+    lines += filled(_order(plan) if plan.changes else _unchanged(plan), 2)
     return "\n".join(lines) + "\n"
+
+
+def _heading(plan: Plan) -> Iterator[str]:
+    for line in _head(plan):
+        yield from filled(line, 2)
 
 
 def _head(plan: Plan) -> Iterator[str]:
@@ -140,7 +143,8 @@ def _section(
     if kind == "policy" and changes[0].policy:
         told = _policy_title(changes[0], changes[0].policy)
         title = f"{title:<{LEFT - 2}}  {told}{_tests(plan)}"
-    return [paint(title.rstrip(), "bold"), *lines, ""]
+    head = [paint(line, "bold") for line in filled(title.rstrip(), LEFT)]
+    return [*head, *lines, ""]
 
 
 def _tests(plan: Plan) -> str:
@@ -264,7 +268,7 @@ def _policy_origin(
         yield Line("!" if told.moved else "", remark).draw(paint)
     for item in told.moved:
         for line in _item_lines(item):
-            yield "    " + line.draw(paint)
+            yield line.draw(paint, indent=4)
 
 
 def _policy(
@@ -275,14 +279,14 @@ def _policy(
     hidden = "" if text_diff else " (--text-diff shows them)"
     unchanged = f"{_count(told.unchanged, 'rule')} unchanged; " * (not told.first)
     differ = "line of text differs" if told.lines == 1 else "lines of text differ"
-    lines.append(f"    {unchanged}{told.lines} {differ}{hidden}")
+    lines += filled(f"    {unchanged}{told.lines} {differ}{hidden}", 4)
     if change.bridge:
-        lines.append(f"    {_BRIDGE}")
+        lines += filled(f"    {_BRIDGE}", 4)
     if told.delivery:
-        lines.append(f"    Delivered {safe(told.delivery)}")
+        lines += filled(f"    Delivered {safe(told.delivery)}", 4)
     if change.blocked:
         lines.append(Line("!", f"not applied: {change.blocked}.").draw(paint))
-        lines.append(f"    {_FILE_MODE}")
+        lines += filled(f"    {_FILE_MODE}", 4)
     if text_diff:
         lines += _text_diff(change, paint)
     return lines
@@ -319,21 +323,25 @@ def _text_diff(change: Change, paint: Paint) -> Iterator[str]:
 def _notes(plan: Plan) -> list[str]:
     if not plan.notes:
         return []
-    return [*(f"Note: {safe(note)}" for note in plan.notes), ""]
+    noted = (filled(f"Note: {safe(note)}", 2) for note in plan.notes)
+    return [*chain.from_iterable(noted), ""]
 
 
 def _converged(plan: Plan) -> list[str]:
     if not plan.converged:
         return []
     listed = ", ".join(f"{a}.{field}" if field else a for a, field in plan.converged)
-    return [f"Converged, on the server already: {safe(listed)} (no call)", ""]
+    return [
+        *filled(f"Converged, on the server already: {safe(listed)} (no call)", 2),
+        "",
+    ]
 
 
 def _unlisted(plan: Plan) -> list[str]:
     """List what the file does not name, as YAML that can be pasted into it."""
     if not plan.unlisted:
         return []
-    lines = ["Not in the file (reported, not touched); to manage them, paste:"]
+    lines = filled("Not in the file (reported, not touched); to manage them, paste:")
     for kind, entries in groupby(plan.unlisted, key=lambda entry: entry.kind):
         lines.append(f"    {BY_NAME[kind].section}:")
         lines += [f"      {safe(entry.yaml)}" for entry in entries]
@@ -361,45 +369,16 @@ def _unchanged(plan: Plan) -> str:
     if plan.limited:
         return (
             "Nothing to do in what is left; left out by "
-            f"{_LEFT_OUT_BY}: {_count(plan.limited, 'change')}."
+            f"{LEFT_OUT_BY}: {_count(plan.limited, 'change')}."
         )
     return f"No changes. {safe(plan.name)} matches {files} ({', '.join(counted)})."
-
-
-_LEFT_OUT_BY = "--target, --exclude or --theirs"
-
-
-def _closing(plans: Sequence[Plan], paint: Paint) -> str:
-    parts = [
-        f"{number} {'pending' if word == 'pending' else f'to {word}'}"
-        for word, number in summary(plans).items()
-        if number and word != "blocked"
-    ]
-    moved = effect.total([plan.access for plan in plans if plan.access is not None])
-    text = paint(f"Plan: {', '.join(parts)}.{moved}", "bold")
-    blocked = [c.address for plan in plans for c in plan.blocked]
-    if blocked:
-        text += f"\nNot possible on this server: {', '.join(blocked)} (see above)."
-    limited = sum(plan.limited for plan in plans)
-    if limited:
-        text += f"\n{_count(limited, 'change')} left out by {_LEFT_OUT_BY}."
-    conflicts = [address for plan in plans for address in plan.conflicts]
-    if conflicts:
-        text += "\n" + paint(origin.decision(conflicts), "red")
-    mark = checksum(plans)
-    if blocked or any(plan.errors for plan in plans):
-        return f"{text}\nChecksum: {mark}\n"
-    asked, ours = plans[0].asked, ["--ours"] * bool(conflicts)
-    how = safe(commands.apply(asked, *ours, "--checksum", mark))
-    how += commands.stdin_remark(asked)
-    return f"{text}\nChecksum: {mark}    Apply exactly this with: {how}\n"
 
 
 # -- drift ---------------------------------------------------------------------------
 
 
 def _drift(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
-    lines = [*_head(plan), ""]
+    lines = [*_heading(plan), ""]
     found: list[str] = []
     moved = plan.drifted
     for change in moved.changes:
@@ -410,13 +389,16 @@ def _drift(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
     for pending in moved.pending:
         found += _pending("-", pending, "not on the server", paint)
     if found:
-        lines += [paint(_drift_title(plan, len(moved)), "bold"), *found, ""]
+        title = filled(_drift_title(plan, len(moved)), 2)
+        lines += [*(paint(line, "bold") for line in title), *found, ""]
     elif any(d.severity == "error" for d in plan.drift_diagnostics):
         lines += ["Not everything could be compared: see the errors.", ""]
     elif plan.unapplied:
-        lines += [f"No drift. {safe(plan.name)} did not move since {plan.base}.", ""]
+        told = f"No drift. {safe(plan.name)} did not move since {plan.base}."
+        lines += [*filled(told, 2), ""]
     else:
-        lines += [f"No drift. {_unchanged(plan).removeprefix('No changes. ')}", ""]
+        told = f"No drift. {_unchanged(plan).removeprefix('No changes. ')}"
+        lines += [*filled(told, 2), ""]
     if replaced := list(_replaced(plan, paint)):
         lines += [*replaced, ""]
     lines += _not_applied(plan, paint) + _notes(plan) + _converged(plan)
@@ -437,7 +419,8 @@ def _not_applied(plan: Plan, paint: Paint) -> list[str]:
         return []
     commits = f"{plan.base}..{plan.commit}"
     title = f"Not applied yet: {_count(len(rest), 'object')} of {commits} "
-    lines = [paint(title + "(reconcile plan shows more)", "bold")]
+    title += "(reconcile plan shows more)"
+    lines = [paint(line, "bold") for line in filled(title, 2)]
     for change in rest.changes:
         sign = change.action.symbol
         fields = ", ".join(change.after) if change.action is Action.UPDATE else ""
@@ -481,7 +464,7 @@ def _policy_drift(
     if not told.first:
         for item in told.moved or told.drifted:
             for line in _item_lines(item):
-                yield "    " + line.draw(paint)
+                yield line.draw(paint, indent=4)
     if text_diff:
         yield from _text_diff(change, paint)
 

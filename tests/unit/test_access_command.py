@@ -50,7 +50,8 @@ def ask(command, tmp_path):
     return run
 
 
-def test_list_names_who_what_and_the_rule_with_its_line(ask):
+def test_list_names_who_what_and_the_rule_with_its_line(ask, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     code, out, _ = ask("list")
     assert code == 0
     assert out.splitlines() == [
@@ -73,7 +74,8 @@ def test_list_names_who_what_and_the_rule_with_its_line(ask):
         (["-d", "tag:db", "--port", "ssh"], 1),
     ],
 )
-def test_list_is_limited(ask, limits, lines):
+def test_list_is_limited(ask, monkeypatch, limits, lines):
+    monkeypatch.setenv("COLUMNS", "200")
     code, out, _ = ask("list", *limits)
     assert (code, len(out.splitlines()) - 1) == (0, lines)
     assert ("nobody" in out) is ("443/udp" in limits)

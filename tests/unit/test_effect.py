@@ -389,7 +389,8 @@ def test_there_and_back_are_each_other_inverted(wanted):
     assert between(now, now).gained == between(now, now).lost == ()
 
 
-def test_hostile_names_cannot_steer_a_terminal(wanted):
+def test_hostile_names_cannot_steer_a_terminal(wanted, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     bad = (*nodes(), node(4, "x\x1b[2J\n- loses   nothing", user="alice"))
     desired = wanted(
         "policy: { file: policy.hujson }",
