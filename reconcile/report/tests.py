@@ -29,7 +29,9 @@ def counts(checks: Checks) -> str:
         parts.append(f"{passed} of {plural(len(checks.tests), 'test')} passed")
     if checks.asserts:
         hold = sum(check.passed for check in checks.asserts)
-        parts.append(f"{hold} of {len(checks.asserts)} assertions hold")
+        number = plural(len(checks.asserts), "assertion")
+        verb = "holds" if len(checks.asserts) == 1 else "hold"
+        parts.append(f"{hold} of {number} {verb}")
     nothing = "the policy has neither tests nor sshTests, the files no assert"
     return ", ".join(parts) or nothing
 

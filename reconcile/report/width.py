@@ -8,12 +8,13 @@ from itertools import zip_longest
 from textwrap import wrap
 
 _NARROWEST, _LEAST, _MOST = 40, 80, 120
-# What is pasted in one piece is not cut, a command or a YAML map: its spaces are hidden
-# from `wrap`.
+# What is pasted in one piece is not cut, a command or a YAML map; nor is, in tables, a
+# sign from its name. Their spaces are hidden from `wrap`.
 _PIECE = re.compile(
     r"reconcile [a-z]+(?: [a-z]+(?= -))?(?: (?:-\S+|\S*[.:=/@]\S*))*"
     r"|(?:write )?(?:\w+: )?\{[^{}]*\}|`[^`]*`"
 )
+_IN_CELLS = re.compile(r"(?<!\S)[+-] \S+|`[^`]*`")
 _HIDDEN = "\x00"
 _FEWEST, _WIDEST = 8, 40  # characters of a column
 
@@ -36,7 +37,7 @@ def filled(text: str, indent: int = 0) -> list[str]:
     if len(text) <= room:
         return [text]
     lead = len(text) - len(text.lstrip(" "))
-    hidden = _PIECE.sub(lambda found: found[0].replace(" ", _HIDDEN), text.lstrip())
+    hidden = _hide(_PIECE, text.lstrip())
     lines = wrap(
         hidden,
         room,
@@ -46,6 +47,10 @@ def filled(text: str, indent: int = 0) -> list[str]:
         break_on_hyphens=False,
     )
     return [line.replace(_HIDDEN, " ") for line in lines]
+
+
+def _hide(pieces: re.Pattern[str], text: str) -> str:
+    return pieces.sub(lambda found: found[0].replace(" ", _HIDDEN), text)
 
 
 def continued(words: Sequence[str]) -> list[str]:
@@ -82,12 +87,12 @@ def in_columns(
 ) -> Iterator[str]:
     """Yield the lines of one row, each cell cut to the width of its column."""
     cells = [
-        wrap(cell, max(size, 1), break_on_hyphens=False) or [""]
+        wrap(_hide(_IN_CELLS, cell), max(size, 1), break_on_hyphens=False) or [""]
         for cell, size in zip(row, widths, strict=True)
     ]
     for number, parts in enumerate(zip_longest(*cells, fillvalue="")):
         shown = [mark if not number else " " * len(mark) for mark in marks]
-        yield _joined(parts, shown, widths)
+        yield _joined(parts, shown, widths).replace(_HIDDEN, " ").rstrip()
 
 
 def _usual(rows: Sequence[Sequence[str]]) -> list[int]:

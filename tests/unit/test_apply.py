@@ -246,6 +246,19 @@ def test_a_lost_answer_is_settled_by_reading_back_it_happened(wanted):
     assert outcome.of("failed") == ()
 
 
+def test_progress_does_not_count_a_lost_answer_as_a_failure(wanted):
+    from reconcile.report.outcome import progress_line
+
+    model, seen = everything(), []
+    model.after["node:tv"] = raising(Unreachable("the connection broke off"))
+    outcome = run(wanted(ALL), model, progress=lambda *told: seen.append(told))
+    (line,) = [progress_line(*told) for told in seen if told[0].lost]
+    assert "(no certain answer, looked up later)" in line
+    assert not any("(failed)" in progress_line(*told) for told in seen)
+    number = len(outcome.results)
+    assert f"Applied {number} of {number}." in render_text([outcome])
+
+
 def test_a_lost_answer_is_settled_by_reading_back_it_did_not_happen(wanted):
     model = everything()
     model.before["node:tv"] = raising(Unreachable("the connection broke off"))

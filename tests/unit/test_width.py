@@ -102,6 +102,11 @@ def test_what_is_pasted_is_not_cut(monkeypatch):
     assert "match: { hostname: nas, user: alice }" in "\n".join(width.filled(text))
     text = "what to do next in this case: reconcile plan --out my.json, and look"
     assert "reconcile plan --out my.json" in "\n".join(width.filled(text))
+    (lines,) = width.table([["src + group:aaaaaa - group:bbbbb - b@"]], [" " * 20])
+    assert [line.strip() for line in lines] == [
+        "src + group:aaaaaa",
+        "- group:bbbbb - b@",
+    ]
 
 
 # -- words -----------------------------------------------------------------------------
