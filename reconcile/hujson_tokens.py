@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reconcile.variables import quoted
+
 TOKEN = re.compile(
     r"""
       (?P<gap>(?:[ \t\r\n]++|//[^\n]*+\n|/\*(?>.*?\*/))++)
@@ -118,7 +120,7 @@ def mistake_at(text: str, start: int) -> Mistake:
         )
     if kind == "other":
         shown = _short(token)
-        return Mistake(end, "RC0010", f"unexpected {shown!r}", "remove it")
+        return Mistake(end, "RC0010", f"unexpected {quoted(shown)}", "remove it")
     return _FIXED[kind or ""](end)
 
 

@@ -14,6 +14,7 @@ from reconcile.diff.departures import Departures, Reason, state, unwanted_users
 from reconcile.diff.found import Found
 from reconcile.errors import Diagnostic, Position
 from reconcile.model import Live, User, temporary_name
+from reconcile.variables import quoted
 
 _PROFILE = ("display_name", "email")
 
@@ -245,7 +246,7 @@ def _profile(user: WantedUser, old: User, live: Live, found: Found) -> None:
         found.unsupported(
             "RC0304",
             f"user:{user.name}: {name} cannot be changed from "
-            f"{getattr(old, name)!r} to {mine!r}",
+            f"{quoted(getattr(old, name))} to {quoted(mine)}",
             user.position,
             why=reason,
             remedy=f"remove `{name}` from the entry, or write what the server has",

@@ -17,6 +17,8 @@ from ipaddress import (
 )
 from socket import AF_INET, AF_INET6, inet_pton
 
+from reconcile.variables import quoted
+
 Interval = tuple[int, int]
 
 V6 = 1 << 128  # where IPv6 begins on the number line
@@ -178,7 +180,7 @@ def address(text: str) -> int:
             return V6 + int.from_bytes(inet_pton(AF_INET6, text))
         return int.from_bytes(inet_pton(AF_INET, text))
     except OSError:
-        raise ValueError(f"{text!r} is not an address") from None
+        raise ValueError(f"{quoted(text)} is not an address") from None
 
 
 def number(address: IPv4Address | IPv6Address) -> int:

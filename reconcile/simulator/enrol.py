@@ -9,6 +9,7 @@ from reconcile.simulator.names import base_name, given_name, host_name
 from reconcile.simulator.release import Release
 from reconcile.simulator.wire import INVALID, NOT_FOUND, UNKNOWN, Refusal
 from reconcile.simulator.world import ZERO_TIME, Key, Node, Pending, User, World, now
+from reconcile.variables import quoted
 
 
 def debug_create(call: Call) -> dict[str, Any]:
@@ -143,7 +144,9 @@ def leave(world: World, name: str) -> Node:
     node = next((node for node in world.nodes if node.name == name), None)
     if node is None:
         names = ", ".join(node.name for node in world.nodes) or "none"
-        raise Refused(f"no node {name!r} in this world", f"its nodes are: {names}")
+        raise Refused(
+            f"no node {quoted(name)} in this world", f"its nodes are: {names}"
+        )
     nodes.drop(world, node)
     return node
 
@@ -152,7 +155,7 @@ def _usable(world: World, secret: str) -> Key:
     key = next((key for key in world.keys if key.secret == secret), None)
     if key is None:
         raise Refused(
-            f"no pre-auth key {secret!r}", "POST /api/v1/preauthkey makes one"
+            f"no pre-auth key {quoted(secret)}", "POST /api/v1/preauthkey makes one"
         )
     if key.expiration <= now():
         raise Refused("authkey expired", "make a key with an expiration in the future")

@@ -5,6 +5,8 @@ Facts that a client can notice; the recordings under tests/contract hold them ho
 
 from dataclasses import dataclass
 
+from reconcile.variables import quoted
+
 
 @dataclass(frozen=True)
 class Release:
@@ -240,6 +242,6 @@ def release_named(text: str) -> str:
     name = "main" if short in ("main", "0.30") else short
     if name not in RELEASES:
         raise ValueError(
-            f"no version {text!r} to emulate; known are {', '.join(RELEASES)}"
+            f"no version {quoted(text)} to emulate; known are {', '.join(RELEASES)}"
         )
     return name

@@ -15,6 +15,7 @@ from typing import Any
 from reconcile import files, hujson
 from reconcile.errors import Diagnostic, InputError, Position, ReconcileError
 from reconcile.simulator.world import World
+from reconcile.variables import quoted
 
 
 def parse(text: str, file: str = "world") -> World:
@@ -108,11 +109,11 @@ def _record(kind: Any, value: Any, path: hujson.Path) -> Any:
     hints = typing.get_type_hints(kind)
     for name in value:
         if name not in hints:
-            raise _Misfit(path, f"has no field {name!r}")
+            raise _Misfit(path, f"has no field {quoted(name)}")
     for spec in dataclasses.fields(kind):
         needed = spec.default is spec.default_factory is dataclasses.MISSING
         if needed and spec.name not in value:
-            raise _Misfit(path, f"needs {spec.name!r}")
+            raise _Misfit(path, f"needs {quoted(spec.name)}")
     return kind(**{n: _value(hints[n], v, (*path, n)) for n, v in value.items()})
 
 

@@ -128,7 +128,7 @@ def test_a_profile_that_cannot_be_changed_is_an_error_with_the_reason(wanted):
     assert found.changes == ()
     (problem,) = found.problems
     assert (problem.code, problem.severity) == ("RC0304", "error")
-    assert "'old@example.com' to 'new@example.com'" in problem.message
+    assert "`old@example.com` to `new@example.com`" in problem.message
     assert "only when it creates a user" in problem.why
     assert problem.position.line == 2
 

@@ -59,7 +59,7 @@ def test_a_tagged_device_needs_no_user(run, world):
     [
         (("node", "add", "x", "-u", "a", "--route", "10.0.0.1"), "no '/'"),
         (("node", "add", "x", "-u", "a", "--tag", "db"), "must start with"),
-        (("--emulate", "0.25", "--port", "0"), "no version '0.25'"),
+        (("--emulate", "0.25", "--port", "0"), "no version `0.25`"),
     ],
 )
 def test_wrong_arguments_change_nothing(run, tmp_path, arguments, message):
@@ -76,8 +76,8 @@ def test_wrong_arguments_change_nothing(run, tmp_path, arguments, message):
     ("arguments", "message", "hint"),
     [
         (("node", "add", "x"), "node x needs a user", "give it tags"),
-        (("node", "remove", "x"), "no node 'x'", "its nodes are: none"),
-        (("node", "join", "x", "--key", "y"), "no pre-auth key 'y'", "preauthkey"),
+        (("node", "remove", "x"), "no node `x`", "its nodes are: none"),
+        (("node", "join", "x", "--key", "y"), "no pre-auth key `y`", "preauthkey"),
         (("--world", "no/such/world.json"), "cannot use the world", "folder"),
     ],
 )

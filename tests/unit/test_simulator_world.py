@@ -33,9 +33,9 @@ def test_a_world_reads_back_as_it_was(release):
         ('{"users": [\n  {"id" 1}\n]}', (2, 9), "not JSON"),
         ("", (1, 1), "not JSON"),
         ("[]", (1, 1), "the world must be an object"),
-        ('{"nodez": []}', (1, 1), "the world has no field 'nodez'"),
+        ('{"nodez": []}', (1, 1), "the world has no field `nodez`"),
         ('{"nodes": {}}', (1, 11), "nodes must be a list"),
-        ('{"nodes": [\n  {"name": "a"}]}', (2, 3), "nodes[0] needs 'id'"),
+        ('{"nodes": [\n  {"name": "a"}]}', (2, 3), "nodes[0] needs `id`"),
         (
             '{"nodes": [{"id": "1", "name": "a"}]}',
             (1, 19),
@@ -52,7 +52,7 @@ def test_a_world_reads_back_as_it_was(release):
             "routes[0] must",
         ),
         ('{"policy": {"mode": 1}}', (1, 21), "policy.mode must be a text"),
-        ('{"emulate": "0.25"}', (1, 1), "no version '0.25' to emulate"),
+        ('{"emulate": "0.25"}', (1, 1), "no version `0.25` to emulate"),
     ],
 )
 def test_a_broken_world_says_where(tmp_path, text, place, message):

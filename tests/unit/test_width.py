@@ -8,7 +8,7 @@ import pytest
 
 from reconcile.report import width
 from reconcile.report.line import Line, plain
-from tests.unit.test_cli import WORLD, users, write  # noqa: F401
+from tests.unit.test_cli import SAME, WORLD, users, write  # noqa: F401
 
 LONG = "a-rather-long-name-of-a-device-that-somebody-gave-it"
 
@@ -159,3 +159,9 @@ def test_odd_input_is_shown_as_text(write, command, port):  # noqa: F811
     assert "is not a port" in err
     assert "\\x1b" not in err
     assert "\x1b" not in err
+
+
+def test_a_strange_character_is_no_python_text(write, command):  # noqa: F811
+    write(SAME + "policy: { file: policy.hujson }\n", policy_hujson='{"acls": [\x1b]}')
+    _, _, err = command("validate")
+    assert 'unexpected "\\u001b"' in err
