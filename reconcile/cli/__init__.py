@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -26,6 +27,9 @@ def main() -> NoReturn:
     # Collecting costs a third of a large plan; what runs for long turns it on again.
     gc.disable()
     signal.signal(signal.SIGTERM, _terminate)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it is closed, as by `>&-` in a shell
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
     sys.exit(run(sys.argv[1:]))
 
 

@@ -312,16 +312,19 @@ def doctor(**flags: Any) -> int:
     """Look at server, version, credential and policy mode; say what to mend."""
     from reconcile.doctor import examine
     from reconcile.report.safe import safe
+    from reconcile.report.width import filled
 
     healthy = True
     colour = {"ok": "green", "yes": "green", "!!": "red"}
     for finding in examine(options.collect(**flags)):
         healthy = healthy and finding.ok
         sign = paint()(f"{finding.sign:<4}", colour.get(finding.sign, ""))
-        out(f"{sign}{safe(finding.text)}\n")
+        lines = filled(f"    {safe(finding.text)}", 6)
+        lines[0] = f"{sign}{lines[0].lstrip()}"
         if finding.remedy:
             label = "" if finding.ok else "= help: "
-            out(f"      {label}{safe(finding.remedy)}\n")
+            lines += filled(f"      {label}{safe(finding.remedy)}", 8)
+        out("".join(f"{line}\n" for line in lines))
     return Exit.OK if healthy else Exit.ERROR
 
 

@@ -160,6 +160,14 @@ def test_a_full_standard_error_is_no_traceback(write, tmp_path):  # noqa: F811
     assert (done.returncode, done.stdout) == (1, "")
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_output_is_no_traceback(write, tmp_path, closed):  # noqa: F811
+    write()
+    done = run_program(tmp_path, f"reconcile plan --check {closed}")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
 def test_import_on_a_full_disk_leaves_no_file(tmp_path):
     (tmp_path / "world.json").write_text(json.dumps(WORLD))
     # The limit on the size of files stands for the disk: it ends a write half-way.

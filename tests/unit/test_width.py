@@ -39,7 +39,14 @@ def a_wide_plan(write):  # noqa: F811
 def test_no_line_is_wider_than_the_terminal(write, command, monkeypatch, columns):  # noqa: F811
     a_wide_plan(write)
     monkeypatch.setenv("COLUMNS", str(columns))
-    for arguments in (["plan"], ["drift"], ["access", "list"], ["access", "diff"], WHY):
+    for arguments in (
+        ["plan"],
+        ["drift"],
+        ["access", "list"],
+        ["access", "diff"],
+        WHY,
+        ["doctor"],
+    ):
         out = command(*arguments)[1]
         lines = [line for line in out.splitlines() if not line.endswith(": {}")]
         widest = max(lines, key=len)  # YAML to be pasted is not cut
