@@ -91,10 +91,14 @@ def wanted(policy: WantedPolicy) -> Words:
 
 
 def stored(policy: PolicyText | None, file: str = ON_SERVER) -> Words:
-    """Return the words of a stored policy. Raises InputError when it is not HuJSON."""
-    if policy is None or policy.text is None:
+    """Return the words of a stored policy. Raises InputError when it is not HuJSON.
+
+    An empty text is no policy: every release is open once it starts with it.
+    """
+    text = policy.text if policy else None
+    if text is None or not text.strip():
         return Words({}, _nowhere, stored=False)
-    return written(policy.text, file)
+    return written(text, file)
 
 
 def written(text: str, file: str) -> Words:

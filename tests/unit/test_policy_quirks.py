@@ -164,7 +164,7 @@ def test_a_removed_check_uncovers_the_accept_beside_it() -> None:
         ("ssh as root",),
         ("ssh as root (check)",),
     )
-    assert lost.because == ("ssh[0] is removed",)
+    assert gained.because == lost.because == ("ssh[0] is removed",)
 
 
 # Names.
@@ -196,6 +196,7 @@ def test_a_stored_policy_without_rules(server: str, text: str) -> None:
     policy = read_words(stored(PolicyText(text)), info)
     assert policy.rules == (() if server == "0.26" else None)
     assert read_words(stored(PolicyText(None)), info).rules is None
+    assert read_words(stored(PolicyText(" \n")), info).rules is None
 
 
 # Tests.

@@ -236,8 +236,9 @@ POLICY = """{
 
 
 @pytest.fixture
-def upgrade(command, tmp_path):
-    """Write a snapshot and files, then run `upgrade`."""
+def upgrade(command, tmp_path, monkeypatch):
+    """Write a snapshot and files, then run `upgrade`, wide enough for its lines."""
+    monkeypatch.setenv("COLUMNS", "300")
 
     def run(*arguments, policy=POLICY, release="0.28", yaml=None, nodes=NODES, **files):
         state = live(USERS, nodes, policy, release)
