@@ -24,8 +24,10 @@ _SOON = timedelta(days=14)
 # The words for the writes that the release table has a caveat for.
 _CAVEATS = {
     "node.routes.empty": "approving no route at all",
+    "node.tags": "setting tags",
     "node.tags.empty": "removing all tags",
     "node.expiry": "setting a key expiry",
+    "user.rename": "renaming a user",
     "user.remove": "removing a user",
 }
 

@@ -16,7 +16,7 @@ from reconcile.hujson import parse
 from reconcile.model import Live, Node, User
 from reconcile.order import approved
 from reconcile.policy.fields import get
-from reconcile.policy.identity import auto_approved
+from reconcile.policy.identity import allowed_tags, auto_approved
 from reconcile.policy.references import references
 from reconcile.policy.words import Size
 
@@ -179,6 +179,17 @@ def _node_after(node: Node, change: Change | None) -> Node:
     return replace(node, name=change.after.get("name", node.name))
 
 
+def _with_allowed_tags(
+    nodes: tuple[Node, ...], users: Sequence[User], value: object
+) -> tuple[Node, ...]:
+    """Leave out the tags that a device asked for and a policy does not let it have."""
+    if not any(node.asked_tags for node in nodes):
+        return nodes
+    return tuple(
+        replace(node, asked_tags=allowed_tags(value, node, users)) for node in nodes
+    )
+
+
 def with_approvals(
     nodes: tuple[Node, ...], users: Sequence[User], value: object
 ) -> tuple[Node, ...]:
@@ -315,6 +326,7 @@ def scene_after(
     words: Words = stored(live.policy)
     if desired.policy and (written or words.value == desired.policy.value):
         words = wanted(desired.policy)  # its rules stand in the user's own files
+    nodes = _with_allowed_tags(nodes, users, words.value)
     if written and row_of(live.server).approves:
         nodes = with_approvals(nodes, users, words.value)
     policy = now.policy if now else None

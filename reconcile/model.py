@@ -103,7 +103,9 @@ def _doubles(labels: Iterable[str]) -> set[str]:
 class Node:
     """A device. `name` is the unique MagicDNS name, `hostname` what the client says.
 
-    `user_id` is its owner's id, None for a tagged node. `approved` is what an
+    `user_id` is its owner's id, None for a tagged node. `tags` can be set; up to 0.27
+    there are also those that its pre-auth key gave (`key_tags`) and those that the
+    device asked for and may have (`asked_tags`). `approved` is what an
     administrator approved and `available` what the client advertises, both canonical
     prefixes. `expiry` is None for "never". `preauth_key` is the id of the key it joined
     with, or "". `last_seen` and `created` are only shown, and stay as the server wrote
@@ -115,6 +117,8 @@ class Node:
     hostname: str = ""
     user_id: str | None = None
     tags: frozenset[str] = frozenset()
+    key_tags: frozenset[str] = frozenset()
+    asked_tags: frozenset[str] = frozenset()
     approved: frozenset[str] = frozenset()
     available: frozenset[str] = frozenset()
     expiry: datetime | None = None
@@ -130,6 +134,19 @@ class Node:
     def expired(self, now: datetime) -> bool:
         """Tell whether its key has expired: it is logged out until it logs in again."""
         return self.expiry is not None and self.expiry <= now
+
+    @property
+    def worn(self) -> frozenset[str]:
+        """Every tag that rules heed: those asked for count where nobody gave one."""
+        return self.tags | self.key_tags or self.asked_tags
+
+    @property
+    def owner(self) -> str | None:
+        """Its user's id where rules heed the user: as long as nobody gave it a tag.
+
+        Seen on 0.26.1 and 0.27.1: a tag that a device asked for comes beside its user.
+        """
+        return None if self.tags | self.key_tags else self.user_id
 
     @property
     def routes(self) -> frozenset[str]:

@@ -21,7 +21,7 @@ from reconcile.model import (
 FORMAT = "2"
 _WITH_NAMES = "1"  # the format in which a node said its user's name, not the id
 _T = TypeVar("_T", User, Node, PolicyText, ServerInfo)
-_SETS = ("tags", "approved", "available")
+_SETS = ("tags", "key_tags", "asked_tags", "approved", "available")
 
 
 def dumps(live: Live) -> str:

@@ -42,9 +42,9 @@ def node(number, name, **fields):
 
     `user` is the name of its user: `owned` puts the id in its place.
     """
-    for key in ("tags", "approved", "available"):
+    for key in ("tags", "key_tags", "asked_tags", "approved", "available"):
         values = fields.get(key, ())
-        if key != "tags":
+        if key in ("approved", "available"):
             values = map(canonical_route, values)
         fields[key] = frozenset(values)
     known = {

@@ -61,7 +61,7 @@ class Index:
     def values_of(self, node: Node, name: str) -> Iterable[str]:
         """Return what a node offers for a field of `match`: several tags, addresses."""
         if name == "tag":
-            return node.tags
+            return node.worn
         if name == "ip":
             return node.addresses
         if name == "user":

@@ -174,7 +174,11 @@ class _Comparison:
 
     def _tags(self) -> None:
         wanted = self.settings.tags
-        if wanted is None or wanted == self.node.tags:
+        if wanted is None:
+            return
+        if self._worn_already(wanted):
+            if kept := self._kept(wanted):
+                self.found.notes.append(f"{self.address}: {kept}")
             return
         if not wanted and (reason := self.server.lacks("node.untag")):
             self.stuck["tags"] = []
@@ -185,12 +189,36 @@ class _Comparison:
             self.reasons["tags"] = f"no owner in the policy: {', '.join(missing)}"
             return
         self.after["tags"] = sorted(wanted, key=natural)
+        self._caveat("node.tags")
+        if note := self._kept(wanted):
+            self.notes["tags"] = note
         if not wanted:
             self._caveat("node.tags.empty")
         if wanted and self.owner and self.server.tagging_drops_user:
             self.irreversible.append(
                 OneWay("tags", "owner", f"{self.owner} -> (tagged)", _REAUTH)
             )
+
+    def _worn_already(self, wanted: frozenset[str]) -> bool:
+        """Tell whether setting the tags would change none: its key may give them."""
+        given = self.node.key_tags
+        return wanted == self.node.tags or wanted | given == self.node.tags | given
+
+    def _kept(self, wanted: frozenset[str]) -> str:
+        """Say what a node with these tags wears besides, and wore until now."""
+        node, then = self.node, replace(self.node, tags=wanted)
+        here, there = then.worn - wanted, node.worn - then.worn - node.tags
+        source = "its key gave" if then.key_tags else "the device asked for"
+        said = []
+        if here:
+            named = ", ".join(sorted(here, key=natural))
+            said.append(
+                f"also {named}, which {source}: setting tags does not take it away"
+            )
+        if there:
+            named = ", ".join(sorted(there, key=natural))
+            said.append(f"no longer {named}, which the device asked for")
+        return "; ".join(said)
 
     def _unowned(self, wanted: Collection[str]) -> list[str]:
         """Return and note the tags that the server refuses for want of an owner."""

@@ -217,6 +217,7 @@ def _rename(user: WantedUser, old: User, live: Live) -> Change:
         before=state(old),
         after={"name": user.name},
         reason=keeps,
+        caveats=tuple(filter(None, [live.server.caveats.get("user.rename")])),
     )
 
 

@@ -231,7 +231,7 @@ class Access:
         tags = {tag for via in vias for tag in via}
         exits = {each.machine.index for each in self.world.exits}
         for machine in self.world.tailnet.routers:
-            if steered and machine.node.tags.isdisjoint(tags):
+            if steered and machine.tags.isdisjoint(tags):
                 continue
             if targets & self.matrix.universe.behind(machine) or (
                 machine.index in exits and targets & self.matrix.universe.internet

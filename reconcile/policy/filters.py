@@ -101,7 +101,7 @@ class Filters:
         self, rule: Rule, target: Selector, machine: Machine
     ) -> Iterable[IntervalSet]:
         """Return the entries of a destination that concern a node, kept literally."""
-        if rule.via and machine.node.tags.isdisjoint(rule.via):
+        if rule.via and machine.tags.isdisjoint(rule.via):
             return ()
         if target.autogroup == "internet" and machine.exits:
             return self.resolver.targets(target)

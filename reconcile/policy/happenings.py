@@ -191,13 +191,13 @@ def _sentence(names: Sequence[str], text: str) -> str:
 
 def _node_change(old: Node, new: Node, users: _Users) -> str:
     said = []
-    if old.tags != new.tags:
-        added, removed = sorted(new.tags - old.tags), sorted(old.tags - new.tags)
+    if old.worn != new.worn:
+        added, removed = sorted(new.worn - old.worn), sorted(old.worn - new.worn)
         if added:
             said.append(f"becomes {', '.join(added)}")
         if removed:
             said.append(f"is no longer {', '.join(removed)}")
-    elif not new.tags and (happened := users.change(old.user_id, new.user_id)):
+    elif happened := users.change(old.owner, new.owner):
         said.append(happened)
     if old.approved & old.available != new.approved & new.available:
         said += _route_change(old, new)

@@ -111,16 +111,29 @@ class Directory:
     def selects(self, selector: str, node: Node) -> bool:
         """Tell whether a user, group, tag or autogroup selector means a node.
 
-        A node with tags has no user in effect, whatever its record says.
+        A node to which somebody gave tags has no user in effect, whatever its record
+        says.
         """
         parsed = selectors.parse(selector)
         if parsed.kind == "tag":
-            return parsed.text in node.tags
+            return parsed.text in node.worn
         if parsed.kind == "autogroup":
-            return parsed.autogroup == ("tagged" if node.tags else "member")
-        if parsed.kind not in ("user", "group") or node.tags or node.user_id is None:
+            return parsed.autogroup == ("tagged" if node.worn else "member")
+        if parsed.kind not in ("user", "group"):
             return False
-        return node.user_id in self.ids(parsed.text)
+        return node.owner in self.ids(parsed.text)
+
+
+def allowed_tags(value: object, node: Node, users: Sequence[User]) -> frozenset[str]:
+    """Return the tags that a device asked for and a policy lets its user have."""
+    directory = Directory.of(value, users)
+    owners = {tag: who for _, tag, who in entries(value, "tagOwners")}
+    return frozenset(
+        tag
+        for tag in node.asked_tags
+        for _, token in strings((), owners.get(tag))
+        if node.user_id in directory.ids(token)
+    )
 
 
 def auto_approved(value: object, node: Node, users: Sequence[User]) -> frozenset[str]:

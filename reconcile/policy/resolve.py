@@ -153,7 +153,9 @@ class Resolver:
         if selector.kind == "tag":
             return self.tailnet.by_tag.get(selector.text, ())
         if selector.autogroup == "tagged":
-            return [m for m in self.tailnet.machines if m.node.tags]
+            return [m for m in self.tailnet.machines if m.tags]
+        if selector.autogroup == "member":
+            return [m for m in self.tailnet.machines if m.owner and not m.tags]
         owned = self.tailnet.by_owner
         return [m for owner in self.owners(selector) for m in owned.get(owner, ())]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import V6
-from reconcile.policy.tailnet import Identity
+from reconcile.policy.tailnet import NOBODY, Identity
 from reconcile.policy.universe import Universe, World, bits, merge, union
 
 # Rules by selector, as bits.
@@ -72,7 +72,7 @@ class Sources:
                 self.sides[place] = self._side(machine.identity, where)
         for place, (low, _) in enumerate(universe.cells, universe.first_cell):
             if swept and world.routed >> place & 1:
-                self.sides[place] = self._side(None, at(low))
+                self.sides[place] = self._side(NOBODY, at(low))
 
     def offer(self, viewers: Mapping[int, int]) -> None:
         """Note which sources are offered exit nodes: a block, and their bits."""
@@ -99,7 +99,7 @@ class Sources:
         if not parts:
             return NOWHERE
         rules = merge(parts)
-        owner = who if isinstance(who, str) and rules & self._own else None
+        owner = who.owner if rules & self._own else None
         side = Side(rules, tuple(parts), owner)
         return self._equal.setdefault((rules, owner, 0), side)
 
@@ -139,12 +139,12 @@ class _Identities:
 
     def parts(self, who: Identity) -> Sequence[int]:
         """Return the rules of each selector that means a node."""
-        if isinstance(who, frozenset):
-            worn = [self._tags[tag] for tag in who if tag in self._tags]
-            return [*worn, *self._tagged]
-        if who is None:
-            return ()
-        return [*self._members, *self._owners.get(who, ())]
+        found = [self._tags[tag] for tag in who.tags if tag in self._tags]
+        if who.tags:
+            found += self._tagged
+        elif who.owner is not None:
+            found += self._members
+        return [*found, *self._owners.get(who.owner or "", ())]
 
 
 class _Sweep:

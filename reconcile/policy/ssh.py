@@ -100,7 +100,7 @@ class SshRules:
         tagged = [m for m in found.values() if m.owner is None]
         if not self.policy.release.strict:
             return tagged
-        return [machine for machine in tagged for _ in machine.node.tags]
+        return [machine for machine in tagged for _ in machine.tags]
 
     def _sources(self, source: Selector) -> Iterable[Machine]:
         if source.kind == "any":

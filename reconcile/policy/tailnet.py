@@ -4,17 +4,30 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 from reconcile.model import EXIT_ROUTES, Node, User, user_labels
 from reconcile.policy.sets import IntervalSet, address, prefix
 
-Identity = frozenset[str] | str | None  # tags, else the user's id
+
+class Identity(NamedTuple):
+    """What selects a node: its tags, and its user's id.
+
+    It has one of the two; both where its device asked for the tags, up to 0.27.
+    """
+
+    tags: frozenset[str] = frozenset()
+    owner: str | None = None
+
+
+NOBODY = Identity()
 
 
 class Machine:
     """A node as rules see it: identity, addresses, and the routes that count.
 
-    `owner` is the user's id, None for a tagged node, whatever its record says.
+    `tags` are those that rules heed, and `owner` is the user's id where they heed the
+    user, whatever the record says.
     `subnets` are the non-exit routes, as sets beside the text, and `exits` the exit
     routes that are in force: with `advertised` all that it advertises. `numbers` are
     its addresses on the number line of `sets`, `index` is its place in the tailnet.
@@ -29,8 +42,9 @@ class Machine:
         self.index = index
         self.node = node
         self.name = node.name
-        self.owner = None if node.tags else node.user_id
-        self.identity: Identity = node.tags or node.user_id
+        self.tags = node.worn
+        self.owner = node.owner
+        self.identity = Identity(self.tags, self.owner)
         self.numbers = [address(text) for text in node.addresses]
         routes = node.available if advertised else node.approved & node.available
         if routes:
@@ -108,7 +122,7 @@ class Tailnet:
 
     @cached_property
     def by_identity(self) -> Mapping[Identity, list[Machine]]:
-        """The nodes by what selects them: their tags, else their user."""
+        """The nodes by what selects them: their tags and their user."""
         found: dict[Identity, list[Machine]] = defaultdict(list)
         for machine in self.machines:
             found[machine.identity].append(machine)
@@ -118,8 +132,8 @@ class Tailnet:
     def by_tag(self) -> Mapping[str, list[Machine]]:
         """The nodes that wear each tag."""
         found: dict[str, list[Machine]] = defaultdict(list)
-        for tags, machines in self.by_identity.items():
-            for tag in tags if isinstance(tags, frozenset) else ():
+        for who, machines in self.by_identity.items():
+            for tag in who.tags:
                 found[tag] += machines
         for machines in found.values():
             machines.sort(key=lambda machine: machine.index)
@@ -127,9 +141,12 @@ class Tailnet:
 
     @cached_property
     def by_owner(self) -> Mapping[str, list[Machine]]:
-        """The untagged nodes of each user that has some, by the user's id."""
-        known = self.by_identity.items()
-        return {user: machines for user, machines in known if isinstance(user, str)}
+        """The nodes that rules heed as a user's, by the user's id."""
+        found: dict[str, list[Machine]] = defaultdict(list)
+        for machine in self.machines:
+            if machine.owner is not None:
+                found[machine.owner].append(machine)
+        return found
 
     @cached_property
     def by_address(self) -> tuple[list[int], list[Machine]]:

@@ -129,7 +129,7 @@ class Targets:
             return merge(
                 self._universe.through(self._universe.internet, each.block)
                 for each in self._world.exits
-                if not each.machine.node.tags.isdisjoint(via)
+                if not each.machine.tags.isdisjoint(via)
             )
         if selector.kind not in (*LITERAL, "any"):
             return 0

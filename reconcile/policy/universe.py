@@ -47,6 +47,7 @@ class World:
     machines: dict[int, Machine] = field(default_factory=dict)  # by number of the node
     present: int = 0
     owners: dict[str, int] = field(default_factory=dict)  # by the user's id
+    members: int = 0  # nodes of users that wear no tag
     tags: dict[str, int] = field(default_factory=dict)
     routed: int = 0  # cells that an approved subnet route leads to
     exits: tuple["Exit", ...] = ()
@@ -96,6 +97,7 @@ class Universe:
             self._settle(world)
         world.machines, world.present = first.machines, first.present
         world.owners, world.tags = first.owners, first.tags
+        world.members = first.members
         world.routed, world.exits = first.routed, first.exits
 
     def _settle(self, world: World) -> None:
@@ -110,9 +112,10 @@ class Universe:
             ]
             alike = union(places)
             world.present |= alike
-            if isinstance(who, str):
-                world.owners[who] = alike
-            for tag in who if isinstance(who, frozenset) else ():
+            if who.owner is not None:
+                world.owners[who.owner] = world.owners.get(who.owner, 0) | alike
+                world.members |= 0 if who.tags else alike
+            for tag in who.tags:
                 tags[tag] |= alike
         world.tags = dict(tags)
         for machine in tailnet.routers:
@@ -135,7 +138,7 @@ class Universe:
         """Return the block of an exit node; exit nodes that rules treat alike share."""
         families = frozenset(address >= V6 for address in machine.numbers)
         routes = tuple(text for text, _ in machine.subnets)
-        kind = machine.node.tags, families, routes, machine.exits
+        kind = machine.tags, families, routes, machine.exits
         return self._blocks.setdefault(kind, len(self._blocks))
 
     # Cells and blocks.
@@ -289,6 +292,8 @@ class Universe:
             return world.tags.get(selector.text, 0)
         if selector.autogroup == "tagged":
             return merge(world.tags.values())
+        if selector.autogroup == "member":
+            return world.members
         if selector not in world.selected:
             ids = world.resolver.owners(selector)
             world.selected[selector] = merge(

@@ -88,7 +88,7 @@ class _Viewers:
 
     def _shows(self, rule: Compiled, exit_: Exit, itself: int) -> bool:
         if isinstance(rule.origin, Rule) and rule.origin.via:
-            tagged = not exit_.machine.node.tags.isdisjoint(rule.origin.via)
+            tagged = not exit_.machine.tags.isdisjoint(rule.origin.via)
             return tagged and bool(rule.targets & itself)
         reached = self._universe.node(exit_.number)
         reached |= self._universe.behind(exit_.machine)

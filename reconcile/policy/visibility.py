@@ -151,7 +151,7 @@ class Visibility:
 
 def _first(routers: Iterable[Machine], tags: frozenset[str]) -> Machine | None:
     """Return the router with one of some tags that is before the others."""
-    worn = [machine for machine in routers if machine.node.tags & tags]
+    worn = [machine for machine in routers if machine.tags & tags]
     return min(worn, key=seniority, default=None)
 
 

@@ -17,6 +17,7 @@ _UNSET = "0001-01-01T00:00:00Z"
 # owner. Its name, tagged-devices, may be a real user's.
 _TAGGED_DEVICES = "2147455555"
 
+_NONE: frozenset[str] = frozenset()
 _JSON = dict[str, Any]
 _Item = TypeVar("_Item", User, Node)
 
@@ -185,12 +186,15 @@ def _node(fields: _JSON) -> Node:
     entry = _Entry(fields, "node")
     key = entry.within("preAuthKey")
     tags = _tags(entry)
+    old = "tags" not in entry
     return Node(
         id=entry.must("id"),
         name=entry.must("givenName"),
         hostname=entry.text("name"),
         user_id=_owner(entry, tags),
         tags=tags,
+        key_tags=frozenset(key.texts("aclTags")) if old else _NONE,
+        asked_tags=frozenset(entry.texts("validTags")) - tags if old else _NONE,
         approved=entry.routes("approvedRoutes"),
         available=entry.routes("availableRoutes"),
         expiry=entry.instant("expiry"),
@@ -208,8 +212,8 @@ def _node(fields: _JSON) -> Node:
 def _tags(entry: _Entry) -> frozenset[str]:
     """The tags of a node: `tags` from 0.28 on, before that the forced ones.
 
-    `validTags` of 0.26 and 0.27 adds what the client asked for, which no call of the
-    API can set or remove; so only `forcedTags` can be managed.
+    Only `forcedTags` can be set. `validTags` adds what the client asked for and may
+    have, and policies heed the pre-auth key's tags besides (seen on 0.26.1 and 0.27.1).
     """
     if "tags" not in entry and "forcedTags" not in entry:
         raise odd("a node in the server's list has no tags")

@@ -64,6 +64,12 @@ RELEASES = {
             "policy.check": _CHECK,
             "policy.if_match": _IF_MATCH,
         },
+        caveats={
+            "node.tags": "Headscale 0.26 goes by the old tags until the device "
+            "connects again, or the server restarts",
+            "user.rename": "Headscale 0.26 goes by the old name in its policy until it "
+            "restarts, or a user is created or removed",
+        },
         tags_need_owner=False,
         tagging_drops_user=False,
     ),

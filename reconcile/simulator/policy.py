@@ -127,8 +127,9 @@ def _approved(
         names = [
             n for p, list_ in prefixes.items() if _covers(p, route) for n in list_ or []
         ]
-    if node.tags:
-        return any(name in node.tags for name in names)
+    key = world.key(node.key) if not world.release.tagged_nodes_have_no_user else None
+    if tags := {*node.tags, *(key.tags if key else ())}:
+        return any(name in tags for name in names)
     return any(_is(world, found, name, node.user) for name in names)
 
 
