@@ -36,6 +36,7 @@ flags = Flags()
 def print_error(error: ReconcileError) -> None:
     """Print an error and its remedy to standard error."""
     from reconcile.report.safe import safe_lines
+    from reconcile.report.width import message
 
     if flags.log_format == "json":
         _log(
@@ -46,9 +47,11 @@ def print_error(error: ReconcileError) -> None:
         )
         return
     word = "stale" if error.exit_code == Exit.STALE else "error"
-    click.secho(f"{word}: {safe_lines(str(error))}", err=True, fg="red", color=_err())
+    for line in message(f"{word}: {safe_lines(str(error))}", 4):
+        click.secho(line, err=True, fg="red", color=_err())
     if error.hint:
-        click.echo(f"  = help: {safe_lines(error.hint)}", err=True)
+        for line in message(f"  = help: {safe_lines(error.hint)}", 4):
+            click.echo(line, err=True)
 
 
 def print_diagnostics(findings: Sequence[Diagnostic]) -> None:
@@ -126,8 +129,11 @@ def note(text: str) -> None:
         return
     if flags.log_format == "json":
         _log(level="info", message=text)
-    else:
-        click.echo(text, err=True)
+        return
+    from reconcile.report.width import message
+
+    for line in message(text, 2):
+        click.echo(line, err=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from reconcile.codes import TITLES
 from reconcile.errors import Diagnostic, Position, Related
-from reconcile.report.excerpt import excerpt
+from reconcile.report.excerpt import WIDTH, excerpt
 from reconcile.report.safe import safe, safe_lines
+from reconcile.report.width import message, message_width
 
 Format = Literal["text", "json", "github", "gitlab", "sarif"]
 Style = Callable[[str, str], str]
@@ -82,8 +83,11 @@ class _Block:
         """Return the block, each line ended."""
         finding = self._finding
         colour = _COLOURS[finding.severity]
-        head = self._style(f"{finding.severity}[{finding.code}]", colour)
-        lines = [f"{head}: {self._style(safe(finding.message), 'bold')}"]
+        head = f"{finding.severity}[{finding.code}]"
+        first, *rest = message(f"{head}: {safe(finding.message)}", 4)
+        told = self._style(first.removeprefix(f"{head}: "), "bold")
+        lines = [f"{self._style(head, colour)}: {told}"]
+        lines += (self._style(line, "bold") for line in rest)
         if finding.position:
             lines.append(f"{self._pad}{self._gutter('-->')} {where(finding.position)}")
             lines += self._excerpt(finding.position, "^", finding.label, colour)
@@ -91,9 +95,17 @@ class _Block:
             lines += self._related(related)
         for name, words in (("why", finding.why), ("help", finding.help)):
             if words:
-                told = safe_lines(words).replace("\n", f"\n{self._pad}   ")
-                lines.append(f"{self._pad} {self._gutter('=')} {name}: {told}")
+                lines += self._remark(f"{name}: {safe_lines(words)}")
         return "\n".join(line.rstrip() for line in lines) + "\n"
+
+    def _remark(self, text: str) -> Iterator[str]:
+        """Yield a cause or a remedy, which may have several lines of its own."""
+        indent = len(self._pad) + 3
+        for number, each in enumerate(text.split("\n")):
+            first, *rest = message(f"{'':{indent}}{each}", indent)
+            sign = self._gutter("=") if not number else " "
+            yield f"{self._pad} {sign} {first[indent:]}"
+            yield from rest
 
     def _related(self, related: Related) -> list[str]:
         place = related.position
@@ -116,7 +128,8 @@ class _Block:
     ) -> list[str]:
         if not place.text:
             return []
-        drawn = excerpt(place)
+        room = message_width()
+        drawn = excerpt(place, min(WIDTH, (room or 2 * WIDTH) - len(self._pad) - 5))
         bar = f"{self._pad} {self._gutter('|')}"
         number = self._gutter(f"{place.line:>{len(self._pad)}} |")
         mark = drawn.mark(sign, label)

@@ -25,18 +25,18 @@ class Excerpt:
         return f"{drawn} {safe(label)}".rstrip()
 
 
-def excerpt(place: Position) -> Excerpt:
+def excerpt(place: Position, room: int = WIDTH) -> Excerpt:
     """Return the drawing of a position: tabs, wide and unsafe characters told apart.
 
-    A long line is cut around what is marked.
+    A line longer than `room` is cut around what is marked.
     """
     start = min(place.column - 1, len(place.text))
-    skipped = max(0, start - WIDTH)
-    cells = [_cell(char) for char in place.text[skipped : start + 2 * WIDTH]]
-    more = len(place.text) > start + 2 * WIDTH
+    skipped = max(0, start - room)
+    cells = [_cell(char) for char in place.text[skipped : start + 2 * room]]
+    more = len(place.text) > start + 2 * room
     start -= skipped
     end = min(start + place.length, len(cells))
-    first, last = _window(cells, start, end)
+    first, last = _window(cells, start, end, room)
     before = _CUT if first or skipped else ""
     after = _CUT if more or last < len(cells) else ""
     line = before + "".join(text for text, _ in cells[first:last]) + after
@@ -57,12 +57,14 @@ def _cell(char: str) -> tuple[str, int]:
     return char, 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
-def _window(cells: list[tuple[str, int]], start: int, end: int) -> tuple[int, int]:
+def _window(
+    cells: list[tuple[str, int]], start: int, end: int, room: int
+) -> tuple[int, int]:
     """Return which cells of a line are shown so that the mark is among them."""
-    if sum(width for _, width in cells) <= WIDTH:
+    if sum(width for _, width in cells) <= room:
         return 0, len(cells)
-    first = max(0, start - 20) if end > WIDTH else 0
-    room, last = WIDTH, first
+    first = max(0, start - 20) if end > room else 0
+    last = first
     while last < len(cells) and room >= cells[last][1]:
         room -= cells[last][1]
         last += 1

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from textwrap import wrap
+from typing import TextIO
 
 _NARROWEST, _LEAST, _MOST = 40, 80, 120
 # What is pasted in one piece is not cut, a command or a YAML map; nor is, in tables, a
@@ -19,21 +20,45 @@ _HIDDEN = "\x00"
 _FEWEST, _WIDEST = 8, 40  # characters of a column
 
 
-def width() -> int:
-    """Return the characters of a line: COLUMNS, or the terminal's from 80 to 120."""
+def width(stream: TextIO | None = None) -> int:
+    """Return the characters of a line: COLUMNS, or the terminal's from 80 to 120.
+
+    The terminal is that of a stream, by default of standard output.
+    """
     given = os.environ.get("COLUMNS", "")
     if given.isdecimal() and int(given):
         return max(int(given), _NARROWEST)
     try:
-        found = os.get_terminal_size(sys.stdout.fileno()).columns
+        found = os.get_terminal_size((stream or sys.stdout).fileno()).columns
     except (OSError, ValueError, AttributeError):  # it is no terminal
         return _MOST
     return min(max(found, _LEAST), _MOST)
 
 
-def filled(text: str, indent: int = 0) -> list[str]:
-    """Cut a sentence into lines; those after the first are indented."""
-    room, gap = width(), " " * indent
+def message_width() -> int | None:
+    """Return the characters of a line of a message on standard error, None for any.
+
+    Without a terminal it is a log, which is searched line by line.
+    """
+    if not os.environ.get("COLUMNS") and not sys.stderr.isatty():
+        return None
+    return width(sys.stderr)
+
+
+def message(text: str, indent: int) -> list[str]:
+    """Cut a message for standard error into lines, where that has a width."""
+    room = message_width()
+    if room is None:
+        return [text]
+    return [part for line in text.split("\n") for part in filled(line, indent, room)]
+
+
+def filled(text: str, indent: int = 0, room: int = 0) -> list[str]:
+    """Cut a sentence into lines; those after the first are indented.
+
+    `room` is how wide they may be, by default as standard output is.
+    """
+    room, gap = room or width(), " " * indent
     if len(text) <= room:
         return [text]
     lead = len(text) - len(text.lstrip(" "))

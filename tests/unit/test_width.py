@@ -79,6 +79,24 @@ def test_the_printed_command_works_in_several_lines(
     assert users(tmp_path) == ["alice", "bob"]
 
 
+@pytest.mark.parametrize("columns", [70, 100])
+def test_messages_keep_to_a_width_that_is_given(
+    write,  # noqa: F811
+    command,
+    monkeypatch,
+    columns,
+):
+    a_wide_plan(write)
+    long = command("plan")[2]
+    assert max(map(len, long.splitlines())) > 100  # a log is not cut
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for arguments in (["plan"], ["plan", "-f", "x" * 90], ["access", "who", "y" * 90]):
+        err = command(*arguments)[2]
+        assert err
+        lines = [line for line in err.splitlines() if "-->" not in line]  # a place
+        assert max(map(len, lines)) <= columns, max(lines, key=len)
+
+
 def test_the_width_is_columns_or_between_80_and_120(monkeypatch):
     assert width.width() == 120  # it is no terminal
     sizes = {40: 80, 100: 100, 300: 120}
