@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from ipaddress import ip_interface, ip_network
@@ -139,6 +139,15 @@ class Node:
     def worn(self) -> frozenset[str]:
         """Every tag that rules heed: those asked for count where nobody gave one."""
         return self.tags | self.key_tags or self.asked_tags
+
+    def with_stored_tags(self) -> "Node":
+        """Return the node as 0.28 takes it over from an older release.
+
+        Seen in a database of 0.27.1 that 0.28.0 was started on: the tags that the
+        device asked for and may have become its own, those of its key are dropped.
+        """
+        tags, none = self.tags | self.asked_tags, frozenset[str]()
+        return replace(self, tags=tags, asked_tags=none, key_tags=none)
 
     @property
     def owner(self) -> str | None:

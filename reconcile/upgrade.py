@@ -36,6 +36,17 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Retagged:
+    """A node that has other tags there, or another owner; None is no owner at all."""
+
+    node: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    owner: tuple[str | None, str | None]
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class Upgrade:
     """What another release makes of a state, whose name is `title`.
 
@@ -52,6 +63,7 @@ class Upgrade:
     refused: tuple[Diagnostic, ...] = ()
     failing: tuple[Diagnostic, ...] = ()
     undeclarable: tuple[Diagnostic, ...] = ()
+    retagged: tuple[Retagged, ...] = ()
     approvals: tuple[Approval, ...] = ()
 
     @property
@@ -60,7 +72,7 @@ class Upgrade:
         return (*self.refused, *self.failing, *self.undeclarable)
 
     def __bool__(self) -> bool:
-        moved = self.access.gained or self.access.lost
+        moved = (*self.access.gained, *self.access.lost, *self.retagged)
         return bool(self.findings or moved or self.approvals)
 
 
@@ -78,12 +90,13 @@ def upgraded(
     new = RELEASES[release]
     if not now.words.stored:  # every release is open then
         new = replace(new, empty_is_open=True)
-    there = _there(now, new)
+    elsewhere = _Elsewhere(now)
+    there = elsewhere.scene(new)
     stopped = findings(now.words, there.policy.errors) or refused(there)
     failing = [] if stopped else list(_failing(now, there, asserts))
     access = Effect(failure=f"{label(new)} refuses the policy")
     if not stopped:
-        access = _access(now, old, new, there)
+        access = _access(now, elsewhere, there)
     return Upgrade(
         title,
         label(old),
@@ -91,26 +104,36 @@ def upgraded(
         access,
         tuple(stopped),
         tuple(failing),
+        retagged=tuple(_retagged(now, there)),
         approvals=tuple(_approvals(now, old, new)),
     )
 
 
-def _there(now: Scene, row: Release) -> Scene:
-    """Return the same policy and nodes as another release has them."""
-    policy, place = _sides(now, row)
-    return replace(now, policy=policy, tailnet=place, computed=None)
+class _Elsewhere:
+    """The same policy and nodes as the rows of other releases have them."""
+
+    def __init__(self, now: Scene) -> None:
+        self._now = now
+        row = now.policy.release
+        # Rows that see the nodes alike share a tailnet, which is compared faster.
+        self._places = {(row.advertised_routes, row.stored_tags): now.tailnet}
+
+    def scene(self, row: Release) -> Scene:
+        """Return the state of today as another release has it."""
+        policy, place = self.sides(row)
+        return replace(self._now, policy=policy, tailnet=place, computed=None)
+
+    def sides(self, row: Release) -> tuple[Policy, Tailnet]:
+        """Return policy and nodes as another release has them."""
+        key = row.advertised_routes, row.stored_tags
+        if key not in self._places:
+            self._places[key] = self._now.tailnet.seen(*key)
+        policy = read(self._now.words.value, row, like=self._now.policy)
+        return policy, self._places[key]
 
 
-def _sides(now: Scene, row: Release) -> tuple[Policy, Tailnet]:
-    policy = read(now.words.value, row, like=now.policy)
-    place = now.tailnet
-    if place.advertised != row.advertised_routes:
-        place = place.seen(row.advertised_routes)
-    return policy, place
-
-
-def _access(now: Scene, old: Release, new: Release, there: Scene) -> Effect:
-    found = compare(lambda row: _sides(now, row), old, new)
+def _access(now: Scene, elsewhere: _Elsewhere, there: Scene) -> Effect:
+    found = compare(elsewhere.sides, now.policy.release, there.policy.release)
     before = said(now.policy)
     remarks = [remark for remark in said(there.policy) if remark not in before]
     remarks += [f"{name}: {why}" for name, why in now.unsure.items()]
@@ -137,6 +160,24 @@ def _failing(
         sides.append(checks.findings(checks.run(scene, asserts, tests=runs)))
     known = {_key(finding) for finding in sides[0]}
     yield from (finding for finding in sides[1] if _key(finding) not in known)
+
+
+def _retagged(now: Scene, there: Scene) -> Iterator[Retagged]:
+    """Yield the nodes that the two releases give other tags or another owner."""
+    pairs = zip(now.tailnet.machines, there.tailnet.machines, strict=True)
+    label = now.tailnet.label
+    for one, other in pairs:
+        if one.identity != other.identity:
+            yield Retagged(
+                one.name,
+                tuple(sorted(other.tags - one.tags)),
+                tuple(sorted(one.tags - other.tags)),
+                (
+                    label(one.owner) if one.owner else None,
+                    label(other.owner) if other.owner else None,
+                ),
+                sentence("stored_tags", now.policy.release, there.policy.release),
+            )
 
 
 def _approvals(now: Scene, old: Release, new: Release) -> Iterator[Approval]:

@@ -210,6 +210,11 @@ _WORDS: Mapping[str, Sentence] = {
         "takes `group:name@` for a user in a group",
         "refuses `group:name@` in a group",
     ),
+    "stored_tags": _either(
+        "counts only stored tags: it stores those that a device asked for, and drops "
+        "those of its pre-auth key",
+        "counts the tags of the pre-auth key, and those that a device asks for",
+    ),
     "approves": _either(
         "approves what `autoApprovers` cover whenever a policy is written",
         "approves what `autoApprovers` cover only when a node joins",

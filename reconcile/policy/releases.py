@@ -81,6 +81,7 @@ class Release:
     self_drops_groups: bool = False  # see `Resolver.heeded`
     members_by_at: bool = False  # `group:x@` in a group is a user, not a group
     approves: bool = True  # auto-approves routes whenever a policy is written
+    stored_tags: bool = True  # else the pre-auth key's count, and those asked for
 
 
 _MAIN = Release("main")
@@ -118,6 +119,7 @@ _V027 = replace(
     ssh_tag_to_member=True,
     ssh_to_other_user=True,
     self_drops_groups=True,
+    stored_tags=False,
 )
 _V026 = replace(
     _V027,

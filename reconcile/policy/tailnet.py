@@ -177,11 +177,15 @@ class Tailnet:
             like=self,
         )
 
-    def seen(self, advertised: bool) -> "Tailnet":
-        """Return the same tailnet as a release sees it, by what routers advertise."""
+    def seen(self, advertised: bool, stored_tags: bool) -> "Tailnet":
+        """Return the same tailnet as another release sees it.
+
+        `advertised` is as for a new one; with `stored_tags` nodes have no other tags.
+        """
+        nodes = [machine.node for machine in self.machines]
         return Tailnet(
             self.users,
-            [machine.node for machine in self.machines],
+            [node.with_stored_tags() for node in nodes] if stored_tags else nodes,
             domains=self.domains,
             roles=self.roles,
             advertised=advertised,

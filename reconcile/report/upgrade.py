@@ -24,7 +24,7 @@ def text(found: Upgrade, paint: Paint, *, full: bool = False) -> str:
         lines.append(f"Access: not evaluated: {safe(found.access.failure)}")
     else:
         lines += effect.section(found.access, paint, full=full)
-    lines += _approvals(found, paint)
+    lines += [*_retagged(found, paint), *_approvals(found, paint)]
     return "\n".join([*lines, _total(found)]) + "\n"
 
 
@@ -39,6 +39,18 @@ def _standing(found: Upgrade, paint: Paint) -> Iterator[str]:
     if found.undeclarable:
         number = plural(len(found.undeclarable), "thing")
         yield paint(f"! {number} in the files that {new} cannot do", "red")
+
+
+def _retagged(found: Upgrade, paint: Paint) -> Iterator[str]:
+    if found.retagged:
+        yield paint("Tags and owners that change", "bold")
+    for each in found.retagged:
+        said = [f"+ {tag}" for tag in each.added]
+        said += [f"- {tag}" for tag in each.removed]
+        before, after = (owner or "(tagged)" for owner in each.owner)
+        said += [f"owner {before} -> {after}"] if before != after else []
+        line = f"  ~ node:{each.node}   {', '.join(said)}   because {each.because}"
+        yield paint(safe(line), "yellow")
 
 
 def _approvals(found: Upgrade, paint: Paint) -> Iterator[str]:
@@ -66,6 +78,17 @@ def as_json(found: Upgrade) -> dict[str, Any]:
         "refused": _findings(found.refused),
         "failing": _findings(found.failing),
         "undeclarable": _findings(found.undeclarable),
+        "retagged": [
+            {
+                "node": each.node,
+                "added": list(each.added),
+                "removed": list(each.removed),
+                "owner_before": each.owner[0],
+                "owner_after": each.owner[1],
+                "because": each.because,
+            }
+            for each in found.retagged
+        ],
         "approvals": [
             {"node": a.node, "routes": list(a.routes), "because": a.because}
             for a in found.approvals

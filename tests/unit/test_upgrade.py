@@ -383,3 +383,66 @@ def test_json(upgrade):
 def test_an_unknown_release_is_a_usage_error(upgrade):
     assert upgrade("--to", "0.25")[0] == 64
     assert upgrade()[0] == 64
+
+
+# Tags.
+
+TAGGED = """{
+  "tagOwners": {"tag:want": ["alice@"], "tag:key": [], "tag:set": [], "tag:db": []},
+  "acls": [
+    {"action": "accept", "src": ["%s"], "dst": ["tag:db:80"], "proto": "tcp"},
+  ],
+}
+"""
+WORN = (
+    node(1, "asked", user="alice", asked_tags=["tag:want"]),
+    node(2, "keyed", user="alice", key_tags=["tag:key"]),
+    node(3, "set", user="alice", tags=["tag:set"], key_tags=["tag:key"]),
+    NODES[3],
+)
+STORED = (
+    "0.28 counts only stored tags: it stores those that a device asked for, and drops "
+    "those of its pre-auth key"
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "gained", "lost"),
+    [
+        ("tag:want", [], []),
+        ("tag:key", [], ["tag:key"]),
+        ("tag:set", [], []),
+        ("alice@", ["node:keyed"], ["node:asked"]),
+        ("autogroup:member", ["node:keyed"], []),
+        ("autogroup:tagged", [], ["node:keyed"]),
+    ],
+)
+def test_tags_that_were_not_stored(upgrade, source, gained, lost):
+    """As a database of 0.27.1 came out that 0.28.0 was started on."""
+    options = {"policy": TAGGED % source, "release": "0.27", "nodes": WORN}
+    code, out, _ = upgrade("--to", "0.28", "--format", "json", **options)
+    found = json.loads(out)
+    assert code == 2
+    moved = [*found["gained"], *found["lost"]]
+    assert all(each["because"] == [STORED] for each in moved)
+    assert len(found["gained"]) == len(gained)
+    assert len(found["lost"]) == len(lost)
+    names = {
+        each["node"]: (each["added"], each["removed"]) for each in found["retagged"]
+    }
+    assert names == {
+        "asked": ([], []),
+        "keyed": ([], ["tag:key"]),
+        "set": ([], ["tag:key"]),
+    }
+    assert found["retagged"][0]["owner_before"] == "alice"
+    assert found["retagged"][0]["owner_after"] is None
+    assert found["retagged"][1]["owner_after"] == "alice"
+
+
+def test_tags_are_told_in_lines(upgrade):
+    options = {"policy": TAGGED % "tag:want", "release": "0.27", "nodes": WORN}
+    _, out, _ = upgrade("--to", "0.28", **options)
+    assert f"  ~ node:asked   owner alice -> (tagged)   because {STORED}" in out
+    assert "  ~ node:keyed   - tag:key, owner (tagged) -> alice   because" in out
+    assert upgrade("--to", "0.27", **{**options, "release": "0.26"})[0] == 0
