@@ -19,7 +19,7 @@ import sqlite3
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ from tests.contract.tailnets.truth import Compiled
 _KINDS = frozenset({"user", "node", "policy"})
 PAIRS = (("0.26", "0.27"), ("0.27", "0.28"), ("0.28", "0.29"), ("0.29", "main"))
 SELF = "autogroup:self"
+_NONE: Mapping[int, str] = {}
 RECORDED = Path(__file__).parent / "recorded_upgrades"
 _TRIED, _MOST = 60, 6
 
@@ -81,13 +82,16 @@ class Upgrades:
         seed.prepare()
         self._key = rows.quick_key(folder / "seed" / "db.sqlite", seed.api_key)
 
-    def ask(self, state: State) -> Upgraded | None:
-        """Upgrade a state; None where the old release does not start with it."""
+    def ask(self, state: State, keys: Mapping[int, str] = _NONE) -> Upgraded | None:
+        """Upgrade a state; None where the old release does not start with it.
+
+        `keys` are the tags of the pre-auth keys that devices joined with, by device.
+        """
         place = self._folder / "run"
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(self._folder / "seed", place)
         rows.replace_all(place / "db.sqlite", state)
-        _store(place / "db.sqlite", policy_text(state.policy))
+        _store(place / "db.sqlite", policy_text(state.policy), keys)
         before = self._look(self.old, state)
         if before is None:
             return None
@@ -119,13 +123,21 @@ def _side(server: real.RealServer, asked: PolicyServer, state: State) -> Side:
     return Side(state, asked.filter(), asked.logins(), snapshot.dumps(live))
 
 
-def _store(database: Path, text: str) -> None:
+def _store(database: Path, text: str, keys: Mapping[int, str]) -> None:
     with contextlib.closing(sqlite3.connect(database)) as connection:
-        connection.execute("delete from policies")
         connection.execute(
             "insert into policies (created_at, updated_at, data) values (?, ?, ?)",
             [rows.MOMENT, rows.MOMENT, text],
         )
+        for device, tag in keys.items():
+            connection.execute(
+                "insert into pre_auth_keys (id, key, user_id, reusable, tags,"
+                " created_at, expiration) values (?, ?, 1, 1, ?, ?, ?)",
+                [device, f"key{device}", json.dumps([tag]), rows.MOMENT, rows.MOMENT],
+            )
+            connection.execute(
+                "update nodes set auth_key_id = ? where id = ?", [device, device]
+            )
         connection.commit()
 
 
