@@ -85,6 +85,12 @@ class Routes:
     approve: frozenset[str]
     mode: Literal["exact", "at-least"] = "exact"
 
+    def hold(self, approved: frozenset[str]) -> bool:
+        """Tell whether a node whose subnet routes are `approved` is as wanted."""
+        if self.mode == "at-least":
+            return self.approve <= approved
+        return self.approve == approved
+
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:

@@ -10,17 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconcile import hujson
-from reconcile.desired import nodes as node_names
-from reconcile.desired import users as user_names
+from reconcile.desired import entries
+from reconcile.desired.entries import usable
 from reconcile.desired.scalars import Value, flow, key, scalar
+from reconcile.desired.state import NodeSettings, Routes
 from reconcile.errors import InputError
-from reconcile.model import Live, Node, ServerInfo, User, natural, route_order
+from reconcile.model import Live, Node, ServerInfo, User, natural
 from reconcile.policy.references import references
 
 _WIDTH = 88
-_MACHINE_KEY = re.compile(r"mkey:[0-9a-f]{64}")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN: dict[str, Value] = {"tags": [], "routes": {"approve": []}, "exit_node": False}
+_BELOW = NodeSettings(frozenset(), Routes(frozenset()), exit_node=False)
 _NAMED = 5
 
 
@@ -63,7 +63,7 @@ def _server(server: ServerInfo, url: str) -> list[str]:
 
 
 def _users(users: Sequence[User]) -> list[str]:
-    named = [user for user in users if _usable(user.name)]
+    named = [user for user in users if usable(user.name)]
     local = [user for user in named if not user.provider]
     lines = _section("users", {user.name: _user(user) for user in local})
     elsewhere = sum(bool(user.provider) for user in named)
@@ -72,11 +72,9 @@ def _users(users: Sequence[User]) -> list[str]:
 
 
 def _user(user: User) -> dict[str, Value]:
-    value: dict[str, Value] = {}
-    if not user_names.is_safe(user.name):
-        value["was"] = user.name  # such a name may stay, but not be given
+    value = entries.user(user)
     for name, text in (("email", user.email), ("display_name", user.display_name)):
-        if _usable(text):
+        if usable(text):
             value[name] = text
     return value
 
@@ -93,7 +91,7 @@ def _owned(live: Live) -> frozenset[str] | None:
 
 def _nodes(nodes: Sequence[Node], owned: frozenset[str] | None) -> list[list[str]]:
     lasting = [node for node in nodes if not node.ephemeral]
-    named = [node for node in lasting if _usable(node.name)]
+    named = [node for node in lasting if usable(node.name)]
     fine = [node for node in named if owned is None or node.tags <= owned]
     always = bool(fine) and all(node.expiry is None for node in fine)
     defaults = {**_PLAIN, "expiry": "never"} if always else _PLAIN
@@ -118,38 +116,19 @@ class _NodeWriter:
 
     def entry(self, node: Node) -> dict[str, Value]:
         """Return what must be said of a node beside the defaults."""
-        settings: dict[str, Value] = {}
-        if node.tags:
-            settings["tags"] = [*sorted(node.tags, key=natural)]
-        if node.routes:
-            routes: list[Value] = [*sorted(node.routes, key=route_order)]
-            settings["routes"] = {"approve": routes}
-        if node.exit_node:
-            settings["exit_node"] = True
-        match = {"match": self._match(node)} if settings else {}
+        shared = self.machines[node.machine_key] > 1
+        settings = entries.node(node, _BELOW, shared=shared)
         if self.with_expiry and node.expiry is None:
             settings["expiry"] = "never"
-        return {**match, **settings}
-
-    def _match(self, node: Node) -> dict[str, Value]:
-        """Name a node by what its device cannot choose: its name it can."""
-        if not _MACHINE_KEY.fullmatch(node.machine_key):
-            match: dict[str, Value] = {"id": node.id}
-        else:
-            match = {"machine_key": node.machine_key}
-        # One machine is several nodes when several users log in on it.
-        shared = self.machines[node.machine_key] > 1
-        if shared or not node_names.is_safe(node.name):
-            match["name"] = node.name
-        return match
+        return settings
 
 
-def _section(name: str, entries: Mapping[str, dict[str, Value]]) -> list[str]:
-    if not entries:
+def _section(name: str, said: Mapping[str, dict[str, Value]]) -> list[str]:
+    if not said:
         return [f"{name}: {{}}"]
     lines = [f"{name}:"]
-    for entry in sorted(entries, key=natural):
-        lines += _entry(entry, entries[entry])
+    for entry in sorted(said, key=natural):
+        lines += _entry(entry, said[entry])
     return lines
 
 
@@ -171,8 +150,3 @@ def _left_out(count: int, noun: str, why: str) -> list[str]:
     if not count:
         return []
     return [f"# left out: {count} {noun}{'s' if count > 1 else ''} {why}"]
-
-
-def _usable(text: str) -> bool:
-    """Tell a text that a file can hold: not empty, no half of a surrogate pair."""
-    return text != "" and not _SURROGATE.search(text)

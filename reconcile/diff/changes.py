@@ -1,7 +1,5 @@
 """What a diff finds: changes, pending nodes, objects that the file does not list."""
 
-import json
-import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -10,13 +8,6 @@ from typing import Any
 from reconcile.errors import Diagnostic, Position
 
 State = dict[str, Any]
-# Names that YAML reads as text without quotes.
-_PLAIN = re.compile(
-    r"(?!(?:null|true|false|yes|no|on|off|y|n)$)[A-Za-z][\w.@-]*",
-    re.ASCII | re.IGNORECASE,
-)
-
-
 # Findings that stand for something that is not as desired: errors in a plan, which
 # cannot go there, and drift in the eyes of `drift`, which only says so.
 DIFFERENCES = frozenset(
@@ -231,17 +222,16 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Unlisted:
-    """An object on the server that the file does not list; `yaml` can be pasted."""
+    """An object on the server that the file does not list.
+
+    `yaml` is the entry to paste that takes it over as it is; it is "" where there can
+    be none, and `why_not` says why.
+    """
 
     address: str
     kind: str
     yaml: str
-
-    @classmethod
-    def plain(cls, kind: str, name: str) -> "Unlisted":
-        """Return the entry that names an object and manages nothing of it."""
-        key = name if _PLAIN.fullmatch(name) else json.dumps(name)
-        return cls(f"{kind}:{name}", kind, f"{key}: {{}}")
+    why_not: str = ""
 
 
 @dataclass(frozen=True, slots=True)

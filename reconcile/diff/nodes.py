@@ -13,11 +13,11 @@ from reconcile.diff.changes import (
     Pending,
     Replaced,
     State,
-    Unlisted,
 )
 from reconcile.diff.found import Found
 from reconcile.diff.matching import Index
 from reconcile.diff.policies import PolicyFacts
+from reconcile.diff.unlisted import unlisted
 from reconcile.errors import Diagnostic, Position
 from reconcile.model import (
     EXIT_ROUTES,
@@ -54,8 +54,7 @@ def diff_nodes(desired: Desired, live: Live, facts: PolicyFacts, found: Found) -
     for entry in bindings.pending:
         _pending(entry, desired, bindings, found)
     if desired.nodes is not None:
-        for node in bindings.unlisted:
-            _unlisted(node, desired, found)
+        found.unlisted += unlisted(desired, live.nodes, bindings.unlisted)
 
 
 def _free_names(bindings: Bindings, nodes: Collection[Node], found: Found) -> None:
@@ -416,9 +415,3 @@ def _replaced(entry: WantedNode, node: Node, index: Index) -> Replaced:
 def _settings_count(settings: NodeSettings) -> int:
     names = ("tags", "routes", "exit_node", "expiry")
     return sum(getattr(settings, name) is not None for name in names)
-
-
-def _unlisted(node: Node, desired: Desired, found: Found) -> None:
-    level = desired.manage.ephemeral if node.ephemeral else desired.manage.nodes
-    if level == "report":
-        found.unlisted.append(Unlisted.plain("node", node.name))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
+from reconcile.desired import entries
 from reconcile.desired.state import Desired, WantedUser
 from reconcile.desired.users import expired
 from reconcile.diff.changes import (
@@ -275,4 +276,11 @@ def _unlisted(
     if desired.manage.users == "prune":
         departures.remove(user, Reason("not in the file (manage.users: prune)"))
     elif desired.manage.users == "report":
-        found.unlisted.append(Unlisted.plain("user", user.name))
+        found.unlisted.append(_offer(user))
+
+
+def _offer(user: User) -> Unlisted:
+    address = f"user:{user.name}"
+    if not entries.usable(user.name):
+        return Unlisted(address, "user", "", "no file can hold its name")
+    return Unlisted(address, "user", entries.line(user.name, entries.user(user)))

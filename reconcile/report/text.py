@@ -14,6 +14,7 @@ from reconcile.diff.changes import (
     Pending,
     PolicyChange,
     PolicyItem,
+    Unlisted,
     word,
 )
 from reconcile.errors import Exit, exit_of
@@ -342,10 +343,17 @@ def _unlisted(plan: Plan) -> list[str]:
     if not plan.unlisted:
         return []
     lines = filled("Not in the file (reported, not touched); to manage them, paste:")
-    for kind, entries in groupby(plan.unlisted, key=lambda entry: entry.kind):
-        lines.append(f"    {BY_NAME[kind].section}:")
-        lines += [f"      {safe(entry.yaml)}" for entry in entries]
+    for kind, group in groupby(plan.unlisted, key=lambda entry: entry.kind):
+        entries = list(group)
+        # A section with nothing but remarks in it would be null.
+        empty = all(entry.why_not for entry in entries)
+        lines.append(f"    {'# ' * empty}{BY_NAME[kind].section}:")
+        lines += [f"      {safe(_pasted(entry))}" for entry in entries]
     return [*lines, ""]
+
+
+def _pasted(entry: Unlisted) -> str:
+    return entry.yaml or f"# {entry.address}: {entry.why_not}"
 
 
 def _order(plan: Plan) -> str:

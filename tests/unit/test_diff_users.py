@@ -53,7 +53,7 @@ def test_unlisted_users_are_reported_and_not_touched(wanted):
 
 def test_an_unlisted_name_that_yaml_would_misread_is_quoted(wanted):
     found = diff(wanted("users: {}"), live([user(1, "no"), user(2, "a b")]))
-    assert [u.yaml for u in found.unlisted] == ['"a b": {}', '"no": {}']
+    assert [u.yaml for u in found.unlisted] == ["a b: { was: a b }", '"no": {}']
 
 
 def test_ignored_users_are_not_even_reported(wanted):
