@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
+from reconcile.remedies import Way
+
 Severity = Literal["error", "warning"]
 
 
@@ -66,7 +68,8 @@ class Diagnostic:
     """One finding: what is wrong, where, why, and what to do.
 
     `code` is stable (RC0107); `label` stands under the excerpt; `why` is the cause
-    and `help` the remedy, each one sentence or empty. `address` names the object
+    and `help` the remedy, each one sentence or empty. `ways` holds what `help` offers
+    as edits and commands; each of them alone is a way out. `address` names the object
     that it is about (`node:nas`), where there is one.
     """
 
@@ -79,6 +82,7 @@ class Diagnostic:
     help: str = ""
     related: tuple[Related, ...] = ()
     address: str = ""
+    ways: tuple[Way, ...] = ()
 
     def __str__(self) -> str:
         place = f"{self.position}: " if self.position else ""

@@ -5,7 +5,7 @@ from contextlib import suppress
 from ipaddress import ip_network
 from typing import Any
 
-from reconcile.desired.findings import Findings, did_you_mean
+from reconcile.desired.findings import Findings, proposal
 from reconcile.desired.layers import Tree
 from reconcile.desired.settings import route_help
 from reconcile.desired.state import WantedPolicy
@@ -85,7 +85,7 @@ class _Reader:
             "RC0109",
             f"{quoted(text)} is not a network in CIDR notation",
             self._tree.locate(path),
-            help=route_help(text),
+            **route_help(text),
         )
         return ""
 
@@ -101,8 +101,9 @@ class _Reader:
             "RC0603",
             f"{quoted(name)} cannot stand after `{side}`",
             self._tree.locate(path),
-            help=did_you_mean(name, [f"autogroup:{n}" for n in _SIDES[side]], 0.85)
-            or f"write {_FORMS}",
+            **proposal(
+                name, [f"autogroup:{n}" for n in _SIDES[side]], f"write {_FORMS}", 0.85
+            ),
         )
 
     def _check_declared(self, selector: selectors.Selector, path: Path) -> None:
@@ -115,14 +116,14 @@ class _Reader:
         names = self._declared[section]
         if selector.text in names:
             return
-        help = did_you_mean(selector.text, names)
-        if selector.kind == "host" and not help:
-            help = f"for a node write {NODE}{selector}, for a user {selector}@"
+        otherwise = f"declare it under {section}, or correct the name"
+        if selector.kind == "host":
+            otherwise = f"for a node write {NODE}{selector}, for a user {selector}@"
         self._findings.error(
             "RC0602",
             f"the policy declares no {selector.kind} {quoted(selector.text)}",
             self._tree.locate(path),
             label=f"not under {section} in {self._policy.position.file}",
             why="an assertion about nothing would always look fine",
-            help=help or f"declare it under {section}, or correct the name",
+            **proposal(selector.text, names, otherwise),
         )

@@ -12,6 +12,7 @@ from reconcile.desired.state import Desired, NodeSettings, WantedPolicy, WantedU
 from reconcile.desired.users import expired
 from reconcile.errors import Related
 from reconcile.policy.references import References, references
+from reconcile.remedies import Drop, Put
 from reconcile.source import Path
 from reconcile.variables import quoted
 
@@ -70,11 +71,18 @@ class _TagCheck:
         first = next(iter(self.names.tags.values()), None)
         return (self.policy.locate(first) if first else self.policy.position).file
 
+    def _owner(self, tag: str, home: str) -> Put:
+        """Return the edit that lets the policy own a tag, whoever may use it."""
+        if home == self.policy.position.file and self.policy.inline:
+            return Put(("policy", "tagOwners", tag), "[]")
+        return Put(("tagOwners", tag), "[]", file=home)
+
     def _report(self, places: Places) -> None:
         for index, tag in enumerate(places.value("tags")):
             if tag in self.names.tags:
                 continue
             home = self._home
+            put = self._owner(tag, home)
             near = nearest(tag, self.names.tags)
             related: tuple[Related, ...] = ()
             if near:
@@ -86,7 +94,8 @@ class _TagCheck:
                 places.locate("tags", index),
                 label=f"not defined in {home}",
                 why=_NO_OWNER,
-                help=f'add "{tag}": [] to tagOwners in {home}, or correct the tag',
+                help=f"add {put} to tagOwners in {home}, or correct the tag",
+                ways=((put,),),
                 related=related,
             )
 
@@ -170,7 +179,7 @@ def _unknown_user(
 def _check_removed(desired: Desired, tree: Tree, findings: Findings) -> None:
     users, nodes = desired.users or {}, desired.nodes or {}
     former = {old: user for user in users.values() for old in user.was}
-    for removed in desired.removed:
+    for index, removed in enumerate(desired.removed):
         if any(sign in removed.name for sign in "*?["):
             findings.error(
                 "RC0105",
@@ -187,6 +196,10 @@ def _check_removed(desired: Desired, tree: Tree, findings: Findings) -> None:
                 f"{removed.kind}:{removed.name} is both wanted and removed",
                 removed.position,
                 help="remove this line, or the entry",
+                ways=(
+                    (Drop(("removed", index)),),
+                    (Drop((f"{removed.kind}s", removed.name)),),
+                ),
                 related=(Related(place, "wanted here"),),
             )
         elif removed.kind == "user" and removed.name in former:
@@ -196,5 +209,6 @@ def _check_removed(desired: Desired, tree: Tree, findings: Findings) -> None:
                 f"user:{removed.name} is both renamed and removed",
                 removed.position,
                 help=f"remove this line: the user lives on as {user.name}",
+                ways=((Drop(("removed", index)),),),
                 related=(Related(user.position, "renamed here"),),
             )

@@ -1,18 +1,23 @@
 """Says what jsonschema complains about in words for the person who wrote the file."""
 
 import json
+import shlex
 from dataclasses import replace
+from typing import Any
 
-from reconcile.desired.findings import did_you_mean, dotted, nearest
+from reconcile.desired.findings import dotted, nearest, proposal
 from reconcile.desired.later import (
     later_keys,
     on_the_server_only,
     postponed,
     postponed_value,
 )
-from reconcile.desired.schema import UNKNOWN, Violation
-from reconcile.errors import Diagnostic, Position
-from reconcile.source import Source
+from reconcile.desired.openness import WHY, is_policy, no_rules
+from reconcile.desired.scalars import flow
+from reconcile.desired.schema import UNKNOWN, Violation, allows
+from reconcile.errors import Diagnostic
+from reconcile.remedies import Drop, Help, Instead, Put
+from reconcile.source import Path, Source
 from reconcile.variables import Expanded, quoted
 
 # What YAML 1.1 and other languages read as true and false, and this file does not.
@@ -20,6 +25,8 @@ _SPOKEN = {
     **dict.fromkeys(("yes", "y", "on", "true"), "true"),
     **dict.fromkeys(("no", "n", "off", "false"), "false"),
 }
+# Lists of a program and its arguments.
+_PROGRAMS = ("command", "then")
 _KINDS = {
     "string": "text",
     "boolean": "true or false",
@@ -73,9 +80,16 @@ def _unknown(found: Violation, source: Source) -> Diagnostic:
         f"{quoted(name)} is not known {where}",
         place,
         label="not known",
-        help=did_you_mean(name, options + later_keys(found.path[:-1]))
-        or f"known here: {', '.join(options)}",
+        **_known(name, options, later_keys(found.path[:-1])),
     )
+
+
+def _known(name: str, options: list[str], later: list[str]) -> Help:
+    """Return the help for a name that is not known among those that are."""
+    near = nearest(name, options + later)
+    if near in later:
+        return {"help": f"did you mean {quoted(near)}? This version cannot set it"}
+    return proposal(name, options, f"known here: {', '.join(options)}")
 
 
 def _wrong_type(found: Violation, source: Source) -> Diagnostic:
@@ -83,43 +97,74 @@ def _wrong_type(found: Violation, source: Source) -> Diagnostic:
     kinds = [wanted] if isinstance(wanted, str) else list(wanted)
     value = found.value
     if found.path[-2:] == ("credentials", "api_key") and isinstance(value, str):
-        return _literal_secret(source.locate(found.path))
+        return _literal_secret(found.path, source)
     words = " or ".join(_KINDS[name] for name in kinds)
     return Diagnostic(
         "RC0007",
         f"{dotted(found.path)} must be {words}, not {kind(value)}",
         source.locate(found.path),
-        help=_type_help(kinds[0], value, str(found.path[-1] if found.path else "")),
+        **_type_help(kinds[0], value, found.path),
     )
 
 
-def _type_help(wanted: str, value: object, name: str) -> str:
+def _type_help(wanted: str, value: object, path: Path) -> Help:
     """Explain what YAML made of the value, where that is the surprise."""
     if isinstance(value, Expanded):
-        return f"a variable always gives text; write {_KINDS[wanted]} itself"
+        return {"help": f"a variable always gives text; write {_KINDS[wanted]} itself"}
+    if is_policy(path):
+        return _no_policy(value, path)
     match wanted, value:
         case "boolean", str() if value.lower() in _SPOKEN:
-            meant = _SPOKEN[value.lower()]
-            return f"{quoted(value)} is text in this file; write {meant}"
+            meant = Instead(_SPOKEN[value.lower()])
+            told = f"{quoted(value)} is text in this file; write {meant}"
+            return {"help": told, "ways": ((meant,),)}
         case "string", bool() | int() | float():
             spelled = json.dumps(value)
-            return f'{spelled} without quotes is {kind(value)}; write "{spelled}"'
+            meant = Instead(f'"{spelled}"')
+            told = f"{spelled} without quotes is {kind(value)}; write {meant}"
+            return {"help": told, "ways": ((meant,),)}
         case "array", str() if len(value) < 60:
-            return f"write `{name}: [{value}]`"
-        case "object", []:
-            return "write `{}` for an empty map"
-        case "array", dict() if not value:
-            return "write `[]` for an empty list"
-    return ""
+            return _write(path, _items(value, str(path[-1])))
+        case "object", [] if allows(path, {}):
+            return _write(path, {})
+        case "array", dict() if not value and allows(path, []):
+            return _write(path, [])
+    return {}
 
 
-def _literal_secret(place: Position) -> Diagnostic:
+def _write(path: Path, value: Any) -> Help:
+    if not path or not allows(path, value):
+        return {}
+    put = Put(path, flow(value))
+    return {"help": f"write {put}", "ways": ((put,),)}
+
+
+def _no_policy(value: object, path: Path) -> Help:
+    """Say what to write where a policy is no map: a file's name, or what it means."""
+    if isinstance(value, str) and value.endswith((".hujson", ".json")):
+        return _write(path, {"file": value})
+    return no_rules(path)
+
+
+def _items(written: str, name: str) -> list[str]:
+    """Return the list that a text was meant to be: a program's words, or items."""
+    if name in _PROGRAMS:
+        try:
+            return shlex.split(written)
+        except ValueError:  # a quote that never ends
+            return [written]
+    return [item.strip() for item in written.split(",")]
+
+
+def _literal_secret(path: Path, source: Source) -> Diagnostic:
+    named = Put(path, "{ env: HEADSCALE_API_KEY }")
     return Diagnostic(
         "RC0026",
         "an API key does not belong into this file",
-        replace(place, text=""),
+        replace(source.locate(path), text=""),
         why="the file lives in git, and its history never forgets",
-        help="name the variable that holds it: api_key: { env: HEADSCALE_API_KEY }",
+        help=f"name the variable that holds it: {named}",
+        ways=((named,),),
     )
 
 
@@ -138,14 +183,16 @@ def _not_allowed(found: Violation, source: Source) -> Diagnostic:
             why=f"{feature} will come with a later version",
         )
     names = [str(option) for option in options]
-    meant = nearest(str(value), names) if isinstance(value, str) else ""
+    otherwise = str(found.schema.get("errorMessage", ""))
+    given = value if isinstance(value, str) else ""
+    more = proposal(given, names, otherwise)
+    if given in names:  # not the text, but the number of that spelling
+        more = {"help": f"write {given}, without quotes", "ways": ((Instead(given),),)}
     return Diagnostic(
         "RC0008",
-        f"{dotted(found.path)} must be {_alternatives(names)}, not {shown}",
+        f"{dotted(found.path)} must be {alternatives(names)}, not {shown}",
         source.locate(found.path),
-        help=f"did you mean {quoted(meant)}?"
-        if meant
-        else found.schema.get("errorMessage", ""),
+        **more,
     )
 
 
@@ -170,12 +217,24 @@ def _missing(found: Violation, source: Source) -> Diagnostic:
 
 
 def _too_few(found: Violation, source: Source) -> Diagnostic:
+    if is_policy(found.path):
+        return _open(found.path, source)
     options = found.options
     return Diagnostic(
         "RC0022",
         f"{dotted(found.path)} is empty",
         source.locate(found.path, key=found.named),
         help=f"write one of: {', '.join(options)}" if options else "",
+    )
+
+
+def _open(path: Path, source: Source) -> Diagnostic:
+    return Diagnostic(
+        "RC0116",
+        f"{dotted(path)} says nothing, which allows everything",
+        source.locate(path, key=True),
+        why=WHY,
+        **no_rules(path),
     )
 
 
@@ -208,6 +267,7 @@ def _not_together(found: Violation, source: Source) -> Diagnostic:
         f"{dotted(found.path)} cannot have both `{first}` and `{second}`",
         source.locate((*found.path, second), key=True),
         help="remove one of the two",
+        ways=((Drop((*found.path, second)),), (Drop((*found.path, first)),)),
     )
 
 
@@ -248,6 +308,7 @@ def kind(value: object) -> str:
             return "a map"
 
 
-def _alternatives(names: list[str]) -> str:
+def alternatives(names: list[str]) -> str:
+    """Return names as a choice: a, b or c."""
     *most, last = names
     return f"{', '.join(most)} or {last}" if most else last

@@ -5,7 +5,9 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import TypedDict, Unpack
 
+from reconcile.desired.scalars import scalar
 from reconcile.errors import Diagnostic, InputError, Position, Related
+from reconcile.remedies import Help, Instead, Way
 from reconcile.source import Path
 from reconcile.variables import as_written, quoted
 
@@ -20,6 +22,7 @@ class Details(TypedDict, total=False):
     help: str
     related: tuple[Related, ...]
     address: str
+    ways: tuple[Way, ...]
 
 
 class Findings:
@@ -103,6 +106,17 @@ def did_you_mean(word: str, options: Iterable[str], cutoff: float = 0.6) -> str:
     """Return `did you mean …?` for a near miss, or ""."""
     found = nearest(word, options, cutoff)
     return f"did you mean {quoted(found)}?" if found else ""
+
+
+def proposal(
+    word: str, options: Iterable[str], otherwise: str = "", cutoff: float = 0.6
+) -> Help:
+    """Return the help for a marked word: the near miss, or `otherwise`."""
+    found = nearest(word, options, cutoff)
+    if not found:
+        return {"help": otherwise}
+    ways: tuple[Way, ...] = ((Instead(scalar(found)),),)
+    return {"help": f"did you mean {quoted(found)}?", "ways": ways}
 
 
 def dotted(path: Path) -> str:

@@ -3,12 +3,17 @@
 from typing import Any
 
 from reconcile.desired import schema
-from reconcile.desired.complaints import explain, kind
+from reconcile.desired.complaints import alternatives, explain, kind
 from reconcile.desired.findings import Findings, dotted
+from reconcile.desired.openness import is_policy, no_rules
+from reconcile.desired.scalars import flow
 from reconcile.errors import Diagnostic
+from reconcile.remedies import Drop, Help, Put, Way
 from reconcile.source import Path, Source
 
-_EMPTY = {"array": "[]", "object": "{}", "string": '""'}
+_VERSION = Put(("version",), "1")
+# Texts for which the schema has a word, or "", that says "none".
+_NONE = {"expiry": "never", "email": "", "display_name": ""}
 
 
 def check(source: Source, findings: Findings) -> dict[str, Any]:
@@ -22,7 +27,8 @@ def check(source: Source, findings: Findings) -> dict[str, Any]:
             "RC0022",
             f"{source.file} is empty",
             source.locate(()),
-            help="write at least `version: 1`; `reconcile import` writes a whole file",
+            help=f"write at least {_VERSION}; `reconcile import` writes a whole file",
+            ways=((_VERSION,),),
         )
         return {}
     if not isinstance(source.value, dict):
@@ -57,10 +63,16 @@ def _remove_wrong(
     told = False
     while wrong := [v for v in schema.violations(value) if v.path not in kept]:
         for each in wrong:
-            if not told and not (each.keyword == "required" and _lost(each.path, gone)):
+            if not told and not _follows(each, gone):
                 findings.add(explain(each, source))
             schema.without(value, each.path)
         told = True  # what follows only follows from what was taken away
+
+
+def _follows(found: schema.Violation, gone: set[Path]) -> bool:
+    """Tell a complaint that is only about what was taken away before."""
+    missing = found.keyword in ("required", "minProperties", "minItems", "oneOf")
+    return missing and _lost(found.path, gone)
 
 
 def _lost(path: Path, gone: set[Path]) -> bool:
@@ -69,16 +81,48 @@ def _lost(path: Path, gone: set[Path]) -> bool:
 
 def _null(path: Path, source: Source) -> Diagnostic:
     """Say what absent and empty mean, which null might have meant either of."""
-    name = str(path[-1]) if path else "the file"
-    empty = _EMPTY.get(schema.kind_at(path), "{}")
-    help = f"remove the item, or write `{empty}`"
-    if path and isinstance(path[-1], str):
-        help = (
-            f"remove the line to leave {name} alone, or write "
-            f'`{name}: {empty}` for "no {name.replace("_", " ")} at all"'
-        )
-        if path[:-1] in (("users",), ("nodes",)):
-            help = f"write `{name}: {{}}`: nothing more to say about it"
+    if is_policy(path):
+        more = no_rules(path)
+    elif path and isinstance(path[-1], str):
+        more = _null_key(path, path[-1], source.value)
+    else:
+        more = {"help": "remove the item", "ways": ((Drop(path),),)}
     return Diagnostic(
-        "RC0003", f"{dotted(path)} is null", source.locate(path, key=True), help=help
+        "RC0003", f"{dotted(path)} is null", source.locate(path, key=True), **more
     )
+
+
+def _null_key(path: Path, name: str, value: Any) -> Help:
+    """Return what may be written in place of a key without a value."""
+    choices = _choices(path)
+    puts = [Put(path, flow(choice)) for choice in choices]
+    if len(puts) > 1:  # one of them may do more than was meant, so none is proposed
+        words, puts = f"say {alternatives([*map(str, choices)])}", []
+    else:
+        words = f"write {puts[0]}" if puts else ""
+    ways: list[Way] = [(put,) for put in puts]
+    if path[:-1] in (("users",), ("nodes",)):
+        return {"help": f"{words}: nothing more to say about it", "ways": (*ways,)}
+    if puts and puts[0].value in ("[]", "{}", "false"):
+        words += f' for "no {name.replace("_", " ")} at all"'
+    if _may_go(path, value):
+        words = f"remove the line to leave {name} alone{', or ' * bool(words)}{words}"
+        ways.insert(0, (Drop(path),))
+    words = words or f"write its value, or take out {dotted(path[:-1])}"
+    return {"help": words, "ways": (*ways,)}
+
+
+def _choices(path: Path) -> list[Any]:
+    if path[-1] in _NONE and schema.kind_at(path) == "string":
+        return [_NONE[str(path[-1])]]
+    return schema.choices(path)
+
+
+def _may_go(path: Path, value: Any) -> bool:
+    """Tell whether the rest is valid without a key, and opens nothing thereby."""
+    if is_policy(path[:-1]) and path[-1] in ("acls", "grants", "file", "files"):
+        return False
+    for step in path[:-1]:
+        value = value[step]
+    rest = {name: item for name, item in value.items() if name != path[-1]}
+    return schema.allows(path[:-1], rest)

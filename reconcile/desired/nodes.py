@@ -7,9 +7,11 @@ from ipaddress import ip_address
 from typing import Any
 
 from reconcile.desired.findings import Findings
+from reconcile.desired.scalars import scalar
 from reconcile.desired.settings import SettingsReader
 from reconcile.desired.state import Match, NodeRule, WantedNode
 from reconcile.errors import Related
+from reconcile.remedies import Drop, Put
 from reconcile.source import Path
 from reconcile.variables import as_written, quoted
 
@@ -49,13 +51,15 @@ def _node(name: str, value: dict[str, Any], reader: SettingsReader) -> WantedNod
     else:
         match = Match({"name": name}, place)
     if match.fields.get("name") != name and not is_safe(name):
+        kept = Put((*path, "match", "name"), scalar(as_written(name)))
         reader.findings.error(
             "RC0113",
             f"{quoted(name)} is not a safe node name",
             place(),
             why="a new name has 2 to 63 lower-case letters, digits and inner `-`",
             help="choose such a name; an odd name that the node has already may stay: "
-            f"match: {{ name: {as_written(name)} }}",
+            f"write {kept} into its match",
+            ways=((kept,),),
         )
     return WantedNode(
         name=str(name),
@@ -122,5 +126,6 @@ def _check_same_match(nodes: Mapping[str, WantedNode], findings: Findings) -> No
                 node.match.position,
                 why="one node cannot have two names and two sets of settings",
                 help="remove one of the entries, or narrow one of the matches",
+                ways=((Drop(("nodes", node.name)),), (Drop(("nodes", other.name)),)),
                 related=(Related(other.match.position, "the other match"),),
             )

@@ -10,6 +10,7 @@ from reconcile.desired import fragments
 from reconcile.desired.files import Files, folder_of
 from reconcile.desired.findings import Findings
 from reconcile.desired.layers import Tree
+from reconcile.desired.openness import WHY, no_rules
 from reconcile.desired.state import Delivery, WantedPolicy
 from reconcile.errors import Diagnostic, InputError, Position
 from reconcile.policy.fields import get
@@ -20,7 +21,6 @@ from reconcile.variables import as_written
 _SECTION = ("policy",)
 _DELIVER = ("policy", "deliver")
 _UNREAD = "and nothing lets the server read it again"
-_OPEN = "Headscale from 0.27 on lets every node reach every other one then"
 
 
 def read(tree: Tree, files: Files, findings: Findings) -> WantedPolicy | None:
@@ -46,7 +46,10 @@ def read(tree: Tree, files: Files, findings: Findings) -> WantedPolicy | None:
     if policy and policy.rendered and findings.failed:
         return policy
     if policy and all(get(policy.value, name) is None for name in ("acls", "grants")):
-        _warn_open(policy, findings)
+        if section.keys() & {"file", "files"}:
+            _warn_open(policy, findings)
+        else:
+            _refuse_open(section, policy, findings)
     return policy and replace(policy, deliver=_delivery(tree))
 
 
@@ -83,7 +86,8 @@ def _inline(tree: Tree) -> WantedPolicy:
     home = Path(place.file)
     named = home.name if home.is_absolute() else str(home)
     header = f"Written by reconcile from {named}; edit it there."
-    return WantedPolicy(render(value, [header]), value, True, place, locate)
+    text = render(value, [header])
+    return WantedPolicy(text, value, True, place, locate, inline=True)
 
 
 def _file(tree: Tree, files: Files, findings: Findings) -> WantedPolicy | None:
@@ -149,11 +153,23 @@ def _text(data: bytes, path: str) -> str:
     return content
 
 
+def _refuse_open(
+    section: dict[str, Any], policy: WantedPolicy, findings: Findings
+) -> None:
+    findings.error(
+        "RC0116",
+        "the policy has neither acls nor grants, which allows everything",
+        policy.locate(()),
+        why=WHY,
+        **no_rules(_SECTION, section),
+    )
+
+
 def _warn_open(policy: WantedPolicy, findings: Findings) -> None:
     findings.warn(
         "RC0116",
         "the policy has neither acls nor grants, so it allows everything",
         policy.locate(()),
-        why=_OPEN,
+        why=WHY,
         help='to allow nothing write "acls": []',
     )

@@ -12,10 +12,14 @@ from reconcile.desired.layers import Tree, merge, overlaid
 from reconcile.desired.settings import SettingsReader
 from reconcile.desired.state import Desired, Manage, Removed, WantedPolicy
 from reconcile.errors import Position
+from reconcile.remedies import Put
 from reconcile.text import DISK, Storage
 
 if TYPE_CHECKING:
     from reconcile.policy.claims import Assert
+
+
+_VERSION = Put(("version",), "1")
 
 
 def read(
@@ -62,7 +66,8 @@ def _check_version(files: Files, findings: Findings) -> None:
             "no file says its version",
             Position(files.read[0].source.file, 1, 1),
             why="a later version of this format can then be told from this one",
-            help="begin the file with `version: 1`",
+            help=f"begin the file with {_VERSION}",
+            ways=((_VERSION,),),
         )
 
 

@@ -5,7 +5,7 @@ import re
 
 from reconcile.source import is_plain_text
 
-Value = str | bool | list["Value"] | dict[str, "Value"]
+Value = str | int | bool | list["Value"] | dict[str, "Value"]
 
 _LONGEST_KEY = 1000  # YAML allows 1024 characters before the colon
 _PLAIN = re.compile(r"[A-Za-z0-9_](?:[\w ./@+:-]*[\w/@+-])?", re.ASCII)
@@ -50,6 +50,8 @@ def flow(value: Value) -> str:
     match value:
         case bool():
             return "true" if value else "false"
+        case int():
+            return str(value)
         case str():
             return scalar(value)
         case list():

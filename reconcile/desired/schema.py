@@ -177,6 +177,38 @@ def kind_at(path: Path) -> str:
     return wanted if isinstance(wanted, str) else ""
 
 
+def allows(path: Path, value: Any) -> bool:
+    """Tell whether the schema takes a value at a path."""
+    part = _at(path)
+    return part is None or _Validation().root.evolve(schema=part).is_valid(value)
+
+
+def choices(path: Path) -> list[Any]:
+    """Return what may stand at a path, where that is little, or else what says none.
+
+    Of true and false only false is named: nobody gets more by a line that was offered.
+    """
+    part = _at(path) or {}
+    found = [part["const"]] if "const" in part else list(part.get("enum", ()))
+    if not found:
+        kind = part.get("type", "object" if "if" in part else "")
+        found = [False] if kind == "boolean" else [_nothing(part, kind)]
+    return [value for value in found if value is not None and allows(path, value)]
+
+
+def _nothing(part: Schema, kind: object) -> Any:
+    """Return the value that holds nothing but what the schema asks for."""
+    if kind == "array":
+        return []
+    if kind != "object":
+        return None
+    below = part.get("properties", {})
+    return {
+        name: _nothing(below[name], below[name].get("type"))
+        for name in part.get("required", ())
+    }
+
+
 def knows(path: Path) -> bool:
     """Tell whether the schema has a place for what is at a path."""
     return _at(path) is not None

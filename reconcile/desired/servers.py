@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from reconcile.desired.files import folder_of
-from reconcile.desired.findings import Findings, did_you_mean
+from reconcile.desired.findings import Findings, did_you_mean, proposal
 from reconcile.desired.layers import Tree
 from reconcile.desired.state import ServerRef
 from reconcile.errors import Position
@@ -42,12 +42,11 @@ def selected(tree: Tree, server: str | None, findings: Findings) -> list[str | N
         )
         return []
     if server not in names:
-        near = did_you_mean(server, names)
         findings.error(
             "RC0028",
             f"no server is called {quoted(server)}",
             place,
-            help=near or f"the file describes: {listed}",
+            help=did_you_mean(server, names) or f"the file describes: {listed}",
         )
         return []
     return [server]
@@ -81,7 +80,7 @@ def _check_overlays(tree: Tree, names: Mapping[str, object], found: Findings) ->
                 "RC0028",
                 f"no server is called {quoted(name)}",
                 tree.locate(("overlays", name), key=True),
-                help=did_you_mean(name, names) or f"servers: {', '.join(names)}",
+                **proposal(name, names, f"servers: {', '.join(names)}"),
             )
 
 

@@ -12,6 +12,7 @@ from reconcile.desired.layers import Tree
 from reconcile.desired.state import NEVER, Expiry, NodeSettings, Routes
 from reconcile.errors import Position, Related
 from reconcile.model import EXIT_ROUTES, canonical_route
+from reconcile.remedies import Drop, Help, Instead
 from reconcile.source import Path
 from reconcile.variables import quoted
 
@@ -103,12 +104,23 @@ class SettingsReader:
                 "an exit route is approved, but exit_node is false",
                 self.tree.locate((*paths["routes"], "approve")),
                 why="0.0.0.0/0 and ::/0 are what makes a node an exit node",
-                help="write `exit_node: true`, or remove the route",
+                help="remove the route; or, if it is to be one, write "
+                "`exit_node: true`",
+                ways=(self._exit_routes(paths),),
                 related=(Related(false, "false here"),),
             )
             return None
         paths["exit_node"] = paths["routes"]
         return True
+
+    def _exit_routes(self, paths: dict[str, Path]) -> tuple[Drop, ...]:
+        """Return the edits that leave out the routes that make an exit node."""
+        written = Places(self.tree, paths).value("routes")["approve"]
+        return tuple(
+            Drop((*paths["routes"], "approve", index))
+            for index, route in enumerate(written)
+            if route.endswith("/0")
+        )
 
     def _routes(self, value: dict[str, Any], path: Path) -> tuple[Routes, bool]:
         approve: set[str] = set()
@@ -117,7 +129,11 @@ class SettingsReader:
             route = self._route(written, where)
             if route in approve:
                 self.findings.warn(
-                    "RC0108", f"{route} is listed twice", self.tree.locate(where)
+                    "RC0108",
+                    f"{route} is listed twice",
+                    self.tree.locate(where),
+                    help="remove one of the two",
+                    ways=((Drop(where),),),
                 )
             if route:
                 approve.add(route)
@@ -136,7 +152,7 @@ class SettingsReader:
                 "RC0109",
                 f"{quoted(written)} is not a network in CIDR notation",
                 self.tree.locate(path),
-                help=route_help(written),
+                **route_help(written),
             )
             return ""
         network = str(ip_network(route, strict=False))
@@ -147,7 +163,8 @@ class SettingsReader:
                 self.tree.locate(path),
                 label=f"the network is {network}",
                 why="it is approved only for a node that advertises exactly this text",
-                help=f"write {network}",
+                help=f"write {network}, if that is what the node advertises",
+                ways=((Instead(network),),),
             )
         return route
 
@@ -157,12 +174,11 @@ class SettingsReader:
         when = instant(written)
         place = self.tree.locate(path)
         if when is None:
-            near = nearest(written, [NEVER])
             self.findings.error(
                 "RC0114",
                 f"{quoted(written)} is no time at which a key can expire",
                 place,
-                help=f"did you mean {near}?" if near else _instant_help(written),
+                **_instant_help(written),
             )
         elif when <= self.now:
             self.findings.warn(
@@ -196,19 +212,25 @@ def instant(written: str) -> datetime | None:
         return None
 
 
-def _instant_help(written: str) -> str:
+def _instant_help(written: str) -> Help:
+    if nearest(written, [NEVER]):
+        return {"help": f"did you mean {NEVER}?", "ways": ((Instead(NEVER),),)}
     found = _INSTANT.fullmatch(written)
     if found and not found["zone"]:
-        return f"add the time zone: {written}Z"
-    return "write never, a day (2030-12-31), or an instant (2030-12-31T12:00:00Z)"
+        zoned = Instead(f"{written}Z")
+        return {"help": f"add the time zone: {zoned}", "ways": ((zoned,),)}
+    return {
+        "help": "write never, a day (2030-12-31), or an instant (2030-12-31T12:00:00Z)"
+    }
 
 
-def route_help(written: str) -> str:
+def route_help(written: str) -> Help:
     """Return what to write in place of a text that is no network."""
+    form = "write the network and the length of its prefix: 192.168.10.0/24"
     if "/" in written:
-        return "write the network and the length of its prefix: 192.168.10.0/24"
+        return {"help": form}
     try:
-        network = ip_interface(written).network
+        network = Instead(str(ip_interface(written).network))
     except ValueError:
-        return "write the network and the length of its prefix: 192.168.10.0/24"
-    return f"for this one address write {network}"
+        return {"help": form}
+    return {"help": f"for this one address write {network}", "ways": ((network,),)}

@@ -168,7 +168,8 @@ class WantedPolicy:
     `rendered` is True when the text was written from the value, which YAML or several
     files gave; then only the meaning counts. `locate(path, key=False)` gives the
     place in the user's own file. `deliver` is the way to a server that reads its
-    policy from a file, None where the files name none.
+    policy from a file, None where the files name none. `inline` tells that it stands in
+    the YAML itself.
     """
 
     text: str
@@ -177,6 +178,7 @@ class WantedPolicy:
     position: Position
     locate: Callable[..., Position]
     deliver: Delivery | None = None
+    inline: bool = False
 
 
 @dataclass(frozen=True, slots=True)

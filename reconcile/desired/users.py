@@ -1,15 +1,18 @@
 """Reads the `users` section, and checks its names against each other."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
 from reconcile.desired.findings import Findings
 from reconcile.desired.layers import Tree
+from reconcile.desired.scalars import scalar
 from reconcile.desired.settings import day
 from reconcile.desired.state import WantedUser
 from reconcile.errors import Related
+from reconcile.remedies import Drop, Help, Put
+from reconcile.source import Path
 from reconcile.variables import as_written, quoted
 
 # What every supported server accepts, a policy can name and a URL can carry.
@@ -42,13 +45,15 @@ def _user(
     was = value.get("was", ())
     former = (str(was),) if isinstance(was, str) else tuple(map(str, was))
     if not is_safe(name) and name not in former:
+        kept = _was((*path, "was"), (*former, name))
         findings.error(
             "RC0112",
             f"{quoted(name)} is not a safe user name",
             tree.locate(path, key=True),
             why=_RULE,
-            help="if a user is called so on the server already, write `was: "
-            f"{as_written(name)}` to keep the name",
+            help=f"if a user is called so on the server already, write {kept} to keep "
+            "the name",
+            ways=((kept,),),
         )
     return WantedUser(
         name=str(name),
@@ -60,6 +65,12 @@ def _user(
         if "until" in value
         else None,
     )
+
+
+def _was(path: Path, names: Iterable[str]) -> Put:
+    """Return the edit that makes these the former names of a user."""
+    listed = [*map(scalar, map(as_written, names))]
+    return Put(path, listed[0] if len(listed) == 1 else f"[{', '.join(listed)}]")
 
 
 def _text(value: str | None) -> str | None:
@@ -88,7 +99,7 @@ def _check_former_names(
                 "RC0104",
                 f"user:{name} was called so before: that is no rename",
                 tree.locate(("users", name, "was")),
-                help="remove `was`",
+                **_without(name, name, tree),
             )
         for old in user.was:
             other = owners.setdefault(old, name)
@@ -104,6 +115,16 @@ def _former(tree: Tree, name: str) -> tuple[str, ...]:
     return (was,) if isinstance(was, str) else tuple(was)
 
 
+def _without(old: str, name: str, tree: Tree) -> Help:
+    """Return the help that takes one former name out of an entry."""
+    path: Path = ("users", name, "was")
+    rest = [former for former in _former(tree, name) if former != old]
+    if not rest:
+        return {"help": "remove `was`", "ways": ((Drop(path),),)}
+    put = _was(path, rest)
+    return {"help": f"write {put}", "ways": ((put,),)}
+
+
 def _claimed_twice(
     old: str, name: str, other: str, tree: Tree, findings: Findings
 ) -> None:
@@ -113,7 +134,7 @@ def _claimed_twice(
         f"two users were called {quoted(old)}",
         tree.locate(("users", name, "was")),
         why="one user can be renamed only to one name",
-        help="remove one of the two",
+        **_without(old, name, tree),
         related=(Related(first, f"user:{other} here"),),
     )
 
@@ -124,7 +145,7 @@ def _still_there(old: str, name: str, tree: Tree, findings: Findings) -> None:
         "RC0104",
         f"user:{name} was {quoted(old)}, but {quoted(old)} is still wanted too",
         tree.locate(("users", name, "was")),
-        help=f"remove `was`, or the entry {quoted(old)}",
+        **_without(old, name, tree),
         related=(Related(place, "wanted here"),),
     )
 

@@ -91,6 +91,48 @@ FORM = {
         "tags is null",
         "`tags: []`",
     ),
+    "null policy": (
+        VERSION + "|policy:\n",
+        "RC0003",
+        "policy is null",
+        "a rule that says so",
+    ),
+    "policy as empty list": (
+        VERSION + "policy: |[]\n",
+        "RC0007",
+        "policy must be a map, not a list",
+        "to leave the policy alone remove the section",
+    ),
+    "policy as text": (
+        VERSION + "policy: |policy.hujson\n",
+        "RC0007",
+        "policy must be a map, not text",
+        "write `policy: { file: policy.hujson }`",
+    ),
+    "null expiry": (
+        VERSION + "nodes: {tv: {|expiry: null}}\n",
+        "RC0003",
+        "expiry is null",
+        "or write `expiry: never`",
+    ),
+    "null exit node": (
+        VERSION + "nodes: {tv: {|exit_node: null}}\n",
+        "RC0003",
+        "exit_node is null",
+        "or write `exit_node: false`",
+    ),
+    "null url": (
+        VERSION + "server: {|url: ~}\n",
+        "RC0003",
+        "server.url is null",
+        "write its value",
+    ),
+    "null routes": (
+        VERSION + "nodes: {tv: {|routes: null}}\n",
+        "RC0003",
+        "routes is null",
+        "`routes: { approve: [] }`",
+    ),
     "null item": (
         VERSION + "removed: [|null]\n",
         "RC0003",
@@ -542,6 +584,24 @@ MEANING = {
         "who is being removed",
         "",
     ),
+    "policy without rules": (
+        VERSION + "policy: |{groups: {}}\n",
+        "RC0116",
+        "neither acls nor grants",
+        "to allow nothing write `acls: []`",
+    ),
+    "policy without anything": (
+        VERSION + "|policy: {}\n",
+        "RC0116",
+        "says nothing, which allows everything",
+        "to allow nothing write `policy: { acls: [] }`",
+    ),
+    "policy of an overlay without anything": (
+        VERSION + "servers: {a: {url: https://x}}\noverlays: {a: {|policy: {}}}\n",
+        "RC0116",
+        "overlays.a.policy says nothing",
+        "leave the policy alone",
+    ),
     "policy missing": (
         VERSION + "policy: {file: |polcy.hujson}\n",
         "RC0001",
@@ -657,12 +717,6 @@ WARNINGS = {
         "RC0101",
         "`bob@`",
         "write robert@",
-    ),
-    "policy allows everything": (
-        VERSION + "policy: |{groups: {}}\n",
-        "RC0116",
-        "allows everything",
-        '"acls": []',
     ),
     "expired": (
         VERSION + "nodes: {tv: {expiry: |2026-11-22}}\n",

@@ -1,0 +1,92 @@
+"""Makes what a remedy offers, as somebody would who trusts it."""
+
+import json
+from pathlib import Path
+
+from reconcile.hujson import parse as parse_policy
+from reconcile.remedies import Add, Command, Drop, Instead, Put
+from reconcile.source import parse
+
+
+def make(way, finding):
+    """Edit the files in the current folder as one way out says; no command is run."""
+    assert not isinstance(way, Command)
+    # A later item first, so that the places of earlier ones stay.
+    for edit in sorted(way, key=_depth, reverse=True):
+        _EDITS[type(edit)](edit, finding)
+
+
+def _depth(edit):
+    path = getattr(edit, "path", ())
+    return [(isinstance(step, int), str(step).zfill(6)) for step in path]
+
+
+def _yaml(text):
+    """Return a value that was offered; it must be plain, valid YAML on one line."""
+    assert "\n" not in text
+    source = parse(text, "offered")
+    assert not source.findings
+    assert not source.nulls
+    return source.value
+
+
+def _file(finding):
+    return Path(finding.position.file if finding.position else "tailnet.yaml")
+
+
+class _Opened:
+    """A file as data, written back as JSON, which is YAML and HuJSON too."""
+
+    def __init__(self, path, *, policy=False):
+        self._path = path
+        text = path.read_text(encoding="utf-8-sig")
+        self.value = parse_policy(text).value if policy else parse(text, "x").value
+        self.value = {} if self.value is None else self.value
+
+    def parent(self, path):
+        """Return what holds the last step of a path; missing maps are made."""
+        value = self.value
+        for step in path[:-1]:
+            if isinstance(value, dict) and value.get(step) is None:
+                value[step] = {}
+            value = value[step]
+        return value
+
+    def save(self):
+        self._path.write_text(json.dumps(self.value, ensure_ascii=False) + "\n")
+
+
+def _put(edit, finding):
+    opened = _Opened(Path(edit.file) if edit.file else _file(finding), policy=edit.file)
+    value = json.loads(edit.value) if edit.file else _yaml(edit.value)
+    opened.parent(edit.path)[edit.path[-1]] = value
+    opened.save()
+
+
+def _add(edit, finding):
+    opened = _Opened(_file(finding))
+    items = opened.parent((*edit.path, 0))
+    if isinstance(items, dict):  # the list is new
+        items = opened.parent(edit.path)[edit.path[-1]] = []
+    items += [_yaml(item) for item in edit.items]
+    opened.save()
+
+
+def _drop(edit, finding):
+    opened = _Opened(_file(finding))
+    del opened.parent(edit.path)[edit.path[-1]]
+    opened.save()
+
+
+def _instead(edit, finding):
+    place = finding.position
+    path = Path(place.file)
+    lines = path.read_text().splitlines(keepends=True)
+    line = lines[place.line - 1]
+    start = place.column - 1
+    assert line.rstrip("\n") == place.text
+    lines[place.line - 1] = line[:start] + edit.text + line[start + place.length :]
+    path.write_text("".join(lines))
+
+
+_EDITS = {Put: _put, Add: _add, Drop: _drop, Instead: _instead}
