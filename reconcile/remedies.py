@@ -48,6 +48,17 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class Rename:
+    """Call the key at the end of a path by another name."""
+
+    path: Path
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
 class Instead:
     """Write a text in the place of the one that the finding marks."""
 
@@ -67,7 +78,7 @@ class Command:
         return f"reconcile {shlex.join(self.arguments)}"
 
 
-Edit = Put | Add | Drop | Instead
+Edit = Put | Add | Drop | Rename | Instead
 # One way out: a command, or all of some edits. A finding may offer several.
 Way = Command | tuple[Edit, ...]
 

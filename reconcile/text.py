@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import stat
 import sys
 from bisect import bisect_right
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from reconcile.errors import Diagnostic, InputError, Position
+from reconcile.remedies import Help, Instead
 
 STDIN = "-"
 LIMIT = 256 * 2**20
@@ -114,33 +116,51 @@ def _read_stdin() -> bytes:
 def _unreadable(
     path: str, error: Exception, place: Position, storage: Storage
 ) -> Diagnostic:
-    help = ""
+    more: Help = {}
     match error:
         case FileNotFoundError() | NotADirectoryError():
-            why, help = "there is no such file", _similar_file(path, storage)
+            why, more = "there is no such file", _similar_file(path, place, storage)
         case IsADirectoryError():
-            why, help = "it is a folder", "name a file in it"
+            why, more = "it is a folder", {"help": "name a file in it"}
         case PermissionError():
-            why, help = "permission denied", f"make it readable: chmod u+r {path}"
+            why = "permission denied"
+            more = {"help": f"make it readable: chmod u+r {shlex.quote(path)}"}
         case OSError():
             why = error.strerror or type(error).__name__
         case _:
             why = str(error)
-    return Diagnostic("RC0001", f"cannot read {shown(path)}: {why}", place, help=help)
+    return Diagnostic("RC0001", f"cannot read {shown(path)}: {why}", place, **more)
 
 
-def _similar_file(path: str, storage: Storage) -> str:
-    """Propose a file of the same folder with nearly the same name."""
+def _similar_file(path: str, place: Position, storage: Storage) -> Help:
+    """Propose a file of the same folder and sort with nearly the same name."""
     from difflib import get_close_matches
 
-    folder = Path(path).parent
+    folder, sort = Path(path).parent, _sort(path)
     try:
         found = storage.names(str(folder))
-        names = [n for n in found if not storage.is_folder(str(folder / n))]
+        stems = {
+            Path(name).stem: name
+            for name in sorted(found)
+            if sort == _sort(name) and not storage.is_folder(str(folder / name))
+        }
     except (OSError, ValueError):
-        return ""
-    found = get_close_matches(Path(path).name, sorted(names), n=1)
-    return f"did you mean {folder / found[0]}?" if found else ""
+        return {}
+    near = get_close_matches(Path(path).stem, stems, n=1)
+    if not near:
+        return {}
+    file = str(folder / stems[near[0]])
+    if place.file == shown(path):  # named on the command line
+        return {"help": f"did you mean {file}?"}
+    # A file that another one names is looked for beside that one.
+    meant = Instead(os.path.relpath(file, Path(place.file).parent))
+    return {"help": f"did you mean {meant}?", "ways": ((meant,),)}
+
+
+def _sort(name: str) -> str:
+    """Return what sort of file a name is for; a saved state is no policy."""
+    suffix = Path(name).suffix.lower()
+    return {".yml": ".yaml"}.get(suffix, suffix)
 
 
 def decode(data: bytes, file: str, *, controls: bool = False) -> str:

@@ -4,16 +4,29 @@ import json
 from pathlib import Path
 
 from reconcile.hujson import parse as parse_policy
-from reconcile.remedies import Add, Command, Drop, Instead, Put
+from reconcile.remedies import Add, Command, Drop, Instead, Put, Rename
 from reconcile.source import parse
 
 
 def make(way, finding):
     """Edit the files in the current folder as one way out says; no command is run."""
     assert not isinstance(way, Command)
-    # A later item first, so that the places of earlier ones stay.
+    # A later item first, so that the places of earlier ones stay, and what is inside
+    # of an entry before the entry.
     for edit in sorted(way, key=_depth, reverse=True):
         _EDITS[type(edit)](edit, finding)
+
+
+def paste(offered):
+    """Paste what a plan offers for what the file does not list."""
+    opened = _Opened(Path("tailnet.yaml"))
+    for one in offered:
+        if one.yaml:
+            section = opened.value.setdefault(f"{one.kind}s", {})
+            entry = _yaml(one.yaml)
+            assert not section.keys() & entry.keys()
+            section |= entry
+    opened.save()
 
 
 def _depth(edit):
@@ -31,7 +44,8 @@ def _yaml(text):
 
 
 def _file(finding):
-    return Path(finding.position.file if finding.position else "tailnet.yaml")
+    place = getattr(finding, "position", None)
+    return Path(place.file if place else "tailnet.yaml")
 
 
 class _Opened:
@@ -89,4 +103,12 @@ def _instead(edit, finding):
     path.write_text("".join(lines))
 
 
-_EDITS = {Put: _put, Add: _add, Drop: _drop, Instead: _instead}
+def _rename(edit, finding):
+    opened = _Opened(_file(finding))
+    section = opened.parent(edit.path)
+    assert edit.name not in section
+    section[edit.name] = section.pop(edit.path[-1])
+    opened.save()
+
+
+_EDITS = {Put: _put, Add: _add, Drop: _drop, Rename: _rename, Instead: _instead}

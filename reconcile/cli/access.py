@@ -28,6 +28,7 @@ _CAPABILITY = re.compile(r"[\w-]+(\.[\w-]+)+/.+")
 _PICTURES = ("mermaid", "dot")
 _MOST_ARROWS = 60
 _ALIKE = 0.7  # how much of a name must be right for the other to be proposed
+_NAMED = 12
 
 
 def answering(*pictures: str) -> Callable[[_F], _F]:
@@ -237,9 +238,11 @@ def _find(found: "Access", name: str) -> int:
         from reconcile.policy.words import NODE
 
         meant = name.removeprefix(NODE)
-        like = get_close_matches(meant, found.names(), n=1, cutoff=_ALIKE)
+        names = list(dict.fromkeys(found.names()))
+        like = get_close_matches(meant, names, n=1, cutoff=_ALIKE)
         hint = f"did you mean {like[0]}? " if like and like[0] != name else ""
-        hint += "the names that there are: reconcile access list"
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        hint += f"known here: {', '.join(names[:_NAMED]) or 'no name at all'}{more}"
         raise ReconcileError(str(unknown.args[0]), hint) from None
 
 

@@ -47,13 +47,21 @@ def node(
 
 def match(live: Node, *, shared: bool = False) -> dict[str, Value]:
     """Name a node by what its device cannot choose: its name it can."""
-    fields: dict[str, Value] = {"id": live.id}
-    if _MACHINE_KEY.fullmatch(live.machine_key):
-        fields = {"machine_key": live.machine_key}
+    fields = identity(live)
     # One machine is several nodes when several users log in on it.
     if shared or not node_names.is_safe(live.name):
         fields["name"] = live.name
     return fields
+
+
+def identity(live: Node, *, shared: bool = False) -> dict[str, Value]:
+    """Return the match by which a node is found whatever it is called.
+
+    `shared` tells that other nodes have the same machine key.
+    """
+    if not shared and _MACHINE_KEY.fullmatch(live.machine_key):
+        return {"machine_key": live.machine_key}
+    return {"id": live.id}
 
 
 def _settings(live: Node, below: NodeSettings) -> dict[str, Value]:

@@ -44,6 +44,10 @@ class Places(Mapping[str, Position]):
         """Return the position of something inside a field."""
         return self._tree.locate((*self._paths[name], *below))
 
+    def inside(self, name: str) -> Path:
+        """Return the path of a field in its file, under `overlays` for example."""
+        return self._tree.origin(self._paths[name])[1]
+
     def value(self, name: str) -> Any:
         """Return a field as it was written."""
         value: Any = self._tree.value

@@ -5,15 +5,16 @@ many (an error that offers narrower matches). Nothing here changes anything.
 """
 
 from collections import ChainMap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconcile.desired.findings import did_you_mean
 from reconcile.desired.state import Desired, Match, NodeRule, NodeSettings, WantedNode
 from reconcile.diff.matching import Index, quoted
-from reconcile.diff.replacement import successors
+from reconcile.diff.replacement import own_name, successors
 from reconcile.errors import Diagnostic, Position
 from reconcile.model import Node, User
+from reconcile.remedies import Drop, Put, Way
 
 _SETTINGS = ("tags", "routes", "exit_node", "expiry")
 _NOTHING = NodeSettings()
@@ -27,6 +28,7 @@ class Bound:
 
     `wanted_name` is None where only rules speak: rules never rename. `replaced` tells
     that the entry's match finds nothing, and that this node is its device anew.
+    `below` is what an entry for the node wants where it is silent.
     """
 
     node: Node
@@ -34,6 +36,7 @@ class Bound:
     settings: NodeSettings
     entry: WantedNode | None
     replaced: bool = False
+    below: NodeSettings = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,7 @@ def _matched(
         if not found:
             missing.append(entry)
         elif len(found) > 1:
-            problems.append(_ambiguous(entry, found, index, desired.node_defaults))
+            problems.append(_ambiguous(entry, found, index, desired))
             several |= {node.id for node in found}
         elif found[0].id in entries:
             problems.append(_bound_twice(entry, entries[found[0].id], found[0]))
@@ -173,10 +176,10 @@ def _settle(
     settings, problem = _merge_rules(node, rules)
     if problem:
         problems.append(problem)
+    below = _over(settings, desired.node_defaults)
     if entry is not None:
-        settings = _over(settings, desired.node_defaults)
-        settings = _over(entry.settings, settings)
-    return Bound(node, entry.name if entry else None, settings, entry)
+        settings = _over(entry.settings, below)
+    return Bound(node, entry.name if entry else None, settings, entry, below=below)
 
 
 def _over(upper: NodeSettings, lower: NodeSettings) -> NodeSettings:
@@ -216,23 +219,38 @@ def _merge_rules(
 
 
 def _ambiguous(
-    entry: WantedNode, found: list[Node], index: Index, defaults: NodeSettings
+    entry: WantedNode, found: list[Node], index: Index, desired: Desired
 ) -> Diagnostic:
     among = Index(found, index.users)
-    tagged = bool(_over(entry.settings, defaults).tags)
-    lines = [
-        f"#{node.id} {node.name}: user {index.owner(node) or '(tagged)'}, hostname "
-        f"{node.hostname}, {'online' if node.online else f'seen {node.last_seen}'}"
-        f"\n      match: {{ {_narrow(entry, node, among, tagged=tagged)} }}"
-        for node in found[:10]
-    ]
+    offered = [_offer(entry, node, among, index, desired) for node in found[:10]]
     return Diagnostic(
         "RC0203",
         f"node:{entry.name} matches {len(found)} nodes and must name exactly one",
         entry.match.position,
         label=f"{len(found)} nodes match",
-        help="one of these matches tells them apart:\n    " + "\n    ".join(lines),
+        help="one of these matches tells them apart:\n    "
+        + "\n    ".join(words for words, _ in offered),
+        ways=tuple(way for _, way in offered),
     )
+
+
+def _offer(
+    entry: WantedNode, node: Node, among: Index, index: Index, desired: Desired
+) -> tuple[str, Way]:
+    """Return the words and the edits that let an entry mean one of the nodes.
+
+    The entry takes the name of the node where its own is another node's.
+    """
+    tagged = bool(_over(entry.settings, desired.node_defaults).tags)
+    narrow = f"{{ {_narrow(entry, node, among, tagged=tagged)} }}"
+    put = Put(("nodes", entry.name, "match"), narrow)
+    words = (
+        f"#{node.id} {node.name}: user {index.owner(node) or '(tagged)'}, hostname "
+        f"{node.hostname}, {'online' if node.online else f'seen {node.last_seen}'}"
+        f"\n      match: {put.value}"
+    )
+    own = own_name(entry, node, index, desired)
+    return (f"{words}\n      {own[0]}", (put, own[1])) if own else (words, (put,))
 
 
 def _narrow(entry: WantedNode, node: Node, among: Index, *, tagged: bool) -> str:
@@ -249,11 +267,20 @@ def _narrow(entry: WantedNode, node: Node, among: Index, *, tagged: bool) -> str
         if name in given or not values or passing:
             continue
         if len(among.find({name: values[0]})) == 1:
-            if name in ("id", "machine_key"):
-                return f"{name}: {quoted(values[0])}"
-            fields = {**given, name: values[0]}
-            return ", ".join(f"{k}: {quoted(v)}" for k, v in fields.items())
-    return f"id: {quoted(node.id)}"
+            alone = name in ("id", "machine_key")
+            return _written(
+                {**(_conditions(given) if alone else given), name: values[0]}
+            )
+    return _written({**_conditions(given), "id": node.id})
+
+
+def _conditions(given: Mapping[str, str]) -> dict[str, str]:
+    """Return what a match asks for beside the device itself, which is named better."""
+    return {k: v for k, v in given.items() if k in ("user", "preauth_key", "tag")}
+
+
+def _written(fields: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}: {quoted(value)}" for name, value in fields.items())
 
 
 def _bound_twice(entry: WantedNode, first: WantedNode, node: Node) -> Diagnostic:
@@ -263,5 +290,6 @@ def _bound_twice(entry: WantedNode, first: WantedNode, node: Node) -> Diagnostic
         f"#{node.id} {node.name}",
         entry.match.position,
         why="two entries for one node would undo each other",
-        help=f"remove one of them; the other stands at {first.position}",
+        help=f"remove this one; the other stands at {first.position}",
+        ways=((Drop(("nodes", entry.name)),),),
     )

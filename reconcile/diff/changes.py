@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from reconcile.errors import Diagnostic, Position
+from reconcile.remedies import Put, Way
 
 State = dict[str, Any]
 # Findings that stand for something that is not as desired: errors in a plan, which
@@ -192,7 +193,8 @@ class Change:
 class Pending:
     """A node of the file that is not on the server (yet), and what waits for it.
 
-    Its origin is drift when the files that were applied last had it as well.
+    `offers` holds the edits that the hint proposes. Its origin is drift when the files
+    that were applied last had it as well.
     """
 
     address: str
@@ -201,6 +203,7 @@ class Pending:
     policy: str = ""
     hint: str = ""
     origin: Origin = Origin.INTENT
+    offers: tuple[Way, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +221,12 @@ class Replaced:
     name: str
     alike: Mapping[str, str]
     match: str = ""
+
+    @property
+    def offers(self) -> tuple[Way, ...]:
+        """The match to write, as an edit of the entry."""
+        path = ("nodes", self.address.partition(":")[2], "match")
+        return ((Put(path, self.match),),) if self.match else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from reconcile.desired.scalars import scalar
 from reconcile.desired.state import Desired
 from reconcile.desired.users import expired
 from reconcile.diff.changes import Action, Change, OneWay, Origin, State
@@ -11,6 +12,7 @@ from reconcile.diff.found import Found
 from reconcile.diff.matching import quoted
 from reconcile.errors import Diagnostic, Position
 from reconcile.model import Live, User, natural
+from reconcile.remedies import Add, Drop
 
 _KEYS = "its pre-auth keys go with it"
 _COMES_BACK = "the identity provider makes the account anew at the user's next login"
@@ -129,6 +131,8 @@ class Departures:
         """
         wanted = [name for name in owned if name in self._wanted]
         entries = f", and take out of `nodes`: {', '.join(wanted)}" if wanted else ""
+        lines = Add(("removed",), tuple(scalar(f"node:{name}") for name in owned))
+        drops = tuple(Drop(("nodes", name)) for name in wanted)
         return Diagnostic(
             "RC0305",
             f"{address} cannot be removed: it owns {len(owned)} "
@@ -136,8 +140,8 @@ class Departures:
             why.position,
             severity="warning" if why.origin is Origin.DUE else "error",
             why="the server refuses to remove a user that has nodes",
-            help="add them to `removed:` as well: "
-            + ", ".join(f"node:{name}" for name in owned)
-            + entries,
+            help="let each of them log in as another user first; or, to delete them "
+            f"too, add them to `removed:` as well: {lines}{entries}",
+            ways=((lines, *drops),),
             address=address,
         )

@@ -6,6 +6,7 @@ from reconcile.diff.changes import Change, Difference, Pending, Replaced, Unlist
 from reconcile.errors import Diagnostic, Position, Severity
 from reconcile.kinds import BY_NAME
 from reconcile.model import Natural, natural
+from reconcile.remedies import Help, Put
 
 
 @dataclass(slots=True)
@@ -35,10 +36,14 @@ class Found:
         position: Position | None,
         *,
         why: str,
-        remedy: str,
+        remedy: Help,
         address: str,
     ) -> None:
-        """Note why a declared setting cannot be made; the caller adds to `stuck`."""
+        """Note why a declared setting cannot be made; the caller adds to `stuck`.
+
+        `remedy` leaves the setting as it is; that it may be a warning is added.
+        """
+        warn = Put(("if_unsupported",), "warn")
         self.problems.append(
             Diagnostic(
                 code,
@@ -46,7 +51,8 @@ class Found:
                 position,
                 self.if_unsupported,
                 why=why,
-                help=remedy,
+                help=f"{remedy['help']}, or set {warn}",
+                ways=(*remedy.get("ways", ()), (warn,)),
                 address=address,
             )
         )

@@ -3,6 +3,9 @@
 from collections.abc import Collection
 from dataclasses import replace
 
+from reconcile.desired import entries
+from reconcile.desired.scalars import flow
+from reconcile.desired.settings import Places
 from reconcile.desired.state import NEVER, Desired, Expiry, NodeSettings, WantedNode
 from reconcile.diff import replacement
 from reconcile.diff.binding import Bindings, Bound, bind
@@ -17,6 +20,7 @@ from reconcile.diff.changes import (
 from reconcile.diff.found import Found
 from reconcile.diff.matching import Index
 from reconcile.diff.policies import PolicyFacts
+from reconcile.diff.taken import note_taken
 from reconcile.diff.unlisted import unlisted
 from reconcile.errors import Diagnostic, Position
 from reconcile.model import (
@@ -27,6 +31,7 @@ from reconcile.model import (
     natural,
     route_order,
 )
+from reconcile.remedies import Drop, Help, Put
 
 _REAUTH = "cannot be undone from here: the device must re-authenticate"
 _ENROL = "the device must enrol again"
@@ -45,7 +50,7 @@ def diff_nodes(desired: Desired, live: Live, facts: PolicyFacts, found: Found) -
     kept = [node for node in live.nodes if node.id not in found.removed_nodes]
     bindings = bind(desired, live.nodes, live.users or ())
     found.problems.extend(bindings.problems)
-    _free_names(bindings, kept, found)
+    note_taken(desired, bindings, kept, found)
     for bound in bindings.bound:
         owner = bindings.index.owner(bound.node)
         _Comparison(bound, owner, live, facts, found).compare()
@@ -55,36 +60,6 @@ def diff_nodes(desired: Desired, live: Live, facts: PolicyFacts, found: Found) -
         _pending(entry, desired, bindings, found)
     if desired.nodes is not None:
         found.unlisted += unlisted(desired, live.nodes, bindings.unlisted)
-
-
-def _free_names(bindings: Bindings, nodes: Collection[Node], found: Found) -> None:
-    """Note the renames to a name that another node keeps: the server refuses them."""
-    due = {
-        bound.node.id: bound
-        for bound in bindings.bound
-        if bound.wanted_name not in (None, bound.node.name)
-    }
-    if not due:
-        return
-    keeper = {node.name: node for node in nodes if node.id not in due}
-    for number, bound in due.items():
-        other = keeper.get(bound.wanted_name or "")
-        if other is None or bound.entry is None:
-            continue
-        found.unnameable[number] = other.id
-        found.problems.append(
-            Diagnostic(
-                "RC0212",
-                f"node:{bound.wanted_name}: the name is taken by another node, "
-                f"#{other.id}",
-                bound.entry.position,
-                why="the server gives a name to one node only",
-                help=f"give #{other.id} another name (an entry with match: "
-                f'{{ id: "{other.id}" }}), or remove it first, with '
-                f"`removed: [node:{other.name}]` and without this entry",
-                address=f"node:{bound.wanted_name}",
-            )
-        )
 
 
 def state(node: Node, owner: str | None) -> State:
@@ -224,6 +199,8 @@ class _Comparison:
         missing = sorted(set(wanted) - self.facts.owned_tags, key=natural)
         if not missing or not self.server.tags_need_owner:
             return []
+        leave = self._leave("tags")
+        owners = ", ".join(f'"{tag}": []' for tag in missing)
         self.found.problems.append(
             Diagnostic(
                 "RC0303",
@@ -231,7 +208,9 @@ class _Comparison:
                 f"{'is' if len(missing) == 1 else 'are'} not in the policy's tagOwners",
                 self.settings.positions.get("tags") or self._position(),
                 why="the server refuses a tag that the policy does not own",
-                help=f'add it to the policy: "tagOwners": {{"{missing[0]}": []}}',
+                help=f"add {owners} to tagOwners in the policy that is in force; or "
+                f"{leave['help']}",
+                ways=leave.get("ways", ()),
                 address=self.address,
             )
         )
@@ -330,10 +309,30 @@ class _Comparison:
             f"{self.address}: {what}",
             self.settings.positions.get(name) or self._position(),
             why=reason,
-            remedy=f"remove `{name}` from the entry to leave it alone, or set "
-            "`if_unsupported: warn`",
+            remedy=self._leave(name),
             address=self.address,
         )
+
+    def _leave(self, name: str) -> Help:
+        """Return the remedy that leaves a field as the node has it."""
+        entry, node = self.bound.entry, self.node
+        if entry is None:
+            new = entries.node(node, self.bound.below)
+            put = Put(("nodes", node.name), flow(new))
+            return {"help": f"give the node an entry: {put}", "ways": ((put,),)}
+        if getattr(self.bound.below, name) is None:
+            places = entry.settings.positions
+            drop = Drop(("nodes", entry.name, name))
+            if isinstance(places, Places):
+                drop = Drop(places.inside(name))
+            told = f"remove `{name}` from the entry to leave it alone"
+            return {"help": told, "ways": ((drop,),)}
+        value = entries.tags(node) if name == "tags" else entries.expiry(node)
+        put = Put(("nodes", entry.name, name), flow(value))
+        return {
+            "help": f"write {put} into the entry to leave it alone",
+            "ways": ((put,),),
+        }
 
     def _caveat(self, name: str) -> None:
         if text := self.server.caveats.get(name):
@@ -368,9 +367,7 @@ def _removal(node: Node, owner: str | None, position: Position) -> Change:
 def _pending(
     entry: WantedNode, desired: Desired, bindings: Bindings, found: Found
 ) -> None:
-    hint = replacement.hint(
-        entry, bindings.strangers, bindings.index, replaces=desired.replaces(entry)
-    )
+    hint, offers = replacement.hint(entry, bindings.strangers, bindings.index, desired)
     count = _settings_count(entry.settings)
     found.pending.append(
         Pending(
@@ -379,6 +376,7 @@ def _pending(
             count,
             policy=entry.pending or desired.node_pending or "",
             hint=hint,
+            offers=offers,
         )
     )
     severity = entry.pending or desired.node_pending

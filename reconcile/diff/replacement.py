@@ -8,13 +8,17 @@ import re
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 
-from reconcile.desired.state import WantedNode
+from reconcile.desired.nodes import is_safe
+from reconcile.desired.state import Desired, WantedNode
 from reconcile.diff.matching import Index, quoted
 from reconcile.model import Node
+from reconcile.remedies import Edit, Put, Rename, Way
 
 # What Headscale appends to a name that is taken: eight characters up to 0.28, a number
 # from 0.29 on. Eight letters without a digit are taken for a word of its owner.
 _COLLISION = re.compile(r"[0-9]{1,3}|(?=[a-z]*[0-9])[a-z0-9]{8}")
+
+_TOLD = 5
 
 
 def kept(entry: WantedNode) -> dict[str, str]:
@@ -53,31 +57,71 @@ def new_match(entry: WantedNode, node: Node, index: Index) -> str:
     return f"{{ {inner} }}"
 
 
+def own_name(
+    entry: WantedNode, node: Node, index: Index, desired: Desired
+) -> tuple[str, Rename] | None:
+    """Return how an entry takes the name of the node that it is to mean, if it must.
+
+    It must where a node of the entry's name is another one.
+    """
+    others = [each for each in index.find({"name": entry.name}) if each.id != node.id]
+    if not others or not is_safe(node.name) or node.name in (desired.nodes or {}):
+        return None
+    own = Rename(("nodes", entry.name), node.name)
+    return f"and call the entry {own}: its name is #{others[0].id}'s", own
+
+
 def hint(
-    entry: WantedNode, strangers: Iterable[Node], index: Index, *, replaces: bool
-) -> str:
+    entry: WantedNode, strangers: Iterable[Node], index: Index, desired: Desired
+) -> tuple[str, tuple[Way, ...]]:
     """Say which nodes look like an entry's device, installed anew; "" for none.
 
-    `strangers` are the nodes that no entry means. With `replaces` the entry would have
-    gone over to the right one, so it is said why it did not.
+    Returns the words, and the same as edits of the entry. `strangers` are the nodes
+    that no entry means. With `replace: auto` the entry would have gone over to the
+    right one, so it is said why it did not.
     """
     names = {entry.name, kept(entry)["hostname"]}
     alike = [node for node in strangers if _bears(node, names)]
     if not alike:
-        return ""
-    told = "; or ".join(
-        f"#{node.id} {node.name} (hostname {node.hostname}, "
-        f"{f'user {index.owner(node)}' if node.user_id else 'tagged'}) is new; if so, "
-        f"write match: {new_match(entry, node, index)}"
-        for node in alike[:5]
-    )
-    more = f"; or one of {len(alike) - 5} more" if len(alike) > 5 else ""
+        return "", ()
+    offered = [_offer(entry, node, index, desired) for node in alike[:_TOLD]]
+    told = "; or ".join(words for words, _ in offered)
+    more = f"; or one of {len(alike) - _TOLD} more" if len(alike) > _TOLD else ""
     needed = " and ".join(f"{name} {value}" for name, value in kept(entry).items())
     reason = (
         f", but `replace: auto` takes only the one node with {needed} "
         "that no other entry may mean"
     )
-    return f"looks like it was re-installed{reason * replaces}: {told}{more}"
+    reason *= desired.replaces(entry)
+    ways = tuple(way for _, way in offered if way)
+    return f"looks like it was re-installed{reason}: {told}{more}", ways
+
+
+def _offer(
+    entry: WantedNode, node: Node, index: Index, desired: Desired
+) -> tuple[str, tuple[Edit, ...]]:
+    """Return what is said of a node, and the edits that let the entry mean it."""
+    owner = f"user {index.owner(node)}" if node.user_id else "tagged"
+    told = f"#{node.id} {node.name} (hostname {node.hostname}, {owner}) is new"
+    if missing := _missing(entry, node, index):
+        return f"{told}, but has not {' and '.join(missing)}", ()
+    put = Put(("nodes", entry.name, "match"), new_match(entry, node, index))
+    told += f"; if so, write match: {put.value}"
+    own = own_name(entry, node, index, desired)
+    return (f"{told} {own[0]}", (put, own[1])) if own else (told, (put,))
+
+
+def _missing(entry: WantedNode, node: Node, index: Index) -> list[str]:
+    """Return what the match asks for, beside a host name, and the node has not.
+
+    A device chooses its host name. What else is asked for is there to keep strangers
+    out, so no match without it is offered.
+    """
+    return [
+        f"{name} {value}"
+        for name, value in entry.match.lasting.items()
+        if name != "hostname" and not index.holds(node, name, value)
+    ]
 
 
 def _bears(node: Node, names: Container[str]) -> bool:

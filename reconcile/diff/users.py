@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from reconcile.desired import entries
+from reconcile.desired.scalars import scalar
 from reconcile.desired.state import Desired, WantedUser
 from reconcile.desired.users import expired
 from reconcile.diff.changes import (
@@ -15,6 +16,7 @@ from reconcile.diff.departures import Departures, Reason, state, unwanted_users
 from reconcile.diff.found import Found
 from reconcile.errors import Diagnostic, Position
 from reconcile.model import Live, User, temporary_name
+from reconcile.remedies import Drop, Help, Put
 from reconcile.variables import quoted
 
 _PROFILE = ("display_name", "email")
@@ -191,9 +193,18 @@ def _cannot_rename(user: WantedUser, old: str) -> Diagnostic:
         f"user:{old} cannot be renamed to {user.name}: both are on the server",
         user.position,
         severity="warning",
-        help=f"remove `was: {old}` here; to drop the other one, write "
-        f"`removed: [user:{old}]`",
+        **_without(user, old),
     )
+
+
+def _without(user: WantedUser, old: str) -> Help:
+    """Return the remedy that gives up a rename: both users stay as they are."""
+    path = ("users", user.name, "was")
+    rest = [scalar(former) for former in user.was if former != old]
+    if not rest:
+        return {"help": f"remove `was: {old}` here", "ways": ((Drop(path),),)}
+    put = Put(path, f"[{', '.join(rest)}]")
+    return {"help": f"write {put} here", "ways": ((put,),)}
 
 
 def _create(user: WantedUser) -> Change:
@@ -251,9 +262,17 @@ def _profile(user: WantedUser, old: User, live: Live, found: Found) -> None:
             f"{quoted(getattr(old, name))} to {quoted(mine)}",
             user.position,
             why=reason,
-            remedy=f"remove `{name}` from the entry, or write what the server has",
+            remedy=_leave(user, name),
             address=f"user:{user.name}",
         )
+
+
+def _leave(user: WantedUser, name: str) -> Help:
+    """Return the remedy that leaves a field of a user as the server has it."""
+    return {
+        "help": f"remove `{name}` from the entry to leave it alone",
+        "ways": ((Drop(("users", user.name, name)),),),
+    }
 
 
 def _suggest_rename(

@@ -49,7 +49,7 @@ def test_the_plan_of_what_is_pasted_is_empty(wanted, defaults, policy, release):
 def test_an_odd_user_keeps_its_name(wanted):
     state = live([user(1, "Bob Smith"), user(2, "no"), user(3, "alice")])
     offered = [one.yaml for one in diff(wanted("users: {}"), state).unlisted]
-    assert offered == ["Bob Smith: { was: Bob Smith }", "alice: {}", '"no": {}']
+    assert offered == ["alice: {}", "Bob Smith: { was: Bob Smith }", '"no": {}']
     lines = "".join(f"  {line}\n" for line in offered)
     found = diff(wanted(f"users:\n{lines}"), state)
     assert (found.changes, found.unlisted, found.problems) == ((), (), ())
