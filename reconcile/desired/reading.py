@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reconcile.desired import checks, nodes, policy, servers, users
 from reconcile.desired.files import Files
 from reconcile.desired.findings import Findings
+from reconcile.desired.idle import check_idle
 from reconcile.desired.layers import Tree, merge, overlaid
 from reconcile.desired.settings import SettingsReader
 from reconcile.desired.state import Desired, Manage, Removed, WantedPolicy
@@ -109,6 +110,7 @@ def _state(
         if_unsupported=value.get("if_unsupported", "error"),
     )
     checks.check(desired, tree, findings, now)
+    check_idle(tree, findings)
     return desired
 
 

@@ -105,6 +105,12 @@ class NodeSettings:
     expiry: Expiry | None = None
     positions: Mapping[str, Position] = field(default_factory=dict)
 
+    @property
+    def said(self) -> bool:
+        """Whether anything is said at all."""
+        fields = (self.tags, self.routes, self.exit_node, self.expiry)
+        return any(value is not None for value in fields)
+
 
 @dataclass(frozen=True, slots=True)
 class WantedNode:

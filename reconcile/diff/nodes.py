@@ -20,6 +20,7 @@ from reconcile.diff.changes import (
 from reconcile.diff.found import Found
 from reconcile.diff.matching import Index
 from reconcile.diff.policies import PolicyFacts
+from reconcile.diff.silent import idle_rules
 from reconcile.diff.taken import note_taken
 from reconcile.diff.unlisted import unlisted
 from reconcile.errors import Diagnostic, Position
@@ -35,6 +36,7 @@ from reconcile.remedies import Drop, Help, Put
 
 _REAUTH = "cannot be undone from here: the device must re-authenticate"
 _ENROL = "the device must enrol again"
+_LATER = "takes effect when the node advertises it"
 _LOGIN = "the device is logged out until it logs in again"
 
 
@@ -58,6 +60,7 @@ def diff_nodes(desired: Desired, live: Live, facts: PolicyFacts, found: Found) -
             found.replaced.append(_replaced(bound.entry, bound.node, bindings.index))
     for entry in bindings.pending:
         _pending(entry, desired, bindings, found)
+    found.notes += idle_rules(desired, bindings)
     if desired.nodes is not None:
         found.unlisted += unlisted(desired, live.nodes, bindings.unlisted)
 
@@ -228,8 +231,24 @@ class _Comparison:
                 self._approved_anyway({"exit_node"})
             else:
                 self.after["exit_node"] = wanted
+                if wanted and not self.node.available & EXIT_ROUTES:
+                    self.notes["exit_node"] = f"not advertised yet: {_LATER}"
         if not self._approved_after():
             self._caveat("node.routes.empty")
+        self._ahead()
+
+    def _ahead(self) -> None:
+        """Note what is approved, as wanted, for a node that does not advertise it."""
+        wanted = self.settings.routes.approve if self.settings.routes else frozenset()
+        ahead = sorted(
+            (wanted & self.node.routes) - self.node.available, key=route_order
+        )
+        if self.settings.exit_node and self.node.exit_node:
+            ahead += ["the exit node"] * (not self.node.available & EXIT_ROUTES)
+        if ahead:
+            listed = ", ".join(ahead)
+            told = f"{self.address}: {listed} approved, but not advertised: {_LATER}"
+            self.found.notes.append(told)
 
     def _subnets(
         self, approve: frozenset[str], mode: str, automatic: frozenset[str]
@@ -245,7 +264,7 @@ class _Comparison:
         added = wanted - self.node.routes
         if absent := added - self.node.available:
             listed = ", ".join(sorted(absent, key=route_order))
-            self.notes["routes"] = f"{listed} not advertised yet"
+            self.notes["routes"] = f"{listed} not advertised yet: {_LATER}"
         elif added:
             self.notes["routes"] = "advertised, not approved yet"
 

@@ -778,6 +778,43 @@ WARNINGS = {
         "`alise`",
         "`alice`?",
     ),
+    "pruning without users": (
+        VERSION + "manage: {|users: prune}\n",
+        "RC0117",
+        "manage.users does nothing",
+        "not managed without a `users` section",
+    ),
+    "nodes managed without nodes": (
+        VERSION + "manage: {|nodes: {unlisted: ignore}}\nusers: {}\n",
+        "RC0117",
+        "manage.nodes does nothing",
+        "without a `nodes` section",
+    ),
+    "exact without a policy": (
+        VERSION + "manage: {|policy: exact}\n",
+        "RC0117",
+        "manage.policy does nothing",
+        "no `policy` section",
+    ),
+    "defaults without nodes": (
+        VERSION + "defaults: {|nodes: {tags: []}}\n",
+        "RC0117",
+        "defaults.nodes does nothing",
+        "fill in what entries",
+    ),
+    "two names for a server": (
+        VERSION + "servers: {a: {url: https://x, |name: prod}}\n",
+        "RC0117",
+        "servers.a.name does nothing",
+        "as its key says",
+    ),
+    "an overlay that empties nothing": (
+        VERSION + "servers: {a: {url: https://x}}\nusers: {alice: {}}\n"
+        "overlays: {a: {|users: {}}}\n",
+        "RC0117",
+        "overlays.a.users does nothing",
+        "empties nothing",
+    ),
     "byte order mark": ("|\ufeff" + VERSION, "RC0027", "byte order mark", "ignored"),
 }
 

@@ -265,7 +265,8 @@ def test_ipv6_spelling_is_not_a_difference(wanted):
 def test_a_route_that_is_not_advertised_is_approved_and_said_so(wanted):
     desired, state = routes(wanted, "routes: { approve: [10.1.0.0/16] }")
     change = one(desired, state)
-    assert change.notes == {"routes": "10.1.0.0/16 not advertised yet"}
+    later = "takes effect when the node advertises it"
+    assert change.notes == {"routes": f"10.1.0.0/16 not advertised yet: {later}"}
 
 
 def test_either_exit_route_means_the_pair(wanted):
