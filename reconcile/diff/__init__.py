@@ -13,7 +13,7 @@ from reconcile.diff.nodes import diff_nodes
 from reconcile.diff.origins import with_origins
 from reconcile.diff.policies import diff_policy, facts
 from reconcile.diff.removals import check_removals
-from reconcile.diff.silent import dropped
+from reconcile.diff.silent import check_former_names, dropped
 from reconcile.diff.users import diff_users
 from reconcile.model import Live, Node, User
 
@@ -38,6 +38,7 @@ def diff(
     diff_nodes(desired, live, facts(desired, live, written=policy_written), found)
     diff_users(desired, live, found)
     check_removals(desired, live, base, found)
+    check_former_names(desired, live, found)
     found.notes += dropped(desired, base or desired)
     difference = found.finish()
     if base is None:

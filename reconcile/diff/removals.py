@@ -27,7 +27,7 @@ def check_removals(
         names = _names(line.kind, live)
         if names is None or line.name in names or (line.kind, line.name) in before:
             continue
-        meant = _meant(line.name, names - wanted[line.kind].keys())
+        meant = near(line.name, names - wanted[line.kind].keys())
         if meant:
             found.problems.append(_misspelt(line, meant))
         else:
@@ -49,7 +49,7 @@ def _user_names(users: Iterable[User]) -> Iterator[str]:
         yield from filter(None, (user.name, user.email, user.provider_id))
 
 
-def _meant(name: str, names: Iterable[str]) -> str:
+def near(name: str, names: Iterable[str]) -> str:
     """Return the name that a misspelt one stands for, or "".
 
     web-1 is no misspelt web-2: names that differ in numbers alone are of two objects.

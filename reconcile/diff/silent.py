@@ -2,8 +2,15 @@
 
 from collections.abc import Iterator
 
-from reconcile.desired.state import Desired
+from reconcile.desired.scalars import scalar
+from reconcile.desired.state import Desired, WantedUser
 from reconcile.diff.binding import Bindings
+from reconcile.diff.changes import Action
+from reconcile.diff.found import Found
+from reconcile.diff.removals import near
+from reconcile.errors import Diagnostic
+from reconcile.model import Live
+from reconcile.remedies import Drop, Help, Put
 
 
 def dropped(desired: Desired, base: Desired) -> Iterator[str]:
@@ -36,3 +43,33 @@ def idle_rules(desired: Desired, bindings: Bindings) -> Iterator[str]:
         if not any(index.rule_holds(rule, node) for node in index.nodes):
             place = f"{rule.position.file}:{rule.position.line}"
             yield f"the rule under node_rules at {place} matches no node"
+
+
+def check_former_names(desired: Desired, live: Live, found: Found) -> None:
+    """Warn of a user who is made anew although `was` says that it is a rename."""
+    made = {
+        change.address for change in found.changes if change.action is Action.CREATE
+    }
+    wanted = desired.users or {}
+    free = {user.name for user in live.users or ()} - wanted.keys()
+    for user in wanted.values():
+        if user.was and f"user:{user.name}" in made:
+            found.problems.append(_made_anew(user, free))
+
+
+def _made_anew(user: WantedUser, free: set[str]) -> Diagnostic:
+    path = ("users", user.name, "was")
+    meant = next(filter(None, (near(old, free) for old in user.was)), "")
+    more: Help = {"help": "remove `was`", "ways": ((Drop(path),),)}
+    if meant:
+        put = Put(path, scalar(meant))
+        more = {"help": f"did you mean {put}?", "ways": ((put,),)}
+    return Diagnostic(
+        "RC0104",
+        f"user:{user.name} is made anew: nobody is called {' or '.join(user.was)}",
+        user.position,
+        severity="warning",
+        why="a rename needs a user who still has the former name",
+        address=f"user:{user.name}",
+        **more,
+    )

@@ -91,6 +91,16 @@ PLANS = {
         live(nodes=[node(1, "nas")]),
         {"RC0204"},
     ),
+    "a former name that is misspelt": (
+        "users: { robert: { was: bbo }, eve: {} }",
+        live([user(1, "bob"), user(2, "eve")]),
+        {"RC0104"},
+    ),
+    "a former name that nobody has": (
+        "users: { robert: { was: [zoe, zed] } }",
+        live([user(1, "bob")]),
+        {"RC0104"},
+    ),
     "both names on the server": (
         "users: { robert: { was: [bob, rob] } }",
         live([user(1, "bob"), user(2, "robert")]),
