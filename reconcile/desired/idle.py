@@ -54,7 +54,7 @@ def _overlays(value: dict[str, Any]) -> Iterator[tuple[Path, str]]:
 
 def _warn(path: Path, why: str, tree: Tree, findings: Findings) -> None:
     findings.warn(
-        "RC0117",
+        "RC0118",
         f"{dotted(path)} does nothing",
         tree.locate(path, key=True),
         why=why,
