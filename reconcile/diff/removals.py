@@ -8,9 +8,11 @@ from reconcile.desired.state import Desired, Removed
 from reconcile.diff.found import Found
 from reconcile.errors import Diagnostic
 from reconcile.model import Live, User
+from reconcile.remedies import Drop
 
 _NEAR = 0.75
 _NUMBERS = re.compile(r"\d+")
+_WORDS = re.compile(r"[-_.]")
 
 
 def check_removals(
@@ -23,13 +25,15 @@ def check_removals(
     """
     before = {(line.kind, line.name) for line in (base.removed if base else ())}
     wanted = {"user": desired.users or {}, "node": desired.nodes or {}}
-    for line in desired.removed:
+    for index, line in enumerate(desired.removed):
         names = _names(line.kind, live)
         if names is None or line.name in names or (line.kind, line.name) in before:
             continue
-        meant = near(line.name, names - wanted[line.kind].keys())
+        meant = _other_address(line, names, live)
+        if not meant and (name := near(line.name, names - wanted[line.kind].keys())):
+            meant = f"{line.kind}:{name}"
         if meant:
-            found.problems.append(_misspelt(line, meant))
+            found.problems.append(_misspelt(line, meant, index))
         else:
             found.notes.append(
                 f"{line.kind}:{line.name} is not there: its line in `removed` "
@@ -49,22 +53,38 @@ def _user_names(users: Iterable[User]) -> Iterator[str]:
         yield from filter(None, (user.name, user.email, user.provider_id))
 
 
+def _other_address(line: Removed, names: set[str], live: Live) -> str:
+    """Return what is meant by the address of a field, or of the wrong kind, or ""."""
+    name, dot, _ = line.name.rpartition(".")
+    if dot and name in names:
+        return f"{line.kind}:{name}"
+    kind = "user" if line.kind == "node" else "node"
+    return f"{kind}:{line.name}" if line.name in (_names(kind, live) or ()) else ""
+
+
 def near(name: str, names: Iterable[str]) -> str:
     """Return the name that a misspelt one stands for, or "".
 
-    web-1 is no misspelt web-2: names that differ in numbers alone are of two objects.
+    web-1 is no misspelt web-2, and laptop no misspelt old-laptop: names that differ in
+    numbers alone, or by whole words, are of two objects.
     """
-    shape = _NUMBERS.sub("0", name)
-    others = [each for each in names if _NUMBERS.sub("0", each) != shape]
-    return nearest(name, others, _NEAR)
+    return nearest(name, [each for each in names if not _apart(name, each)], _NEAR)
 
 
-def _misspelt(line: Removed, meant: str) -> Diagnostic:
+def _apart(one: str, other: str) -> bool:
+    if _NUMBERS.sub("0", one) == _NUMBERS.sub("0", other):
+        return True
+    words, others = set(_WORDS.split(one)), set(_WORDS.split(other))
+    return words < others or others < words
+
+
+def _misspelt(line: Removed, meant: str, index: int) -> Diagnostic:
     address = f"{line.kind}:{line.name}"
     return Diagnostic(
         "RC0105",
         f"`removed` names {address}, which is not there",
         line.position,
-        help=f"did you mean {line.kind}:{meant}? If it is gone, remove this line",
+        help=f"did you mean {meant}? If it is gone, remove this line",
         address=address,
+        ways=((Drop(("removed", index)),),),
     )

@@ -101,6 +101,21 @@ PLANS = {
         live([user(1, "bob")]),
         {"RC0104"},
     ),
+    "a removal that is misspelt": (
+        "nodes: { nas: {} }\nremoved: [node:laptpo, user:gone]",
+        live([user(1, "bob")], [node(1, "nas"), node(2, "laptop")]),
+        {"RC0105"},
+    ),
+    "a removal of a field": (
+        "removed: [node:nas.routes]",
+        live([user(1, "bob")], [node(1, "nas")]),
+        {"RC0105"},
+    ),
+    "a removal of the wrong kind": (
+        "nodes: {}\nremoved: [user:nas]",
+        live([user(1, "bob")], [node(1, "nas")]),
+        {"RC0105"},
+    ),
     "both names on the server": (
         "users: { robert: { was: [bob, rob] } }",
         live([user(1, "bob"), user(2, "robert")]),
