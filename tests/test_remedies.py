@@ -1,16 +1,20 @@
 """Every remedy that is printed is made, and does what it says and nothing else."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from reconcile import snapshot
+from reconcile.desired import schema
 from reconcile.diff.changes import Action
 from reconcile.errors import InputError
 from reconcile.remedies import Add, Drop, Put, Rename
 from reconcile.session import Options, make_plans
+from reconcile.source import parse
 from tests.remedies import make, paste
 from tests.unit.bad_files import FORM, MEANING, WARNINGS
 from tests.unit.bad_states import PLANS, WAITING
@@ -174,6 +178,62 @@ def test_a_match_that_is_offered_keeps_what_the_old_one_asked_for(name, folder):
     before = plan_of()
     made = check_offers(before, lambda: write(text, state))
     assert bool(made) is (name != "of nobody known")
+
+
+# -- what is printed -------------------------------------------------------------------
+
+SNIPPET = re.compile(r"`([a-z_]+: [^`]*)`")
+
+
+def snippets(findings):
+    """Yield each piece of YAML that findings print, if it is not only a form."""
+    for finding in findings:
+        for found in SNIPPET.findall(f"{finding.help}\n{finding.why}"):
+            if "…" not in found and "NAME" not in found:
+                yield found
+
+
+def printed(folder):
+    for marked, *_ in TABLE.values():
+        yield from snippets(findings_of(split(marked)[0]))
+    for yaml, state, _ in PLANS.values():
+        write(yaml, state)
+        yield from snippets(plan_of().diagnostics)
+
+
+def places(name, part=None):
+    """Yield each part of the schema that stands under a name, wherever that is."""
+    part = SCHEMA if part is None else part
+    if isinstance(part, dict):
+        if name in part.get("properties", ()):
+            yield part["properties"][name]
+        for below in part.values():
+            yield from places(name, below)
+    elif isinstance(part, list):
+        for below in part:
+            yield from places(name, below)
+
+
+SCHEMA = json.loads(schema.text("desired"))
+
+
+def test_what_is_printed_is_yaml_that_the_schema_takes(folder):
+    found = set(printed(folder))
+    assert len(found) > 10
+    for snippet in found:
+        source = parse(snippet, "printed")
+        assert not source.findings
+        ((name, value),) = source.value.items()
+        wanted = [{**part, "$defs": SCHEMA["$defs"]} for part in places(name)]
+        if not wanted:  # an entry, whose name somebody chose
+            wanted = [
+                {"$ref": f"#/$defs/{kind}", "$defs": SCHEMA["$defs"]}
+                for kind in ("nodes", "users")
+            ]
+            value = {name: value}
+        assert any(Draft202012Validator(part).is_valid(value) for part in wanted), (
+            snippet
+        )
 
 
 # -- cases -----------------------------------------------------------------------------
