@@ -1,7 +1,7 @@
 """Nodes that the file does not list, with the entry that takes each over as it is."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from reconcile.desired import entries
 from reconcile.desired.state import Desired
@@ -20,6 +20,8 @@ def unlisted(
     """
     machines = Counter(node.machine_key for node in all_nodes)
     replaces = desired.node_replace == "auto"
+    policy = desired.policy
+    owned = None if policy is None else references(policy.value).tags.keys()
     for node in nodes:
         level = desired.manage.ephemeral if node.ephemeral else desired.manage.nodes
         if level != "report":
@@ -30,19 +32,21 @@ def unlisted(
             shared=machines[node.machine_key] > 1,
             replaces=replaces,
         )
-        why_not = _why_not(node, desired, tagged="tags" in value)
+        why_not = _why_not(node, desired, owned if "tags" in value else None)
         text = "" if why_not else entries.line(node.name, value)
         yield Unlisted(f"node:{node.name}", "node", text, why_not)
 
 
-def _why_not(node: Node, desired: Desired, *, tagged: bool) -> str:
-    """Return why no entry keeps a node as it is, "" where one does."""
+def _why_not(node: Node, desired: Desired, owned: Set[str] | None) -> str:
+    """Return why no entry keeps a node as it is, "" where one does.
+
+    `owned` are the tags that the policy of the files owns, where the entry says tags.
+    """
     if not entries.usable(node.name):
         return "no file can hold its name"
     if node.name in (desired.nodes or {}):
         return f"the entry of this name means another node than #{node.id}"
-    if tagged and desired.policy is not None:
-        strange = sorted(node.tags - references(desired.policy.value).tags.keys())
-        if strange:
-            return f"the policy's tagOwners lack {', '.join(strange)}, which it wears"
+    strange = sorted(node.tags - owned) if owned is not None else []
+    if strange:
+        return f"the policy's tagOwners lack {', '.join(strange)}, which it wears"
     return ""
