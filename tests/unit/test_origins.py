@@ -357,7 +357,8 @@ def mixed(wanted):
     return file, actual, base
 
 
-def test_the_plan_tells_drift_conflict_and_what_converged(mixed):
+def test_the_plan_tells_drift_conflict_and_what_converged(mixed, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "250")
     text = render_plans(plans(*mixed))
     assert "File: tailnet.yaml @ a90be11, applied last: 4f2c91a\n" in text
     lines = {" ".join(line.split()) for line in text.splitlines()}
