@@ -22,6 +22,12 @@ A, B, C = "10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16"
 RULE = '{{"action": "accept", "src": ["*"], "dst": ["*:{}"]}}'
 
 
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch):
+    """Keep each remark on the line of what it is about."""
+    monkeypatch.setenv("COLUMNS", "250")
+
+
 def policy(*ports):
     rules = ",\n".join(RULE.format(port) for port in ports)
     return f'{{"tagOwners": {{"tag:web": [], "tag:db": [], "tag:x": []}}, "acls": [{rules}]}}'
@@ -357,8 +363,7 @@ def mixed(wanted):
     return file, actual, base
 
 
-def test_the_plan_tells_drift_conflict_and_what_converged(mixed, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "250")
+def test_the_plan_tells_drift_conflict_and_what_converged(mixed):
     text = render_plans(plans(*mixed))
     assert "File: tailnet.yaml @ a90be11, applied last: 4f2c91a\n" in text
     lines = {" ".join(line.split()) for line in text.splitlines()}
