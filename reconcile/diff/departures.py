@@ -120,7 +120,8 @@ class Departures:
             severity="warning",
             why="only the e-mail or the identity provider's id tells such a user from "
             "a local one of the same name",
-            help=f"to remove it, write `removed: [{quoted(f'user:{own}')}]`",
+            help=f"to remove it, write `removed: [{quoted(f'user:{own}')}]`; where a "
+            "local user was meant, who is gone, this line can go",
             address=f"user:{called}",
         )
 

@@ -228,7 +228,7 @@ def test_a_name_removes_no_user_of_a_provider_and_says_so(wanted):
     assert [each.address for each in found.stuck] == ["user:max"]
     (problem,) = found.problems
     assert (problem.code, problem.severity) == ("RC0211", "warning")
-    assert problem.help == 'to remove it, write `removed: ["user:max@corp.example"]`'
+    assert 'write `removed: ["user:max@corp.example"]`' in problem.help
 
 
 def test_a_removed_user_of_a_provider_is_no_silence(world, command):
