@@ -106,3 +106,10 @@ def call_git(*arguments):
     """Run git in the current folder and return what it prints."""
     done = subprocess.run(["git", *arguments], check=True, capture_output=True)
     return done.stdout.decode().strip()
+
+
+def pasted(text):
+    """Return the arguments that a shell makes of a command of ours."""
+    script = f'reconcile() {{ printf "%s\\0" "$@"; }}\n{text}'
+    done = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
+    return done.stdout.decode().split("\0")[:-1]

@@ -208,7 +208,7 @@ def plan(
     """Show what apply would do. Changes nothing."""
     from reconcile import files
     from reconcile.report import json_plan
-    from reconcile.session import make_plans
+    from reconcile.several import make_plans
 
     plans, failed = make_plans(options.collect(**flags))
     aside = files.is_stdout(out)
@@ -264,7 +264,7 @@ def drift(
     format_: str, text_diff: bool, full: bool, drift_exit_code: int, **flags: Any
 ) -> int:
     """Tell what on the server is not as the files say. Changes nothing."""
-    from reconcile.session import make_plans
+    from reconcile.several import make_plans
 
     plans, failed = make_plans(options.collect(**flags), check=False)
     show_drift(plans, View(format_, text_diff, full), failed)

@@ -23,7 +23,7 @@ from reconcile.errors import Exit, ReconcileError, UsageError, exit_of, worst
 if TYPE_CHECKING:
     from reconcile.outcome import Outcome
     from reconcile.plan import Asked, Failed, Plan
-    from reconcile.session import Options, Run
+    from reconcile.session import Run
 
 _PROGRESS = click.Choice(["auto", "plain", "json", "none"])
 
@@ -57,7 +57,7 @@ def apply(
     A saved plan knows its files, its server and what it was limited to.
     """
     from reconcile.plan import Asked
-    from reconcile.session import runs
+    from reconcile.several import runs
 
     if flags["theirs"] and ours:
         raise UsageError("--theirs and --ours exclude each other", "leave one out")
@@ -69,43 +69,55 @@ def apply(
     chosen = options.collect(**flags)
     names = [plan.name for plan in saved or ()]
     opened, failed = runs(chosen, writable=True, names=names)
-    every = list(opened)
+    asks = not (auto_approve or checksum or saved)
+    how = chosen.parallelism, fail_fast, progress
     try:
-        opened, plans = _planned(opened, failed, saved)
-        if format_ == "text":
-            show_plans(plans, View(full=full), failed)
-        else:
-            print_failed(failed)
-        way = _Way(chosen, fail_fast, progress, format_, tuple(failed))
-        _require(plans, checksum)
-        if not ours:
-            _require_no_conflict(plans)
-        if code := exit_of(error for plan in plans for error in plan.errors):
-            if format_ == "json":
-                show_plans(plans, View(format_))
-            click.echo("Nothing was changed.", err=True)
-            return code
-        if not any(plan.changes for plan in plans):
-            for run_, plan_ in zip(opened, plans, strict=True):
-                _remember(run_, plan_)
-            return _report(plans, [], way)
-        if not (auto_approve or checksum or saved):
-            _ask()
-        return _carryout(opened, plans, way)
+        good, plans = _planned(opened, failed, saved)
+        way = _Way(format_, tuple(failed), checksum, ours, asks, full, how)
+        return _applied(good, plans, way)
     finally:
-        for run_ in every:
+        for run_ in opened:
             run_.close()
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How an apply is done and told; `failed` are the servers that it leaves out."""
+    """How an apply is agreed to, done and told.
 
-    options: "Options"
-    fail_fast: bool
-    progress: str
+    `failed` are the servers that it leaves out, `asks` whether a person is asked, and
+    `how` is the parallelism, whether to fail fast, and the form of progress.
+    """
+
     format: str
     failed: tuple["Failed", ...]
+    checksum: str | None
+    ours: bool
+    asks: bool
+    full: bool
+    how: tuple[int, bool, str]
+
+
+def _applied(runs: Sequence["Run"], plans: Sequence["Plan"], way: _Way) -> int:
+    """Show plans, refuse what must not be, ask, and do it."""
+    if way.format == "text":
+        show_plans(plans, View(full=way.full), way.failed)
+    else:
+        print_failed(way.failed)
+    _require(plans, way.checksum)
+    if not way.ours:
+        _require_no_conflict(plans)
+    if code := exit_of(error for plan in plans for error in plan.errors):
+        if way.format == "json":
+            show_plans(plans, View(way.format))
+        click.echo("Nothing was changed.", err=True)
+        return code
+    if not any(plan.changes for plan in plans):
+        for run_, plan_ in zip(runs, plans, strict=True):
+            _remember(run_, plan_)
+        return _report(plans, [], way)
+    if way.asks:
+        _ask()
+    return _carryout(runs, plans, way)
 
 
 def _require_alone(flags: Mapping[str, Any]) -> None:
@@ -131,7 +143,7 @@ def _planned(
     The runs come with their plans; of several servers, those that fail are added to
     `failed`. A saved plan needs all of its servers.
     """
-    from reconcile.session import planned
+    from reconcile.several import planned
 
     if saved is None:
         return planned(opened, failed, lambda run: run.plan())
@@ -237,6 +249,7 @@ def _carryout(opened: Sequence["Run"], plans: Sequence["Plan"], way: _Way) -> in
     from reconcile.server import now
 
     gc.enable()  # thousands of writes can take hours
+    parallelism, fail_fast, progress = way.how
     outcomes: list[Outcome] = []
     for run_, plan_ in zip(opened, plans, strict=True):
         if any(outcome.interrupted for outcome in outcomes):
@@ -247,9 +260,9 @@ def _carryout(opened: Sequence["Run"], plans: Sequence["Plan"], way: _Way) -> in
             run_,
             lambda run_=run_: run_.plan(check=False),  # type: ignore[misc]
             clock=now,
-            parallelism=way.options.parallelism,
-            fail_fast=way.fail_fast,
-            progress=progress_of(way.progress),
+            parallelism=parallelism,
+            fail_fast=fail_fast,
+            progress=progress_of(progress),
         ).run()
         checks = None if outcome.unread else run_.holding()
         outcomes.append(replace(outcome, checks=checks))

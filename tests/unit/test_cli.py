@@ -305,7 +305,7 @@ def test_ctrl_c_while_planning(write, command, monkeypatch):
         raise KeyboardInterrupt
 
     write()
-    monkeypatch.setattr("reconcile.session.make_plans", interrupted)
+    monkeypatch.setattr("reconcile.several.make_plans", interrupted)
     code, out, err = command("plan")
     assert (code, out, err.strip()) == (1, "", "Interrupted.")
 

@@ -1,13 +1,12 @@
 """Options mean what they say: addresses, saved plans, checksums, several servers."""
 
 import json
-import re
 import shlex
 
 import pytest
 
 from reconcile.plan import build
-from tests.support import live, node, problems, user
+from tests.support import live, node, pasted, problems, user
 from tests.unit.test_cli import SAME, WORLD, users, write  # noqa: F401
 
 # -- addresses that match nothing ------------------------------------------------------
@@ -157,8 +156,7 @@ def test_a_saved_plan_knows_files_server_and_selection(command, tmp_path):
 
 
 def printed_command(out):
-    (line,) = re.findall(r"Apply exactly this with: reconcile (.*)", out)
-    return shlex.split(line)
+    return pasted(out.partition("Apply exactly this with:")[2])
 
 
 @pytest.mark.parametrize(

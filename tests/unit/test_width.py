@@ -2,12 +2,12 @@
 
 import json
 import os
-import subprocess
 
 import pytest
 
 from reconcile.report import width
 from reconcile.report.line import Line, plain
+from tests.support import pasted
 from tests.unit.test_cli import SAME, WORLD, users, write  # noqa: F401
 
 LONG = "a-rather-long-name-of-a-device-that-somebody-gave-it"
@@ -52,13 +52,6 @@ def test_no_line_is_wider_than_the_terminal(write, command, monkeypatch, columns
         widest = max(lines, key=len)  # YAML to be pasted is not cut
         assert len(widest) <= columns, (arguments, widest)
     assert command("apply", "--auto-approve")[0] == 0
-
-
-def pasted(text):
-    """Return the arguments that a shell makes of a command of ours."""
-    script = f'reconcile() {{ printf "%s\\0" "$@"; }}\n{text}'
-    done = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
-    return done.stdout.decode().split("\0")[:-1]
 
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
