@@ -48,6 +48,7 @@ SELF = "autogroup:self"
 _NONE: Mapping[int, str] = {}
 RECORDED = Path(__file__).parent / "recorded_upgrades"
 _TRIED, _MOST = 60, 6
+_OFTEN = 10  # between two lines of progress
 
 
 @dataclass(frozen=True)
@@ -278,8 +279,14 @@ def main(arguments: list[str]) -> int:
                     file = Path(rest[0], f"{old}-{new}-{sum(seen.values())}.json")
                     file.parent.mkdir(parents=True, exist_ok=True)
                     file.write_text(json.dumps(to_json(found)))
-    print(f"{old} -> {new}: " + ", ".join(f"{n} {what}" for what, n in seen.items()))
+            if sum(seen.values()) % _OFTEN == 0:
+                print(_summary(old, new, seen), file=sys.stderr, flush=True)
+    print(_summary(old, new, seen))
     return 1 if seen["different"] else 0
+
+
+def _summary(old: str, new: str, seen: Counter[str]) -> str:
+    return f"{old} -> {new}: " + ", ".join(f"{n} {what}" for what, n in seen.items())
 
 
 if __name__ == "__main__":
