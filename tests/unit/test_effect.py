@@ -1,10 +1,13 @@
 """What changes do to access: every kind of change that can move it, and no other."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from reconcile.effect import between, of_changes, scene_after, scene_now
@@ -418,3 +421,20 @@ def test_json_there_and_back_with_a_place(wanted):
     place = found.gained[0].position
     assert again.gained[0].position == Position(place.file, place.line, place.column)
     assert from_json(as_json(None)) is None
+
+
+def test_what_policy_and_nodes_do_only_together_says_so(wanted):
+    new = policy(("alice@", "tag:db:5432"), ("alice@", "tag:router:22"))
+    files = """
+        policy: { file: policy.hujson }
+        nodes: { desk: { tags: [tag:router] } }
+        """
+    desired = wanted(files, policy_hujson=new)
+    found = effect(desired, live(USERS, nodes(), DB))
+    (flow,) = as_json(found)["gained"]
+    assert flow["cause"] == "both"
+    schema = json.loads(
+        (Path(__file__).parents[2] / "schemas/plan.schema.json").read_text("utf-8")
+    )
+    form = {"$schema": schema["$schema"], "$defs": schema["$defs"]}
+    jsonschema.validate(flow, {**form, "$ref": "#/$defs/flow"})

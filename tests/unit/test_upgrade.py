@@ -3,7 +3,9 @@
 import json
 from dataclasses import fields, replace
 from itertools import permutations
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from reconcile import snapshot
@@ -27,6 +29,13 @@ NAMES = {
     "hosts": {"db": "100.64.0.4", "pair": "100.64.0.4/31"},
     "tagOwners": {"tag:db": []},
 }
+
+
+# Its entries have the form of a plan's.
+SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "schemas/plan.schema.json").read_text("utf-8")
+)
+SCHEMA = {"$schema": SCHEMA["$schema"], "$defs": SCHEMA["$defs"]}
 
 
 def rule(src, *dst, **more):
@@ -369,6 +378,7 @@ def test_json(upgrade):
     (gain,) = found["gained"]
     assert gain["cause"] == "release"
     assert gain["because"] == [f"0.29 {PING}"]
+    jsonschema.validate(gain, {**SCHEMA, "$ref": "#/$defs/flow"})
     assert found["lost"] == []
     grants = POLICY.replace('"acls": [', '"grants": [], "acls": [')
     code, out, _ = upgrade(
