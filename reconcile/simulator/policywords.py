@@ -34,7 +34,7 @@ def group_problems(name: str, members: list[str], old: bool) -> list[str]:
         return [f'{word}, got: "{name}"']
     found = []
     for member in members:
-        if member.startswith("group:"):
+        if member.startswith("group:") and not (old and "@" in member):
             found.append(
                 f'Nested groups are not allowed, found "{member}" inside "{name}"'
                 if old

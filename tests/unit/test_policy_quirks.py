@@ -11,6 +11,7 @@ from reconcile.policy.evaluate import Evaluator
 from reconcile.policy.reading import read
 from reconcile.policy.releases import RELEASES
 from reconcile.scene import read_words, stored
+from reconcile.simulator.policywords import group_problems
 from tests.support import tailnet
 
 USERS = (
@@ -184,6 +185,8 @@ def test_a_group_in_a_group_by_an_at(server: str) -> None:
     errors = read({"groups": groups, "acls": []}, server).errors
     assert bool(errors) is (server in ("0.29", "main"))
     assert all("group members cannot be recursive" in e.message for e in errors)
+    old = server not in ("0.29", "main")
+    assert bool(group_problems("group:out", groups["group:out"], old)) is not old
 
 
 # Policies without rules.
