@@ -29,9 +29,9 @@ class Names:
         self.state = state
         self.nodes = probes.of(d.id for d in state.devices)
         self.routed = self._union(r for d in state.devices for r in d.subnets)
-        exits = any(device.is_exit for device in state.devices)
-        self.internet = probes.public * exits
         self.senders = self.nodes | self.routed
+        exits = any(device.is_exit for device in state.devices)
+        self.internet = probes.public * exits & ~self.senders
         self.present = self.nodes | self.routed | self.internet
 
     def _union(self, texts: Iterable[str]) -> int:

@@ -182,7 +182,7 @@ def _plainer(device: Device) -> Iterator[dict[str, Any]]:
             yield {"tags": tuple(_rest(device.tags, tag))}
     if device.routes or device.approved:
         yield {"routes": (), "approved": ()}
-    for route in (*device.routes, *device.approved):
+    for route in {*device.routes, *device.approved} - {"::/0"}:
         routes, approved = _rest(device.routes, route), _rest(device.approved, route)
         yield {"routes": tuple(routes), "approved": tuple(approved)}
     if set(device.approved) != set(device.routes):
