@@ -1,31 +1,39 @@
 """The plan of a pair, made from a snapshot of its first state: what people read."""
 
+import contextlib
+import io
+import json
 import tempfile
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from reconcile.cli import run
 from reconcile.plan import Plan
 from reconcile.report import json_plan
-from reconcile.session import Options, runs
 from tests.contract.tailnets.edits import Pair, files
 
 
-def make_plan(saved: str, pair: Pair) -> tuple[Plan, dict[str, Any]]:
-    """Return the plan as `plan --snapshot` makes it, and the server's part of its JSON.
+class Unplanned(Exception):
+    """There is no plan; the text is what was printed instead."""
 
-    Raises ReconcileError where the files cannot be planned at all.
+
+def make_plan(saved: str, pair: Pair) -> tuple[Plan, dict[str, Any]]:
+    """Return the plan of `plan --from`, and the server's part of its JSON.
+
+    Raises Unplanned where the files cannot be planned at all.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    printed, said = io.StringIO(), io.StringIO()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(said),
+    ):
         for name, text in {**files(pair), "live.json": saved}.items():
-            Path(folder, name).write_text(text)
-        options = Options(
-            (str(Path(folder, "tailnet.yaml")),),
-            {},
-            snapshot=str(Path(folder, "live.json")),
-        )
-        (run,), _ = runs(options)
-        with closing(run):
-            plan = run.plan()
-    (told,) = json_plan.to_json([plan])["servers"]
+            Path(name).write_text(text)
+        run(("plan", "--from", "live.json", "--format", "json"))
+    if not printed.getvalue().startswith("{"):
+        raise Unplanned(said.getvalue().strip())
+    (plan,) = json_plan.loads(printed.getvalue(), "plan")
+    (told,) = json.loads(printed.getvalue())["servers"]
     return plan, told

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reconcile.errors import ReconcileError
 from tests.contract.tailnets import questions
 from tests.contract.tailnets.comparison import Comparison, Difference
 from tests.contract.tailnets.edits import Pair
 from tests.contract.tailnets.making import Maker
 from tests.contract.tailnets.pairs import Chain
+from tests.contract.tailnets.plans import Unplanned
 from tests.contract.tailnets.server import Refused, Side, TailnetServer, serving
 
 _LONGEST = 6  # pairs on one tailnet
@@ -93,7 +93,7 @@ def attempt(server: TailnetServer, pair: Pair, side: Side) -> Result:
     release = server.release
     try:
         told, after = server.change(pair, side)
-    except (Refused, ReconcileError) as reason:
+    except (Refused, Unplanned) as reason:
         return Result(release, pair, side, refusal=str(reason))
     return judged(Result(release, pair, side, after, told))
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
+from tests.contract.seeds import EXIT
 from tests.contract.tailnets.edits import Pair
 from tests.contract.tailnets.state import Device, Policy
 
@@ -182,8 +183,12 @@ def _plainer(device: Device) -> Iterator[dict[str, Any]]:
             yield {"tags": tuple(_rest(device.tags, tag))}
     if device.routes or device.approved:
         yield {"routes": (), "approved": ()}
-    for route in {*device.routes, *device.approved} - {"::/0"}:
-        routes, approved = _rest(device.routes, route), _rest(device.approved, route)
-        yield {"routes": tuple(routes), "approved": tuple(approved)}
+    for route in _distinct(device.routes, device.approved):
+        gone = EXIT if route in EXIT else (route,)  # servers know exit routes as a pair
+        routes, approved = (
+            tuple(r for r in known if r not in gone)
+            for known in (device.routes, device.approved)
+        )
+        yield {"routes": routes, "approved": approved}
     if set(device.approved) != set(device.routes):
         yield {"approved": device.routes}
