@@ -18,7 +18,7 @@ from tests.contract.tailnets.names import kind_of
 from tests.contract.tailnets.run import Result, held
 
 RECORDED = Path(__file__).parent / "recorded"
-_TRIED = 150
+_TRIED = 80
 _MOST = 8
 
 
