@@ -79,7 +79,7 @@ def _short(saved: dict[str, Any]) -> dict[str, Any]:
     """Return a snapshot without what is empty or idle in it."""
     for name in ("users", "nodes"):
         saved[name] = [
-            {k: v for k, v in entry.items() if v not in ("", [])}
+            {k: v for k, v in entry.items() if k == "name" or v not in ("", [])}
             for entry in saved[name]
         ]
     for node in saved["nodes"]:

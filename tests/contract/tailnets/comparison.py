@@ -179,7 +179,7 @@ def _key(source: Point, service: Service, target: Point) -> object:
 
 def _path(source: Point, service: Service, target: Point) -> str:
     protocol, port = service
-    name = _NUMBERS.get(protocol, protocol) + (f" {port}" if port else "")
+    name = str(_NUMBERS.get(protocol, protocol)) + (f" {port}" if port else "")
     return f"{source.text} -> {target.text} {name}"
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from tests.contract.tailnets.ranges import V6, inside, number, public, spans
 from tests.contract.tailnets.state import State
 
-TCP, UDP, SCTP, ICMP, ICMPV6, GRE = 6, 17, 132, 1, 58, 47
+TCP, UDP, SCTP, ICMP, ICMPV6 = 6, 17, 132, 1, 58
 PORTED = (TCP, UDP, SCTP)
-PORTLESS = (ICMP, ICMPV6, GRE)
+PORTLESS = (ICMP, ICMPV6, 2, 4, 47, 50, 51)  # igmp, ip-in-ip, gre, esp, ah
 DEFAULT = (TCP, UDP, ICMP, ICMPV6)  # what a rule without a protocol means to clients
 INTERNET = (
     "8.8.8.8",
