@@ -13,7 +13,7 @@ from tests.contract.tailnets.state import Device, State
 
 _BUT = " but "
 _HOST = re.compile(r"(.+) \(([0-9a-fA-F.:]+(?:/\d+)?)\)")
-_INTERNET = ("the internet", "internet", "autogroup:internet")
+_INTERNET = ("the internet", "internet")  # what only exit nodes lead to
 _FAMILY = re.compile(r"(.+?) \((?:over )?(IPv[46])(?: only)?\)")
 
 
@@ -61,6 +61,8 @@ class Names:
             return self._probes.of(d.id for d in self.state.devices if _is(name, d))
         if name in _INTERNET:
             return self.internet
+        if name == "autogroup:internet":  # routes to public addresses as well
+            return self._probes.public & ~self.nodes
         host = _HOST.fullmatch(name)
         addresses = host[2] if host else name
         if _is_address(addresses):
@@ -144,7 +146,7 @@ def kind_of(word: str) -> str:
     """Return what kind of word a printed one is."""
     if _BUT in word:
         return "but"
-    if word in ("everything", "every node", *_INTERNET):
+    if word in ("everything", "every node", "autogroup:internet", *_INTERNET):
         return word
     if _is_address(word) or _HOST.fullmatch(word):
         return "address"
