@@ -111,6 +111,9 @@ class TailnetServer:
                 self._api.write(step.operation)
             except ReconcileError as error:
                 raise Refused(f"{step.operation.address}: {error}") from error
+        if self.release == "0.26" and pair.policy is not None:
+            # It compiles anew when a policy is written, and not when tags are set.
+            self._asked.put_text(policy_text(pair.policy))
         return told, self.look(pair.after)
 
 
