@@ -213,8 +213,9 @@ class Groups:
 
     def _is_gone(self, members: int, causes: Causes) -> bool:
         """Tell whether sources lose all that they had, since they are gone."""
-        numbers = self._universe.nodes(members)
-        return all(
+        nodes, cells = self._universe.split(members)
+        numbers = self._universe.nodes(nodes)
+        return not cells and all(
             isinstance(cause, Happening) and cause.gone and not numbers & ~cause.numbers
             for cause in causes
         )
