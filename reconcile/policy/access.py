@@ -259,7 +259,8 @@ class Access:
                 )
                 numbers = universe.nodes(nodes) & ~universe.nodes(reached)
                 lack = universe.both(numbers) & self.world.present
-                lack |= cells & ~reached & universe.partners(members)
+                near = cells & universe.partners(members)
+                lack |= (near or cells) & ~reached
                 if lack & ~universe.single(members):
                     found[lack] |= members
         return dict(found)

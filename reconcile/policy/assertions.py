@@ -40,6 +40,7 @@ class Assertions:
 
     def __init__(self, access: Access, claims: Iterable[Claim] = ()) -> None:
         named = [c for c in claims if isinstance(c, Paths)]
+        # One access for all claims, instead of one for each that cuts networks.
         self._access = access.asking([n for c in named for n in (c.source, c.target)])
 
     def answer(self, claim: Claim) -> Answer:
@@ -50,6 +51,9 @@ class Assertions:
         """
         if isinstance(claim, Routers):
             return Answer(tuple(self._routers(claim)))
+        cut = self._access.asking((claim.source, claim.target))
+        if cut is not self._access:
+            return Assertions(cut).answer(claim)
         try:
             sources = self._access.find(claim.source)
             targets = self._access.find(claim.target)

@@ -5,14 +5,14 @@ last those of users, nodes and networks. A name is given only where all that it 
 the state at hand is in the set, and all names together mean the set: no more, no less.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from reconcile.model import natural
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.selectors import LITERAL, Selector, parse
-from reconcile.policy.sets import IntervalSet, prefixes
+from reconcile.policy.sets import V6, IntervalSet, prefixes
 from reconcile.policy.universe import World, bits, merge
 from reconcile.policy.words import EVERYTHING, NODE, RESERVED, USER, Size
 
@@ -72,17 +72,18 @@ class Naming:
 
     def lines(self, sources: Side, targets: Side) -> Iterator["Line"]:
         """Yield a line, or one for each address family where they differ."""
-        for family, mask, members, reached in self._families(sources, targets):
+        for family, mask, members, everything in self._families(sources, targets):
+            reached = everything & ~self._universe.single(members)
+            if not reached:  # what is left of a line may be a way to itself
+                continue
             there = list(self._found(replace(sources, members=members), mask))
             here = list(self._found(replace(targets, members=reached), mask))
-            spelt = any(all(name.literal for name in names) for names in (there, here))
-            yield Line(
-                tuple(map(str, there)),
-                tuple(map(str, here)),
-                members,
-                reached,
-                "" if spelt else family,
-            )
+            if family and not any(map(_is_spelt, (there, here))):
+                fewer = len(here) <= len(there)
+                there = there if fewer else list(self._addressed(members))
+                here = list(self._addressed(reached)) if fewer else here
+            names = tuple(map(str, there)), tuple(map(str, here))
+            yield Line(*names, members, reached, family)
 
     def gone(self, sources: Side, targets: Side) -> Line:
         """Return the line of sources that are gone, whatever they reached."""
@@ -239,6 +240,20 @@ class Naming:
         yield from map(_Name, sorted(names, key=natural))
         yield from self._networks(cells, mask)
 
+    def _addressed(self, members: int) -> Iterator["_Name"]:
+        """Yield nodes with the one address that is meant: `node:nas (100.64.0.3)`."""
+        nodes, cells = self._universe.split(members)
+        machines = {
+            self.node(number): self._world.machines[number]
+            for number in bits(self._universe.nodes(nodes))
+        }
+        sixth = nodes >> self._universe.size > 0
+        for name in sorted(machines, key=natural):
+            own = [n for n in machines[name].numbers if (n >= V6) is sixth]
+            addresses = ", ".join(prefixes(IntervalSet((n, n) for n in own)))
+            yield _Name(f"{name} ({addresses})", literal=True)
+        yield from self._networks(cells)
+
     def node(self, number: int) -> str:
         """Return the name of a node: `node:nas`."""
         if number not in self._nodes:
@@ -281,6 +296,11 @@ class _Name:
 
     def __str__(self) -> str:
         return self.text
+
+
+def _is_spelt(names: Sequence["_Name"]) -> bool:
+    """Tell whether all names are addresses, which say their family themselves."""
+    return all(name.literal for name in names)
 
 
 def _by_first(named: tuple[str, int]) -> int:

@@ -221,12 +221,22 @@ class Universe:
         return self.visible & ~sixth, sixth
 
     def single(self, members: int) -> int:
-        """Return a source that is the only one, else nothing: what reaches itself."""
+        """Return a source that is the only one, else nothing: what reaches itself.
+
+        It is a node with both addresses, or a network with all its parts.
+        """
         nodes, cells = self.split(members)
         number = self.nodes(nodes)
-        if cells or number.bit_count() != 1:
-            return members if not nodes and cells.bit_count() == 1 else 0
-        return self.both(number)
+        if not cells and number.bit_count() == 1:
+            return self.both(number)
+        if nodes:
+            return 0
+        return next((whole for whole in self._wholes if not cells & ~whole), 0)
+
+    @cached_property
+    def _wholes(self) -> list[int]:
+        """The networks of all worlds: routes that lie in no other one."""
+        return [whole for world in self.worlds for whole in self.networks(world)]
 
     def by_family(self, nodes: int) -> Iterator[int]:
         """Cut addresses of nodes by the families of each node: both, or only one."""

@@ -59,15 +59,14 @@ class _Viewers:
         ]
 
     def of(self, exit_: Exit) -> int:
-        """Return the sources that an exit node is shown to."""
-        seen = self._let_in(exit_) | self._reached_from(exit_)
-        numbers = self._universe.nodes(seen & ~self._cells)
-        return seen | self._universe.both(numbers) & self._world.present
+        """Return the nodes that an exit node is shown to, itself left out.
 
-    @property
-    def _cells(self) -> int:
-        universe = self._universe
-        return universe.visible >> universe.first_cell << universe.first_cell
+        Only nodes choose exit nodes: what is behind a subnet router does not.
+        """
+        nodes, _ = self._universe.split(self._let_in(exit_))
+        numbers = self._universe.nodes(nodes | self._reached_from(exit_))
+        others = self._universe.both(numbers & ~(1 << exit_.number))
+        return others & self._world.present
 
     def _let_in(self, exit_: Exit) -> int:
         """Return the sources of rules that lead to an exit node."""
