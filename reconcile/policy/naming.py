@@ -78,7 +78,9 @@ class Naming:
                 continue
             there = list(self._found(replace(sources, members=members), mask))
             here = list(self._found(replace(targets, members=reached), mask))
-            if family and not any(map(_is_spelt, (there, here))):
+            if any(map(_is_spelt, (there, here))):
+                family = ""  # the addresses say so
+            elif family:
                 fewer = len(here) <= len(there)
                 there = there if fewer else list(self._addressed(members))
                 here = list(self._addressed(reached)) if fewer else here
