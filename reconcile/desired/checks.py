@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconcile.desired.findings import Findings, did_you_mean, nearest
+from reconcile.desired.findings import Findings, did_you_mean
 from reconcile.desired.layers import Tree
 from reconcile.desired.matches import check_match, check_match_user
 from reconcile.desired.settings import Places
 from reconcile.desired.state import Desired, NodeSettings, WantedPolicy, WantedUser
 from reconcile.desired.users import expired
 from reconcile.errors import Related
+from reconcile.near import nearest
 from reconcile.policy.references import References, references
 from reconcile.remedies import Drop, Put
 from reconcile.source import Path

@@ -5,7 +5,7 @@ import shlex
 from dataclasses import replace
 from typing import Any
 
-from reconcile.desired.findings import dotted, nearest, proposal
+from reconcile.desired.findings import dotted, proposal
 from reconcile.desired.later import (
     later_keys,
     on_the_server_only,
@@ -16,6 +16,7 @@ from reconcile.desired.openness import WHY, is_policy, no_rules
 from reconcile.desired.scalars import flow
 from reconcile.desired.schema import UNKNOWN, Violation, allows
 from reconcile.errors import Diagnostic
+from reconcile.near import nearest
 from reconcile.remedies import Drop, Help, Instead, Put
 from reconcile.source import Path, Source
 from reconcile.variables import Expanded, quoted

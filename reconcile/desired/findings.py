@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import TypedDict, Unpack
 
 from reconcile.desired.scalars import scalar
 from reconcile.errors import Diagnostic, InputError, Position, Related
+from reconcile.near import nearest
 from reconcile.remedies import Help, Instead, Way
 from reconcile.source import Path
 from reconcile.variables import as_written, quoted
@@ -90,16 +90,6 @@ def _masked(finding: Diagnostic, secret: set[tuple[str, int]]) -> Diagnostic:
 def _order(finding: Diagnostic) -> tuple[str, int, int, str, str]:
     place = finding.position or Position("", 0, 0)
     return place.file, place.line, place.column, finding.code, finding.message
-
-
-def nearest(word: str, options: Iterable[str], cutoff: float = 0.6) -> str:
-    """Return the option that is most likely meant, or ""."""
-    names = sorted(options)
-    for name in names:
-        if name.lower() == word.lower():
-            return name
-    found = get_close_matches(word, names, n=1, cutoff=cutoff)
-    return found[0] if found else ""
 
 
 def did_you_mean(word: str, options: Iterable[str], cutoff: float = 0.6) -> str:

@@ -7,11 +7,12 @@ from datetime import UTC, date, datetime, time
 from ipaddress import ip_interface, ip_network
 from typing import Any
 
-from reconcile.desired.findings import Findings, nearest
+from reconcile.desired.findings import Findings
 from reconcile.desired.layers import Tree
 from reconcile.desired.state import NEVER, Expiry, NodeSettings, Routes
 from reconcile.errors import Position, Related
 from reconcile.model import EXIT_ROUTES, canonical_route
+from reconcile.near import nearest
 from reconcile.remedies import Drop, Help, Instead
 from reconcile.source import Path
 from reconcile.variables import quoted
