@@ -250,8 +250,7 @@ def hopeless(desired: Desired) -> list[Diagnostic]:
     from reconcile.policy.reading import read
     from reconcile.policy.tailnet import Tailnet
 
-    hosted = desired.server is not None and desired.server.type == "tailscale"
-    policy = read(wanted.value, "tailscale" if hosted else "main")
+    policy = read(wanted.value, desired.read_as or "main")
     words = scene.wanted(wanted)
     if policy.errors:
         return []  # they are reported themselves

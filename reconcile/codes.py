@@ -73,6 +73,7 @@ TITLES = {
     "RC0305": "User that still owns nodes",
     "RC0306": "Key expiry that cannot be set",
     "RC0307": "Policy that the server refuses",
+    "RC0308": "Server of another release",
     # RC05xx: lint, what a policy hardly means to do
     "RC0501": "Rule that matches nothing",
     "RC0502": "Rule that adds nothing",

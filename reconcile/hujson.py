@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 from reconcile.errors import InputError, Position
+from reconcile.hujson_form import mistaken
 from reconcile.hujson_reader import MAX_DEPTH, Reader
 from reconcile.hujson_tokens import Span
 from reconcile.text import Lines
@@ -100,8 +101,18 @@ def parse(text: str, file: str = "policy.hujson") -> Document:
     try:
         value = _fast(text)
     except (ValueError, RecursionError):
-        raise InputError(Reader(text, file).refusals()) from None
+        whole = mistaken(text, file, _reads)
+        found = [whole] if whole else Reader(text, file).refusals()
+        raise InputError(found) from None
     return Document(text, file, value)
+
+
+def _reads(text: str) -> bool:
+    try:
+        _fast(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def standardize(text: str) -> str:

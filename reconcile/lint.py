@@ -6,8 +6,7 @@ a policy in a tailnet, and of what a change brings.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 
 from reconcile.desired.findings import Findings
 from reconcile.desired.state import Desired
@@ -20,13 +19,10 @@ from reconcile.policy.lint.findings import MEANING, STRANGER, UNUSED
 from reconcile.policy.lint.inclusion import every_rule
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.pairing import canonical
-from reconcile.policy.reading import read
-from reconcile.policy.releases import RELEASES
+from reconcile.policy.reading.reception import Reception
 from reconcile.policy.universe import World
-from reconcile.policy.words import plural
 from reconcile.scene import Scene, Words, findings, refused
 
-_ONE_RELEASE = "for your server alone: reconcile validate --snapshot FILE"
 _UNDECLARED = "RC0101"  # the files do not have a user that the policy names
 
 
@@ -39,70 +35,31 @@ def worn(desired: Desired) -> frozenset[str]:
 
 
 def of_words(
-    words: Words, hosted: bool, desired: Desired | None = None
+    words: Words, reception: Reception, desired: Desired | None = None
 ) -> list[Diagnostic]:
     """Return what is wrong with a policy when no server is there to ask.
 
-    What every supported release refuses is an error. What some accept is fine, with a
-    warning for each thing that others refuse or ignore, and what lint finds in the
-    words alone. `desired` is what the files want besides.
+    What no release from 0.27 on takes is an error. What one takes is fine, with a
+    warning for what others refuse or ignore, and what lint finds in the words alone.
+    `reception` is the policy as the releases read it that the server may be of;
+    `desired` is what the files want besides.
     """
-    names = ["tailscale"] if hosted else [n for n in RELEASES if n != "tailscale"]
-    policies = {name: read(words.value, name) for name in names}
-    accepting = [policy for policy in policies.values() if not policy.errors]
-    if not accepting:
-        newest = policies[names[-1]]
-        return findings(words, newest.errors)
-    found: dict[tuple[Path, bool], dict[str, Problem]] = {}
-    for name, policy in policies.items():
-        for problem in policy.problems:
-            found.setdefault((problem.path, problem.key), {})[name] = problem
-    told = _once(_of_some(by, names) for by in found.values())
-    told += _weaker(accepting)
-    told += of_text(accepting[-1], worn(desired) if desired else ())
+    accepted, told = reception.accepted, reception.problems()
+    if accepted:
+        told += _otherwise(accepted)
+        told += of_text(accepted[-1], worn(desired) if desired else ())
     return findings(words, told if desired is None else _unused(told, desired))
 
 
-def _of_some(by: Mapping[str, Problem], names: Sequence[str]) -> Problem:
-    """Return a finding of several releases as a warning that names them."""
-    messages = {each.message for each in by.values()}
-    if len(by) == len(names) and len(messages) == 1:
-        return next(iter(by.values()))  # every release says so
-    refusing = {name: each for name, each in by.items() if each.severity == "error"}
-    ignoring = [name for name in by if name not in refusing]
-    said = [
-        f"{verb} by Headscale {', '.join(releases)}"
-        for verb, releases in (("refused", refusing), ("ignored", ignoring))
-        if releases
-    ]
-    problem = next(iter((refusing or by).values()))
-    taking = [name for name in names if name not in by]
-    help = problem.help
-    if names[-1] in taking:  # newer servers know it: nothing is wrong with it
-        help = f"nothing to do for Headscale {', '.join(taking)}; {_ONE_RELEASE}"
-    return replace(problem, severity="warning", why=", ".join(said), help=help)
+def _otherwise(policies: Sequence[Policy]) -> list[Problem]:
+    """Return what a release reads otherwise than others do, each once, by the newest.
 
-
-def _once(problems: Iterable[Problem]) -> list[Problem]:
-    """Tell once what some releases refuse of a selector, however often it stands."""
-    found: dict[tuple[object, object], list[Problem]] = {}
-    for each in problems:
-        about = each.subject and each.severity == "warning"
-        key = (each.subject, each.why) if about else (each.path, each.key)
-        found.setdefault(key, []).append(each)
-    told = []
-    for first, *others in found.values():
-        more = f", here and in {plural(len(others), 'more place')}" if others else ""
-        told.append(replace(first, why=first.why + more))
-    return told
-
-
-def _weaker(policies: Iterable[Policy]) -> list[Problem]:
-    """Return what protects less on some releases, each once, by its newest one."""
+    Of several only what protects less: nobody knows which of them the server is.
+    """
     found = {
         (problem.path, problem.why): problem
         for policy in policies
-        for problem in meanings(policy, known=False)
+        for problem in meanings(policy, known=len(policies) == 1)
     }
     return list(found.values())
 

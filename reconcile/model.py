@@ -179,6 +179,10 @@ class PolicyText:
     writable: bool = True
 
 
+# What people may call a server's release; 0.30 is still the main branch.
+RELEASES = ("0.26", "0.27", "0.28", "0.29", "0.30", "main", "tailscale")
+
+
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
     """What is known of the server itself.

@@ -29,6 +29,7 @@ from reconcile.effect import Effect
 from reconcile.errors import Diagnostic, ReconcileError
 from reconcile.kinds import BY_NAME
 from reconcile.model import Live, ServerInfo
+from reconcile.policy.releases import release
 
 if TYPE_CHECKING:
     from reconcile.checks import Checks
@@ -211,6 +212,7 @@ def build(
         unlisted=found.unlisted,
         notes=found.notes,
         diagnostics=(
+            *other_release(desired, live.server),
             *_still_true(desired.warnings, live, changes),
             *(
                 problem
@@ -222,6 +224,23 @@ def build(
         base=base.commit if base else "",
         converged=tuple(c for c in found.converged if chosen.has(*c)),
         unmatched=tuple(chosen.unmatched(desired, live)),
+    )
+
+
+def other_release(desired: Desired, server: ServerInfo) -> Iterator[Diagnostic]:
+    """Yield a warning when a server is not of the release that it is said to run."""
+    said = desired.release
+    if said is None or server.release == release(said.word).name:
+        return
+    yield Diagnostic(
+        "RC0308",
+        f"the server is of release {server.release}, not {said.word}",
+        said.position,
+        severity="warning",
+        why="the policy is read as the server itself reads it",
+        help=f'write release: "{server.release}"'
+        if said.position
+        else f"leave out --release {said.word}",
     )
 
 

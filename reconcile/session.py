@@ -59,6 +59,7 @@ class Options:
     single_policy_write: bool = False
     timeout: float | None = None
     parallelism: int = 32
+    release: str | None = None
 
     @property
     def asked(self) -> Asked:
@@ -84,6 +85,7 @@ def load(options: Options, *, offline: bool = False) -> tuple[Desired, ...]:
         server=options.server,
         environ=options.environ,
         offline=offline or options.snapshot is not None,
+        release=options.release,
     )
 
 

@@ -17,7 +17,16 @@ from typing import NoReturn
 import click
 
 from reconcile import __version__
-from reconcile.cli import access, options, read, simulate, tests, upgrade, write
+from reconcile.cli import (
+    access,
+    options,
+    read,
+    simulate,
+    tests,
+    upgrade,
+    validate,
+    write,
+)
 from reconcile.cli.terminal import flags, print_diagnostics, print_error
 from reconcile.errors import Exit, InputError, ReconcileError
 
@@ -119,7 +128,7 @@ def cli() -> None:
 
 for _command in (
     read.import_,
-    read.validate,
+    validate.validate,
     read.plan,
     write.apply,
     read.drift,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from reconcile.cli.terminal import flags
+from reconcile.model import RELEASES
 
 if TYPE_CHECKING:
     from reconcile.session import Options
@@ -104,6 +105,13 @@ _FROM = [
 _FULL = [
     click.option("--full", is_flag=True, help="Every line, however many they are."),
 ]
+_RELEASE = [
+    click.option(
+        "--release",
+        type=click.Choice(RELEASES),
+        help="Read the policy as this release of the server does, and no other.",
+    ),
+]
 _PARALLEL = [
     click.option(
         "--parallelism",
@@ -138,6 +146,7 @@ full = _add(_FULL)
 snapshot = _add(_FROM)
 files = _add(_FILES)
 offline = _add(_FILES + _FROM)
+release = _add(_RELEASE)
 live = _add(_FILES + _LIVE)
 connection = _add(_LIVE)
 plan = _add(_FILES + _LIVE + _PLAN + _WRITES + _FROM)

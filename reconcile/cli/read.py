@@ -1,9 +1,6 @@
 """The commands that only read: nothing here can change a server."""
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +17,9 @@ from reconcile.cli.terminal import (
     show_drift,
     show_plans,
 )
-from reconcile.errors import (
-    Diagnostic,
-    Exit,
-    InputError,
-    UsageError,
-    exit_of,
-    worst,
-)
+from reconcile.errors import Exit, UsageError, exit_of, worst
 
 if TYPE_CHECKING:
-    from reconcile.desired.state import Desired
-    from reconcile.inquiry import Inquiry
     from reconcile.plan import Plan
 
 
@@ -77,97 +65,6 @@ def import_(
     click.echo(written.summary)
     click.echo("Next: edit the file, then: reconcile plan")
     return Exit.OK
-
-
-@click.command()
-@options.offline
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["text", "json", "github", "gitlab", "sarif"]),
-    default="text",
-    help="How findings are printed.",
-)
-def validate(format_: str, **flags: Any) -> int:
-    """Check the files: schema, references, policy. No network, no credential.
-
-    With --snapshot FILE the policy's tests and the assertions are run too.
-    """
-    from reconcile.desired.findings import Findings
-    from reconcile.inquiry import ask
-    from reconcile.report.diagnostics import render
-    from reconcile.session import load
-
-    findings: tuple[Diagnostic, ...]
-    try:
-        chosen = options.collect(**flags)
-        if chosen.snapshot is None:
-            # Without a server to talk to there is none to choose: all are checked.
-            chosen = replace(chosen, server=chosen.server or "all")
-        states = load(chosen, offline=True)
-        asked = cache(partial(ask, chosen)) if chosen.snapshot is not None else None
-        found = Findings()
-        found.extend(w for state in states for w in state.warnings)
-        found.extend(_of_policies(states, asked))
-        if exit_of(found.sorted()) == Exit.OK:
-            tested, remark = _tested(states, asked)
-            found.extend(tested)
-            if format_ == "text" and remark:
-                note(remark)
-        findings = found.sorted()
-        code = exit_of(findings)
-    except InputError as error:
-        findings, code = error.diagnostics, error.exit_code
-    if format_ != "text":
-        click.echo(render(findings, format_), nl=False)
-    elif findings:
-        print_diagnostics(findings)
-    if code == Exit.OK and format_ == "text":
-        warned = f", {len(findings)} warning{'s' * (len(findings) > 1)}"
-        warned = warned if findings else ""
-        click.echo(f"Valid{warned}: {', '.join(path for path, _ in states[0].files)}")
-    return code
-
-
-def _of_policies(
-    states: Sequence["Desired"], asked: Callable[[], "Inquiry"] | None
-) -> Iterator[Diagnostic]:
-    """Yield what is to be said of the policies.
-
-    `asked` knows users, nodes and release from a snapshot, None without one.
-    """
-    from reconcile import lint, scene
-
-    for state in states:
-        if state.policy is None:
-            continue
-        if asked is not None:
-            yield from lint.of_scene(asked().scene, state)
-            continue
-        hosted = state.server is not None and state.server.type == "tailscale"
-        yield from lint.of_words(scene.wanted(state.policy), hosted, state)
-
-
-def _tested(
-    states: Sequence["Desired"], asked: Callable[[], "Inquiry"] | None
-) -> tuple[list[Diagnostic], str]:
-    """Return the tests and assertions that fail, and what is to be said of them all.
-
-    Without a snapshot these are only the tests that fail whatever nodes there are.
-    """
-    from reconcile import checks
-
-    if not any(state.asserts or checks.has_tests(state) for state in states):
-        return [], ""
-    if asked is None:
-        remark = "Tests and assertions were not run, for want of users and nodes: "
-        remark += "reconcile test, or reconcile validate --snapshot FILE"
-        return [found for state in states for found in checks.hopeless(state)], remark
-    from reconcile.report.tests import counts
-
-    known = asked()
-    done = checks.run(known.scene, known.asserts)
-    return checks.findings(done), f"On {known.title}: {counts(done)}"
 
 
 _format = click.option(

@@ -23,8 +23,13 @@ _DELIVER = ("policy", "deliver")
 _UNREAD = "and nothing lets the server read it again"
 
 
-def read(tree: Tree, files: Files, findings: Findings) -> WantedPolicy | None:
-    """Return the wanted policy, or None where there is none or it cannot be read."""
+def read(
+    tree: Tree, files: Files, findings: Findings, release: str = ""
+) -> WantedPolicy | None:
+    """Return the wanted policy, or None where there is none or it cannot be read.
+
+    `release` is that of the server, "" where nobody says it.
+    """
     section: dict[str, Any] | None = tree.value.get("policy")
     if section is None:
         return None
@@ -46,10 +51,10 @@ def read(tree: Tree, files: Files, findings: Findings) -> WantedPolicy | None:
     if policy and policy.rendered and findings.failed:
         return policy
     if policy and all(get(policy.value, name) is None for name in ("acls", "grants")):
-        if section.keys() & {"file", "files"}:
-            _warn_open(policy, findings)
-        else:
+        if not section.keys() & {"file", "files"}:
             _refuse_open(section, policy, findings)
+        elif _is_open(policy, release):
+            _warn_open(policy, findings)
     return policy and replace(policy, deliver=_delivery(tree))
 
 
@@ -163,6 +168,13 @@ def _refuse_open(
         why=WHY,
         **no_rules(_SECTION, section),
     )
+
+
+def _is_open(policy: WantedPolicy, release: str) -> bool:
+    """Tell whether a server takes a policy without rules, and opens everything."""
+    from reconcile.policy.reading.reception import receive
+
+    return any(p.rules is None for p in receive(policy.value, release).accepted)
 
 
 def _warn_open(policy: WantedPolicy, findings: Findings) -> None:

@@ -11,7 +11,7 @@ from reconcile.desired.findings import Findings
 from reconcile.desired.idle import check_idle
 from reconcile.desired.layers import Tree, merge, overlaid
 from reconcile.desired.settings import SettingsReader
-from reconcile.desired.state import Desired, Manage, Removed, WantedPolicy
+from reconcile.desired.state import Desired, Manage, Removed, Said, WantedPolicy
 from reconcile.errors import Position
 from reconcile.remedies import Put
 from reconcile.text import DISK, Storage
@@ -29,6 +29,7 @@ def read(
     server: str | None = None,
     environ: Mapping[str, str],
     offline: bool = False,
+    release: str | None = None,
     now: datetime | None = None,
     storage: Storage = DISK,
 ) -> tuple[Desired, ...]:
@@ -36,6 +37,7 @@ def read(
 
     `paths` are files, folders, or `-`. With `offline` nothing will be connected to,
     so a variable without a value in a server's URL or credential is no mistake.
+    `release` is what the server runs, whatever the files say of it.
     `storage` is where the files are: on the disk, or in a commit.
     Raises InputError with every finding of the run; warnings alone raise nothing
     and are in the results.
@@ -48,8 +50,9 @@ def read(
     _check_version(files, findings)
     _check_variables(files, chosen, offline, findings)
     moment = now or datetime.now(UTC)
+    told = Said(release) if release else None
     states = [
-        _state(overlaid(tree, str(name)), name, files, findings, moment)
+        _state(overlaid(tree, str(name)), name, told, files, findings, moment)
         for name in chosen
     ]
     findings.refuse()
@@ -89,14 +92,21 @@ def _check_variables(
 
 
 def _state(
-    tree: Tree, server: str | None, files: Files, findings: Findings, now: datetime
+    tree: Tree,
+    server: str | None,
+    release: Said | None,
+    files: Files,
+    findings: Findings,
+    now: datetime,
 ) -> Desired:
     value = tree.value
+    runs = release or servers.release(tree, server)
     defaults: dict[str, Any] = value.get("defaults", {}).get("nodes", {})
     reader = SettingsReader(tree, findings, now)
-    wanted = policy.read(tree, files, findings)
+    wanted = policy.read(tree, files, findings, runs.word if runs else "")
     desired = Desired(
         server=servers.reference(tree, server),
+        release=runs,
         users=users.read(tree, findings),
         nodes=nodes.read_nodes(reader),
         node_defaults=reader.read(defaults, ("defaults", "nodes")),

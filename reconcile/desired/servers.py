@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from reconcile.desired.files import folder_of
 from reconcile.desired.findings import Findings, did_you_mean, proposal
 from reconcile.desired.layers import Tree
-from reconcile.desired.state import ServerRef
+from reconcile.desired.state import Said, ServerRef
 from reconcile.errors import Position
 from reconcile.source import Path
 from reconcile.variables import as_written, quoted
@@ -84,14 +84,28 @@ def _check_overlays(tree: Tree, names: Mapping[str, object], found: Findings) ->
             )
 
 
-def reference(tree: Tree, name: str | None) -> ServerRef | None:
-    """Return where a server is; None when the files do not say."""
+def release(tree: Tree, name: str | None) -> Said | None:
+    """Return the release that a server is said to run; None when nobody says."""
+    path, value = _of(tree, name)
+    if "release" not in value:
+        return None
+    return Said(str(value["release"]), tree.locate((*path, "release")))
+
+
+def _of(tree: Tree, name: str | None) -> tuple[Path, dict[str, Any]]:
+    """Return where the files describe a server, and what they say there."""
     path: Path = ("server",) if name is None else ("servers", name)
     value: Any = tree.value
     for step in path:
-        value = value.get(step)
-        if value is None:
-            return None
+        value = value.get(step, {})
+    return path, value
+
+
+def reference(tree: Tree, name: str | None) -> ServerRef | None:
+    """Return where a server is; None when the files do not say."""
+    path, value = _of(tree, name)
+    if not value:
+        return None
     place = tree.locate((*path, "url"))
     url = _absolute(value["url"], place)
     key: dict[str, Any] = value.get("credentials", {}).get("api_key", {})

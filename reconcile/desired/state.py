@@ -38,6 +38,14 @@ class ServerRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A word of the files, or of an option: then it has no position."""
+
+    word: str
+    position: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WantedUser:
     """A user that should exist. None means that a field is unmanaged.
 
@@ -198,7 +206,7 @@ class Manage:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """The desired state of one server.
+    """The desired state of one server; `release` is what it is said to run.
 
     `files` holds (path as given, sha256) of everything that was read, so that a
     saved plan can tell whether it is stale. `node_defaults` is what an entry wants
@@ -208,6 +216,7 @@ class Desired:
     """
 
     server: ServerRef | None
+    release: Said | None = None
     users: Mapping[str, WantedUser] | None = None
     nodes: Mapping[str, WantedNode] | None = None
     node_defaults: NodeSettings = NodeSettings()
@@ -221,6 +230,14 @@ class Desired:
     if_unsupported: Literal["error", "warn"] = "error"
     files: tuple[tuple[str, str], ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+
+    @property
+    def read_as(self) -> str:
+        """The release that reads the policy, "" for any of Headscale's."""
+        if self.release:
+            return self.release.word
+        hosted = self.server is not None and self.server.type == "tailscale"
+        return "tailscale" if hosted else ""
 
     def replaces(self, entry: WantedNode) -> bool:
         """Tell whether an entry may go over to its device, installed anew."""

@@ -59,7 +59,12 @@ def _shown(*words: str) -> str:
 
 def _server(server: ServerInfo, url: str) -> list[str]:
     shown = url if re.fullmatch(r"\$\{[A-Z_]+\}", url) else scalar(url)
-    return ["server:", f"  type: {scalar(server.type)}", f"  url: {shown}"]
+    return [
+        "server:",
+        f"  type: {scalar(server.type)}",
+        f"  url: {shown}",
+        f"  release: {scalar(server.release)}",
+    ]
 
 
 def _users(users: Sequence[User]) -> list[str]:

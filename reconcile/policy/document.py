@@ -18,8 +18,9 @@ class Problem:
 
     `message` holds the server's own words where it has some for this. `key` tells
     that the finding is about the name at the path and not the value. `related` are
-    paths that explain it, each with a few words. `subject` is the selector that it is
-    about, wherever it stands, "" where it is about something else.
+    paths that explain it, each with a few words. `subject` is the word that it is
+    about, wherever it stands, "" where it is about something else; `meant` is the path
+    of the declared name that is meant instead, () when there is none.
     """
 
     code: str
@@ -31,6 +32,7 @@ class Problem:
     help: str = ""
     related: tuple[tuple[Path, str], ...] = ()
     subject: str = ""
+    meant: Path = ()
 
 
 @dataclass(frozen=True, slots=True)

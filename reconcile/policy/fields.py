@@ -16,6 +16,7 @@ SECTIONS = (
     "ipsets",
     "postures",
     "defaultSrcPosture",
+    "attrConfig",
     "tagOwners",
     "autoApprovers",
     "acls",
@@ -32,18 +33,34 @@ SECTIONS = (
 RULES: Mapping[str, tuple[str, ...]] = {
     "acls": ("action", "proto", "src", "srcPosture", "dst"),
     "grants": ("src", "srcPosture", "dst", "ip", "app", "via"),
-    "ssh": ("action", "src", "dst", "users", "checkPeriod", "acceptEnv"),
+    "ssh": (
+        "action",
+        "src",
+        "srcPosture",
+        "dst",
+        "users",
+        "checkPeriod",
+        "acceptEnv",
+        "recorder",
+        "enforceRecorder",
+    ),
     "nodeAttrs": ("target", "attr", "app", "ipPool"),
     "tests": ("src", "srcPostureAttrs", "proto", "accept", "deny"),
     "sshTests": ("src", "dst", "accept", "check", "deny"),
 }
 APPROVERS = ("routes", "services", "exitNode")
 
+_FIELDS = {"": SECTIONS, **RULES, "autoApprovers": APPROVERS}
 _CANONICAL = {name.lower(): name for name in SECTIONS}
 _CANONICAL_FIELD = {
     section: {name.lower(): name for name in names}
-    for section, names in {**RULES, "autoApprovers": APPROVERS}.items()
+    for section, names in _FIELDS.items()
 }
+
+
+def fields(section: str) -> tuple[str, ...]:
+    """Return the fields that some server knows in a section, "" for the top level."""
+    return _FIELDS[section]
 
 
 def section_name(key: str) -> str:

@@ -32,3 +32,12 @@ def counted(names: Sequence[str], most: int = 4) -> str:
 def plural(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[object], most: int = 5) -> str:
+    """Return names as a text that stays short: `a, b, c and 4 more`."""
+    shown = [str(name) for name in names[:most]]
+    more = len(names) - len(shown)
+    if more:
+        return f"{', '.join(shown)} and {more} more"
+    return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))

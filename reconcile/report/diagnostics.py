@@ -22,16 +22,19 @@ def render(
     findings: Sequence[Diagnostic],
     format: str = "text",
     style: Style | None = None,
+    policies: Sequence[dict[str, Any]] = (),
 ) -> str:
     """Return findings in one of the formats, ending with a line break.
 
     `style(text, name)` paints text, `name` being a colour or `bold`. Text shows the
     first 50 findings and counts the rest; the other formats hold all of them.
+    `policies` go into the JSON: which releases take each policy.
     """
     if format == "text":
         return _text(findings, style or _plain)
     if format == "json":
-        return _dump(_json(findings))
+        more = {"policies": policies} if policies else {}
+        return _dump({**_json(findings), **more})
     from reconcile.report import ci
 
     if format == "github":

@@ -216,3 +216,37 @@ def test_document_keeps_its_text() -> None:
     document = parse(POLICY, "x.hujson")
     assert isinstance(document, Document)
     assert (document.text, document.file) == (POLICY, "x.hujson")
+
+
+YAML = """# the policy
+groups:
+  group:ops: [ann@]
+acls:
+  - action: accept
+    src: [group:ops]
+    dst: ["*:22"]
+"""
+MEMBERS = '"groups": {"group:ops": ["ann@"]},\n"acls": [],\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "help"),
+    [
+        (YAML, "this is YAML, and a policy file is HuJSON", "under `policy:`"),
+        (
+            "---\nacls: []\n",
+            "this is YAML, and a policy file is HuJSON",
+            "render policy",
+        ),
+        ('"acls":\n  - action: accept\n', "this is YAML", "under `policy:`"),
+        (MEMBERS + "}\n", "does not begin with {", "write { before this line"),
+        ("// hm\n" + MEMBERS, "does not begin with {", "and } at the end"),
+        ('"acls":\n[ { "action": } ]', "does not begin with {", "write { before"),
+    ],
+)
+def test_what_is_no_hujson_at_all_is_one_finding(text, message, help):
+    with pytest.raises(InputError) as error:
+        parse(text)
+    (finding,) = error.value.diagnostics
+    assert message in finding.message
+    assert help in finding.help

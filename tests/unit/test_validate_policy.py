@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from reconcile.lint import of_words as portable
+from reconcile.lint import of_words
+from reconcile.policy.reading.reception import receive
 from reconcile.scene import written
 
 FILE = "version: 1\npolicy: { file: policy.hujson }\n"
@@ -20,6 +21,11 @@ def validate(command, tmp_path):
         return command("validate", *arguments)
 
     return call
+
+
+def portable(text, release=""):
+    words = written(text, "p")
+    return of_words(words, receive(words.value, release))
 
 
 def test_what_every_release_accepts_needs_no_word(validate):
@@ -42,37 +48,42 @@ def test_what_only_some_accept_is_a_warning_that_names_the_others(validate):
     assert "warning[" in err
     assert 'unknown field "grants"' in err
     assert "refused by Headscale 0.27, 0.28, ignored by Headscale 0.26\n" in err
-    assert "help: nothing to do for Headscale 0.29, main; for your server" in err
+    assert "help: nothing to do for Headscale 0.29, main\n" in err
+    assert out.splitlines()[1] == (
+        "The policy is taken by Headscale 0.29 and main; refused by 0.27 and 0.28; "
+        "taken but in part ignored by 0.26 (--release, or `release` under `server`, "
+        "names yours)."
+    )
 
 
-def test_a_name_that_one_release_refuses_is_told_once():
+def test_what_the_same_releases_do_not_know_is_told_once():
     rule = '{"action": "accept", "src": ["%s"], "dst": ["*:*"]}'
     names = ("autogroup:member", "autogroup:tagged", "autogroup:member")
     rules = ", ".join(rule % name for name in names)
-    found = portable(written(f'{{"acls": [{rules}]}}', "p"), hosted=False)
+    found = portable(f'{{"acls": [{rules}]}}')
     told = [(d.message, d.why) for d in found if d.code == "RC0608"]
     assert told == [
         (
-            'acls[0]: src=invalid autogroup "autogroup:member"',
-            "refused by Headscale 0.26, here and in 1 more place",
-        ),
-        (
-            'acls[1]: src=invalid autogroup "autogroup:tagged"',
+            "not known to every Headscale: autogroup:member, autogroup:tagged",
             "refused by Headscale 0.26",
-        ),
+        )
     ]
 
 
+def test_a_word_is_told_once_with_its_other_lines():
+    rule = '{"action": "accept", "src": ["group:x"], "dst": ["*:*"]}'
+    text = '{"acls": [\n' + ",\n".join([rule] * 3) + "]}"
+    (finding,) = portable(text)
+    assert (finding.code, finding.position.line) == ("RC0602", 2)
+    assert finding.why == "here and in 2 more places, also in lines 3 and 4"
+
+
 def test_a_hosted_tailnet_is_read_as_one():
-    words = written(
-        '{"postures": {"posture:a": ["node:os == \'linux\'"]}, "acls": []}', "p"
-    )
-    assert portable(words, hosted=True) == []
-    (finding,) = portable(words, hosted=False)
-    assert (finding.severity, finding.position.line) == ("warning", 1)
-    assert finding.why == (
-        "refused by Headscale 0.27, 0.28, 0.29, main, ignored by Headscale 0.26"
-    )
+    text = '{"postures": {"posture:a": ["node:os == \'linux\'"]}, "acls": []}'
+    assert portable(text, "tailscale") == []
+    (finding,) = portable(text)
+    assert (finding.severity, finding.code) == ("error", "RC0608")
+    assert finding.why == "only Tailscale itself has it"
 
 
 def test_inline_policies_have_places_in_the_yaml(validate):

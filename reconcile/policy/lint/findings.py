@@ -1,9 +1,8 @@
 """The codes of lint and the making of its findings, which are warnings all."""
 
-from collections.abc import Sequence
-
 from reconcile.policy.document import Problem
 from reconcile.policy.fields import Path
+from reconcile.policy.words import listed
 
 DEAD = "RC0501"  # a rule matches nothing
 COVERED = "RC0502"  # other rules open all that a rule opens
@@ -35,15 +34,9 @@ def finding(
     return Problem(code, message, path, key, "warning", why, help, related)
 
 
-def listed(names: Sequence[object], most: int = NAMED) -> str:
-    """Return names as a text that stays short: `a, b, c and 4 more`."""
-    shown = [str(name) for name in names[:most]]
-    more = len(names) - len(shown)
-    if more:
-        return f"{', '.join(shown)} and {more} more"
-    return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
-
-
 def counted(number: int, one: str) -> str:
     """Return a number with its noun: `1 rule`, `3 rules`."""
     return f"{number} {one}{'' if number == 1 else 's'}"
+
+
+__all__ = ["counted", "finding", "listed"]

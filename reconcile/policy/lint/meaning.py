@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from reconcile.policy.document import Policy, Problem, Rule
-from reconcile.policy.fields import Path, field_name, find, get, rules
+from reconcile.policy.fields import Path, find, get, rules
 from reconcile.policy.lint.findings import MEANING, counted, finding, listed
 from reconcile.policy.reading.ssh import localpart_domain
 from reconcile.policy.releases import ICMPV6, PINGABLE
@@ -66,27 +66,6 @@ def _check(reading: _Reading) -> Iterator[Problem]:
             "sessions",
             help=f"{_NEWER}, or give these logins to fewer people",
         )
-
-
-def _ignored_fields(reading: _Reading) -> Iterator[Problem]:
-    """Fields that narrow a rule elsewhere, and that 0.26 passes over."""
-    if not reading.policy.release.ignores_unknown:
-        return
-    for section in ("acls", "ssh"):
-        for path, rule in rules(reading.policy.value, section):
-            for key in rule if isinstance(rule, dict) else ():
-                name = field_name(section, key)
-                if name in _PASSED_OVER[section]:
-                    yield reading.differs(
-                        f'{_name(path)}: "{key}" does nothing',
-                        [path],
-                        (*path, key),
-                        why="this release passes over fields that it does not know",
-                        help=f"remove it, or {_NEWER}",
-                    )
-
-
-_PASSED_OVER = {"acls": {"srcPosture"}, "ssh": {"srcPosture", "acceptEnv"}}
 
 
 def _ping(reading: _Reading) -> Iterator[Problem]:
@@ -204,5 +183,5 @@ def _name(path: Path) -> str:
 
 
 _Row = Callable[[_Reading], Iterable[Problem]]
-_WEAKER: tuple[_Row, ...] = (_check, _ignored_fields)
+_WEAKER: tuple[_Row, ...] = (_check,)
 _OTHER: tuple[_Row, ...] = (_ping, _icmp, _wildcard, _own_devices, _logins, _no_rules)

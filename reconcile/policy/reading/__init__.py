@@ -1,19 +1,15 @@
 """Reading a policy value: typed rules, and everything the server would refuse."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from reconcile.errors import Diagnostic, Position, Related
 from reconcile.policy.document import Policy, Problem
-from reconcile.policy.fields import SECTIONS, Path, section_name
+from reconcile.policy.fields import Path, section_name
 from reconcile.policy.reading import attributes, names, rules, ssh
-from reconcile.policy.reading.context import (
-    IGNORED,
-    SHAPE,
-    Context,
-    quoted,
-)
+from reconcile.policy.reading.context import SHAPE, Context, quoted
 from reconcile.policy.releases import Release, release
+from reconcile.policy.words import listed, plural
 
 Locate = Callable[[Path, bool], Position | None]
 
@@ -56,23 +52,54 @@ def read(
 
 
 def diagnostics(problems: Iterable[Problem], locate: Locate) -> list[Diagnostic]:
-    """Give findings their positions; `locate(path, key)` may answer None."""
-    return [
-        Diagnostic(
-            problem.code,
-            problem.message,
-            locate(problem.path, problem.key),
-            problem.severity,
-            why=problem.why,
-            help=problem.help,
-            related=tuple(
-                Related(place, label)
-                for path, label in problem.related
-                if (place := locate(path, False)) is not None
-            ),
-        )
-        for problem in problems
+    """Give findings their positions; `locate(path, key)` may answer None.
+
+    What is wrong with one word is told once, with the other lines in which it stands.
+    """
+    found: dict[tuple[object, ...], list[Problem]] = {}
+    for each in problems:
+        key = each.code, each.severity, each.why, each.subject
+        place = () if each.subject else (each.path, each.key, each.message)
+        found.setdefault((*key, *place), []).append(each)
+    return [_diagnostic(same, locate) for same in found.values()]
+
+
+def _diagnostic(same: Sequence[Problem], locate: Locate) -> Diagnostic:
+    """Return the finding for one word, wherever it stands, or for one place."""
+    first = same[0]
+    place = locate(first.path, first.key)
+    others = [locate(each.path, each.key) for each in same[1:]] if first.subject else []
+    related = [
+        Related(there, label)
+        for path, label in first.related
+        if (there := locate(path, False)) is not None
     ]
+    if first.meant and (there := locate(first.meant, True)):
+        related.append(Related(there, "declared here"))
+    return Diagnostic(
+        first.code,
+        first.message,
+        place,
+        first.severity,
+        why=", ".join(filter(None, [first.why, _elsewhere(place, others)])),
+        help=first.help,
+        related=tuple(related),
+    )
+
+
+def _elsewhere(place: Position | None, others: Sequence[Position | None]) -> str:
+    """Say how often a word stands elsewhere, and in which lines."""
+    if not others:
+        return ""
+    file = place.file if place else ""
+    lines = dict.fromkeys(
+        str(each.line) if each.file == file else f"{each.file}:{each.line}"
+        for each in others
+        if each and place and (each.file, each.line) != (file, place.line)
+    )
+    many = "s" * (len(lines) > 1)
+    told = f", also in line{many} {listed([*lines])}" if lines else ""
+    return f"here and in {plural(len(others), 'more place')}{told}"
 
 
 def _sections(context: Context) -> None:
@@ -86,21 +113,7 @@ def _sections(context: Context) -> None:
             context.problem(SHAPE, message, (key,), key=True, help=help)
         seen[name] = key
         if name not in context.release.sections:
-            _unknown(context, key, name)
-
-
-def _unknown(context: Context, key: str, name: str) -> None:
-    known = name in SECTIONS
-    place = "this release" if context.release.hosted else context.release.name
-    if context.release.ignores_unknown:
-        message = f"{quoted(key)} does nothing on Headscale {place}"
-        help = "rules, tests and settings in it are not in force"
-        context.problem(
-            IGNORED, message, (key,), key=True, severity="warning", help=help
-        )
-        return
-    why = f"Headscale {place} does not have it" if known else ""
-    context.unknown_field((key,), why)
+            context.unknown_field((key,), "", context.value)
 
 
 __all__ = ["Any", "Locate", "diagnostics", "read"]

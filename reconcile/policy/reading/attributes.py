@@ -4,7 +4,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from reconcile.policy.document import Assertion, Attribution
-from reconcile.policy.fields import RULES, Path, find, get
+from reconcile.policy.fields import Path, find, get
 from reconcile.policy.reading.context import (
     DECLARATION,
     NAME,
@@ -14,6 +14,7 @@ from reconcile.policy.reading.context import (
     quoted,
 )
 from reconcile.policy.reading.rules import protocol
+from reconcile.policy.reading.words import HOSTED_WORDS, ONLY_TAILSCALE
 from reconcile.policy.selectors import Selector, is_address, parse
 from reconcile.policy.sets import prefix
 
@@ -30,10 +31,7 @@ def attributions(context: Context) -> tuple[Attribution, ...]:
     for index, path, rule in context.rules("nodeAttrs"):
         before = context.count()
         where = f"nodeAttrs[{index}]"
-        fields = RULES["nodeAttrs"]
-        if not context.release.hosted:
-            fields = tuple(name for name in fields if name != "app")
-        context.known_fields(path, rule, fields)
+        context.known_fields(path, rule, "nodeAttrs")
         targets = []
         for at, text in context.texts(path, rule, "target"):
 
@@ -84,10 +82,17 @@ def _check_hosted(
             context.problem(DECLARATION, message, at)
     if context.release.hosted:
         return
-    refused = [*pools, *((at, name) for at, name in names if name == "funnel")]
-    for at, text in refused:
-        message = f"{where}: {quoted(text)} is not supported"
-        context.problem(UNSUPPORTED, message, at, help="only Tailscale itself has it")
+    funnels = [(at, name) for at, name in names if name == "funnel"]
+    for word, texts in (("ipPool", pools), ("funnel", funnels)):
+        for at, text in texts:
+            context.problem(
+                UNSUPPORTED,
+                f"{where}: {quoted(text)} is not supported",
+                at,
+                why=ONLY_TAILSCALE,
+                help=HOSTED_WORDS[word],
+                subject=word,
+            )
 
 
 def tests(context: Context) -> tuple[Assertion, ...]:
@@ -96,13 +101,10 @@ def tests(context: Context) -> tuple[Assertion, ...]:
         return ()
     found = []
     for index, path, rule in context.rules("tests"):
-        fields = RULES["tests"]
         source = context.text(path, rule, "src") or ""
         if context.release.hosted:
             source = source.strip()
-        else:
-            fields = tuple(name for name in fields if name != "srcPostureAttrs")
-        context.known_fields(path, rule, fields)
+        context.known_fields(path, rule, "tests")
         found.append(
             Assertion(
                 "tests",
@@ -126,7 +128,7 @@ def ssh_tests(context: Context) -> tuple[Assertion, ...]:
         return ()
     found = []
     for index, path, rule in context.rules("sshTests"):
-        context.known_fields(path, rule, RULES["sshTests"])
+        context.known_fields(path, rule, "sshTests")
         targets = context.texts(path, rule, "dst")
         for at, text in targets:
             _check_ssh_target(context, index, at, text.strip())

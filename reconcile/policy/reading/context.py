@@ -3,11 +3,14 @@
 import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from reconcile.policy import selectors
 from reconcile.policy.document import Problem, Severity
 from reconcile.policy.fields import Path, find, get
+from reconcile.policy.reading import words
+from reconcile.policy.references import references
 from reconcile.policy.releases import ROLES, Release
 from reconcile.policy.selectors import UNKNOWN, Selector
 
@@ -129,11 +132,30 @@ class Context:
         why: str = "",
         help: str = "",
         subject: str = "",
+        meant: str = "",
     ) -> None:
-        """Note a finding."""
-        found = Problem(code, message, path, key, severity, why, help, subject=subject)
+        """Note a finding; `meant` is a declared name that explains it."""
+        found = Problem(
+            code,
+            message,
+            path,
+            key,
+            severity,
+            why,
+            help,
+            subject=subject,
+            meant=self._declaration(meant),
+        )
         self.problems.append(found)
         self._errors += severity == "error"
+
+    def _declaration(self, name: str) -> Path:
+        """Return the path of a declared name, () when nothing declares it."""
+        for section in ("tagOwners", "groups", "hosts"):
+            found = find(self.value, section)
+            if found and isinstance(found[1], dict) and name in found[1]:
+                return found[0], name
+        return ()
 
     def count(self) -> int:
         """Return how many errors there are, to tell later whether there are more."""
@@ -156,14 +178,13 @@ class Context:
             else:
                 self.shape(path, "an object", rule)
 
-    def known_fields(
-        self, path: Path, rule: Mapping[str, Any], names: Iterable[str]
-    ) -> None:
-        """Refuse fields that are not in a list, and those that stand there twice.
+    def known_fields(self, path: Path, rule: Mapping[str, Any], section: str) -> None:
+        """Refuse fields that a section does not have, and those that stand there twice.
 
         `#` begins a comment in ACLs.
         """
-        if rule.keys() <= set(names):
+        names = words.allowed(section, self.release)
+        if rule.keys() <= names:
             return
         known = {name.lower() for name in names}
         seen: dict[str, str] = {}
@@ -173,22 +194,32 @@ class Context:
                 message = f"duplicate object member name {quoted(key)}"
                 why = f"{quoted(first)} is the same field"
                 self.problem(SHAPE, message, (*path, key), key=True, why=why)
-            if key.lower() in known or (key.startswith("#") and path[0] == "acls"):
+            if key.lower() in known or (key.startswith("#") and section == "acls"):
                 continue
-            if self.release.ignores_unknown:
-                continue
-            self.unknown_field((*path, key))
+            self.unknown_field((*path, key), section, rule)
 
-    def unknown_field(self, path: Path, why: str = "") -> None:
-        """Refuse a field; `why` tells that other servers have it."""
-        colon = ":" if self.release.strict else ""
+    def unknown_field(self, path: Path, section: str, beside: Iterable[str]) -> None:
+        """Refuse a field of a section, or say that the release passes over it.
+
+        `beside` are all fields that stand there.
+        """
+        key, server = str(path[-1]), self.release
+        advice = words.of_field(section, key, beside, server)
+        message = f"unknown field{':' * server.strict} {quoted(key)}"
+        code = UNSUPPORTED if advice.known else SHAPE
+        severity: Severity = "error"
+        if server.ignores_unknown:
+            message = f"{quoted(key)} does nothing on Headscale {server.name}"
+            code, severity = IGNORED, "warning"
         self.problem(
-            UNSUPPORTED if why else SHAPE,
-            f"unknown field{colon} {quoted(path[-1])}",
+            code,
+            message,
             path,
             key=True,
-            why=why,
-            help="remove it" if why else "remove it, or look for a typing mistake",
+            severity=severity,
+            why=advice.why,
+            help=advice.help,
+            subject=key,
         )
 
     def shape(self, path: Path, wanted: str, value: object) -> None:
@@ -248,25 +279,46 @@ class Context:
             selector = replace(selector, text=text)
         refusal = self.scope.refusal(selector)
         if refusal is None:
+            self.foreign(path, text)
             self._accepted[text] = selector
             return selector
         code, reason = refusal
-        help = self._remedy(selector)
-        self.problem(code, said(reason), path, help=help, subject=selector.text)
+        advice = words.of_selector(selector, self.release, self._names)
+        self.problem(
+            code,
+            said(reason),
+            path,
+            why=advice.why,
+            help=advice.help,
+            subject=selector.text,
+            meant=advice.meant,
+        )
         return None
 
-    def _remedy(self, selector: Selector) -> str:
-        kind, text = selector.kind, selector.text
-        if kind == "tag":
-            return f"declare {quoted(text)} in tagOwners"
-        if kind == "group":
-            return f"declare {quoted(text)} in groups"
-        if kind == "host":
-            user = quoted(text + "@")
-            return f"declare {quoted(text)} in hosts, or write {user} for a user"
-        if kind == "autogroup":
-            return f"release {self.release.name} does not know this autogroup"
-        return "use a user, group, tag, autogroup, host, address or *"
+    def foreign(self, path: Path, text: str) -> None:
+        """Point out a mail domain, which Headscale takes for a user nobody can be."""
+        selector = selectors.parse(text)
+        if selector.kind == "domain" and not self.release.hosted:
+            self.problem(
+                UNSUPPORTED,
+                f"{quoted(selector.text)} is nobody on Headscale",
+                path,
+                severity="warning",
+                why=words.ONLY_TAILSCALE,
+                help=words.HOSTED_WORDS["domain"],
+                subject=selector.text,
+            )
+
+    @cached_property
+    def _names(self) -> words.Names:
+        """The names that a text may be a misspelling of, by kind."""
+        users = references(self.value).users
+        return {
+            "tag": self.tags,
+            "group": self.groups,
+            "host": self.hosts,
+            "user": [name for name in users if not name.startswith("user:")],
+        }
 
 
 def _place(path: Path) -> str:

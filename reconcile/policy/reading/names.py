@@ -28,13 +28,15 @@ def groups(context: Context) -> dict[str, tuple[str, ...]]:
             context.shape(path, "a list", value)
         if not name.startswith("group:"):
             message = f"group names must begin with 'group:', got: {quoted(name)}"
-            context.problem(DECLARATION, message, path, key=True)
+            help = f"write {quoted(f'group:{name}')}"
+            context.problem(DECLARATION, message, path, key=True, help=help)
         members = context.texts(path[:-1], context.groups, name)
         hosted = context.release.hosted
         found[name] = tuple(text.strip() if hosted else text for _, text in members)
         for where, text in members:
             selector = context.scope.selector(text)
             nested = text.startswith("group:") and not context.release.members_by_at
+            context.foreign(where, text)
             if selector.kind != "user" or nested:
                 _odd_member(context, name, where, text, selector)
     return found
@@ -52,6 +54,10 @@ def _odd_member(
     if text.startswith("group:"):
         reason = "group members cannot be recursive"
         help = "list the users of the inner group instead"
+    elif selector.kind == "host":
+        help = f"write {quoted(selector.text + '@')}, or an e-mail"
+    elif selector.kind in ("tag", "autogroup"):
+        help = "a group holds users only: name this beside the group in your rules"
     context.problem(
         DECLARATION,
         f"groups[{quoted(group)}]: {quoted(text)}: {reason}",
@@ -91,7 +97,10 @@ def tags(context: Context) -> frozenset[str]:
         reason = _tag_refusal(name, context.release)
         if reason:
             message = f"tagOwners[{quoted(name)}]: {reason}"
-            context.problem(DECLARATION, message, path, key=True, help="rename the tag")
+            help = "rename the tag"
+            if not name.startswith("tag:") and ":" not in name:
+                help = f"write {quoted(f'tag:{name}')}"
+            context.problem(DECLARATION, message, path, key=True, help=help)
         for where, text in context.texts(path[:-1], context.tags, name):
             _owner(context, name, where, text)
     if not context.release.owner_cycles:
@@ -181,8 +190,7 @@ def approvers(context: Context) -> None:
     if not isinstance(found[1], dict):
         context.shape((found[0],), "an object", found[1])
         return
-    names = ["routes", "exitNode", *(["services"] if context.release.hosted else [])]
-    context.known_fields((found[0],), found[1], names)
+    context.known_fields((found[0],), found[1], "autoApprovers")
     routes = find(found[1], "routes")
     for path, name, _ in _members(context, (found[0],), routes):
         if not selectors.is_address(name) or not (

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 from reconcile.policy import sets
 from reconcile.policy.document import Policy, Rule, Service, Target
-from reconcile.policy.fields import RULES, Path, find
+from reconcile.policy.fields import Path, find
 from reconcile.policy.pairing import split_ports
 from reconcile.policy.reading.context import (
     GRANT,
@@ -154,7 +153,7 @@ def protocol(context: Context, path: Path, rule: dict[str, Any]) -> str | None:
 
 def _acl(context: Context, index: int, path: Path, rule: dict[str, Any]) -> Rule | None:
     before = context.count()
-    context.known_fields(path, rule, _fields("acls", context.release.hosted))
+    context.known_fields(path, rule, "acls")
     action = context.text(path, rule, "action")
     if action != "accept" and (
         context.release.action_needed or find(rule, "action") is not None
@@ -202,6 +201,8 @@ def _acl_target(
         opened = _ports(port_text, context.release)
     except ValueError as reason:
         help = "write ports as 443, 80,443, 8000-8100 or *"
+        if context.scope.refusal(context.scope.selector(trimmed)) is None:
+            help = f"a destination ends in its ports: {quoted(f'{trimmed}:443')}"
         context.problem(SERVICE, said(reason), path, help=help)
         return None
     selector = _destination(
@@ -269,7 +270,7 @@ def _grant(
 ) -> Rule | None:
     before = context.count()
     where = f"grants[{index}]"
-    context.known_fields(path, rule, _fields("grants", context.release.hosted))
+    context.known_fields(path, rule, "grants")
     sources = _sources(context, where, path, rule)
     services = _services(context, where, path, rule)
     capabilities = _capabilities(context, where, path, rule)
@@ -446,12 +447,6 @@ def _check_self(
         help = "use it with users, groups or autogroup:member as the only sources"
         context.problem(PLACE, f"{where}: {_NEED_USERS}", path, help=help)
         return
-
-
-@cache
-def _fields(section: str, hosted: bool) -> frozenset[str]:
-    """Return the fields that a rule of a section may have."""
-    return frozenset(RULES[section]) - (frozenset() if hosted else {"srcPosture"})
 
 
 def _postures(context: Context, rule: dict[str, Any]) -> tuple[str, ...]:

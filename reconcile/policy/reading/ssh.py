@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from reconcile.policy.document import SshRule
-from reconcile.policy.fields import RULES, Path, find
+from reconcile.policy.fields import Path, find
 from reconcile.policy.reading.context import PLACE, SSH, UNSUPPORTED, Context, quoted
 from reconcile.policy.selectors import Selector, parse
 
@@ -44,7 +44,7 @@ def _rule(
 ) -> SshRule | None:
     before = context.count()
     where = f"ssh[{index}]"
-    context.known_fields(path, rule, _fields(context))
+    context.known_fields(path, rule, "ssh")
     action = _action(context, where, path, rule)
     sources = _sources(context, where, path, rule)
     targets = _targets(context, where, path, rule)
@@ -69,14 +69,6 @@ def _rule(
         tuple(environment),
         period,
     )
-
-
-def _fields(context: Context) -> tuple[str, ...]:
-    if context.release.hosted:
-        return (*RULES["ssh"], "srcPosture", "recorder", "enforceRecorder")
-    if context.release.strict:
-        return RULES["ssh"]
-    return tuple(name for name in RULES["ssh"] if name != "acceptEnv")
 
 
 def _action(context: Context, where: str, path: Path, rule: dict[str, Any]) -> str:
