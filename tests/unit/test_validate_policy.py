@@ -4,8 +4,11 @@ import json
 
 import pytest
 
+from reconcile.desired import schema
 from reconcile.lint import of_words
+from reconcile.model import RELEASES
 from reconcile.policy.reading.reception import receive
+from reconcile.policy.releases import RELEASES as ROWS
 from reconcile.scene import written
 
 FILE = "version: 1\npolicy: { file: policy.hujson }\n"
@@ -101,3 +104,101 @@ def test_json(validate):
     code, out, _ = validate(RULE % "group:nosuch", "--format", "json")
     assert code == 1
     assert "RC0602" in json.dumps(json.loads(out))
+
+
+# Which release.
+
+NAMED = """version: 1
+server: { type: headscale, url: "simulator:world.json", release: "%s" }
+policy: { file: policy.hujson }
+"""
+LEGACY = '{"acls": [{"action": "accept", "users": ["ann@"], "ports": ["*:22"]}]}'
+NOBODY = {
+    "section": '{"alcs": []}',
+    "legacy": LEGACY,
+    "tests": '{"acls": [], "tests": [{"user": "ann@", "allow": ["*:22"]}]}',
+    "postures": '{"acls": [], "postures": {"posture:a": ["node:os == \'linux\'"]}}',
+}
+
+
+@pytest.mark.parametrize("name", NOBODY)
+def test_what_only_the_oldest_release_takes_is_not_valid(validate, name):
+    code, out, err = validate(NOBODY[name])
+    assert (code, out) == (1, "")
+    assert "RC0116" not in err
+    assert "refused by Headscale 0.27, 0.28, 0.29 and main; " in err
+
+
+def test_the_oldest_release_alone_takes_it_and_does_not_make_it_valid(validate):
+    code, out, err = validate(LEGACY, "--release", "0.26")
+    assert code == 0
+    assert out.startswith("Taken, ")
+    assert "Read as Headscale 0.26 alone, which ignores a part of it.\n" in out
+    assert 'warning[RC0609]: "users" does nothing on Headscale 0.26' in err
+
+
+@pytest.mark.parametrize(("release", "code"), [("0.28", 1), ("0.29", 0), ("0.30", 0)])
+def test_a_release_can_be_named(validate, release, code):
+    assert validate(GRANT, "--release", release)[0] == code
+    assert validate(GRANT, yaml=NAMED % release)[0] == code
+
+
+def test_the_option_wins_over_the_file(validate):
+    code, out, err = validate(GRANT, "--release", "0.29", yaml=NAMED % "0.28")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1] == "Read as Headscale 0.29 alone."
+
+
+def test_a_number_without_quotes_is_no_release(validate):
+    code, _, err = validate(GRANT, yaml=NAMED.replace('"%s"', "0.30"))
+    assert code == 1
+    assert 'write it in quotes, without the patch number: release: "0.29"' in err
+
+
+def test_releases_are_the_same_ones_everywhere():
+    asked = schema.violations({"version": 1, "server": {"url": "x", "release": "1"}})
+    (allowed,) = [v.wanted for v in asked if v.path == ("server", "release")]
+    assert tuple(allowed) == RELEASES
+    assert {*RELEASES} == {*ROWS, "0.30"}
+
+
+def test_a_server_of_another_release_is_a_warning_with_both(
+    validate, command, tmp_path
+):
+    (tmp_path / "world.json").write_text('{"emulate": "0.29"}')
+    validate('{"acls": []}', yaml=NAMED % "0.28")
+    code, _, err = command("plan")
+    assert code == 0
+    assert "warning[RC0308]: the server is of release 0.29, not 0.28" in err
+    assert "tailnet.yaml:2:66" in err
+    assert 'help: write release: "0.29"' in err
+    validate('{"acls": []}', yaml=NAMED % "0.29")
+    assert "RC0308" not in command("plan")[2]
+
+
+def test_a_policy_that_opens_all_is_told_where_a_release_takes_it(validate):
+    assert "RC0116" in validate('{"groups": {}}')[2]
+    assert "RC0116" not in validate('{"groups": {}}', "--release", "0.26")[2]
+    assert "RC0116" not in validate('{"groups": {"a": []}, "alcs": []}')[2]
+
+
+def test_who_takes_a_policy_is_in_the_json(validate):
+    code, out, _ = validate(GRANT, "--format", "json")
+    assert code == 0
+    assert json.loads(out)["policies"] == [
+        {
+            "server": "",
+            "taken_by": ["0.29", "main"],
+            "refused_by": ["0.27", "0.28"],
+            "ignored_in_part_by": ["0.26"],
+        }
+    ]
+
+
+def test_a_policy_in_yaml_is_one_error_and_its_remedy_works(validate):
+    policy = "acls:\n  - action: accept\n    src: [ann@]\n    dst: ['*:22']\n"
+    code, _, err = validate(policy)
+    assert (code, err.count("error[")) == (1, 1)
+    assert "put its lines under `policy:` in tailnet.yaml" in err
+    inline = "".join(f"  {line}\n" for line in policy.splitlines())
+    assert validate(policy, yaml=f"version: 1\npolicy:\n{inline}")[0] == 0
