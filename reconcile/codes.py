@@ -52,6 +52,7 @@ TITLES = {
     "RC0114": "Not a day or an instant",
     "RC0115": "Expiry in the past",
     "RC0116": "Policy that allows everything",
+    "RC0117": "Nothing to accept",
     "RC0118": "Setting that does nothing",
     # RC02xx: how nodes are found
     "RC0201": "Two entries with the same match",

@@ -70,7 +70,8 @@ class Diagnostic:
     `code` is stable (RC0107); `label` stands under the excerpt; `why` is the cause
     and `help` the remedy, each one sentence or empty. `ways` holds what `help` offers
     as edits and commands; each of them alone is a way out. `address` names the object
-    that it is about (`node:nas`), where there is one.
+    that it is about (`node:nas`), where there is one; `about` holds more names by which
+    the files may accept it, the best one first.
     """
 
     code: str
@@ -83,6 +84,7 @@ class Diagnostic:
     related: tuple[Related, ...] = ()
     address: str = ""
     ways: tuple[Way, ...] = ()
+    about: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         place = f"{self.position}: " if self.position else ""

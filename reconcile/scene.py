@@ -138,7 +138,7 @@ def refused(scene: Scene) -> list[Diagnostic]:
 
 def findings(words: Words, problems: Iterable[Problem]) -> list[Diagnostic]:
     """Give the problems of a policy their places."""
-    return diagnostics(problems, lambda path, key: place(words, path, key))
+    return diagnostics(problems, lambda path, key: place(words, path, key), words.value)
 
 
 def tailnet(

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from reconcile import desired as desired_state
 from reconcile import snapshot
 from reconcile.applied import Known, LastApply, known_as, last_apply, record
+from reconcile.desired.accepts import sift
 from reconcile.desired.servers import ALL, SIMULATOR, default_name
 from reconcile.desired.state import Delivery, Desired, ServerRef
 from reconcile.diff import kinds_needed
@@ -33,6 +34,7 @@ from reconcile.errors import (
 from reconcile.git import checkout
 from reconcile.model import Live, Node, Operation, natural
 from reconcile.plan import Asked, Plan, build
+from reconcile.policy.words import plural
 from reconcile.runner import own_node
 from reconcile.server import connect
 from reconcile.server.credential import Secret, from_command, from_env, from_file
@@ -222,7 +224,7 @@ class Run:
         made = replace(self._build(limited=limited), asked=self._options.asked)
         if self._before.why_not:
             made = replace(made, notes=(*made.notes, self._before.why_not))
-        return self._checked(self.judged(made)) if check else made
+        return self._checked(self.judged(made)) if check else self._sifted(made)
 
     def _build(self, *, limited: bool) -> Plan:
         """Build the plan; --theirs excludes the conflicts that a first one finds."""
@@ -283,6 +285,18 @@ class Run:
             return str(error)
 
     def judged(self, plan: Plan) -> Plan:
+        """Add what the changes do, as `_judged` says, without accepted warnings."""
+        return self._sifted(self._judged(plan))
+
+    def _sifted(self, plan: Plan) -> Plan:
+        """Take out the warnings that the files accept, and count them."""
+        sifted = sift(plan.diagnostics, self.desired.accepts)
+        if not sifted.accepted:
+            return plan
+        note = f"{plural(sifted.accepted, 'warning')} accepted in the files"
+        return replace(plan, diagnostics=sifted.left, notes=(*plan.notes, note))
+
+    def _judged(self, plan: Plan) -> Plan:
         """Add what the changes do to access, and whether tests and assertions hold.
 
         They hold, or not, in the state that was read last with the plan's changes

@@ -142,6 +142,7 @@ def _byte_order_mark(file: str) -> Diagnostic:
         Position(file, 1, 1),
         severity="warning",
         help="it is ignored; save the file as UTF-8 without a mark",
+        about=(file,),
     )
 
 

@@ -12,6 +12,7 @@ from reconcile.cli.terminal import note, print_diagnostics
 from reconcile.errors import Diagnostic, Exit, InputError, exit_of
 
 if TYPE_CHECKING:
+    from reconcile.desired.findings import Findings
     from reconcile.desired.state import Desired, WantedPolicy
     from reconcile.inquiry import Inquiry
     from reconcile.policy.reading.reception import Reception
@@ -40,6 +41,7 @@ class _Checked:
     files: Sequence[str] = ()
     read: Sequence[_Read] = ()
     remark: str = ""
+    accepted: int = 0
 
 
 @click.command()
@@ -93,9 +95,23 @@ def _check(chosen: "Options") -> _Checked:
     if exit_of(found.sorted()) == Exit.OK:
         tested, remark = _tested(states, asked)
         found.extend(tested)
-    findings = found.sorted()
+    findings, accepted = _sifted(found, states, asked is not None)
     files = [path for path, _ in states[0].files]
-    return _Checked(findings, exit_of(findings), files, read, remark)
+    return _Checked(findings, exit_of(findings), files, read, remark, accepted)
+
+
+def _sifted(
+    found: "Findings", states: Sequence["Desired"], in_tailnet: bool
+) -> tuple[Sequence[Diagnostic], int]:
+    """Return the findings without those that are accepted, and how many these are."""
+    from reconcile.desired.accepts import OF_FILES, OF_SNAPSHOT, sift, unneeded
+
+    entries = dict.fromkeys(entry for state in states for entry in state.accepts)
+    sifted = sift(found.sorted(), [*entries])
+    rest = type(found)()
+    rest.extend(sifted.left)
+    rest.extend(unneeded(sifted, OF_SNAPSHOT if in_tailnet else OF_FILES))
+    return rest.sorted(), sifted.accepted
 
 
 def _print(checked: _Checked) -> None:
@@ -116,8 +132,11 @@ def _print(checked: _Checked) -> None:
 
 
 def _verdict(checked: _Checked) -> str:
+    from reconcile.policy.words import plural
+
     number = len(checked.findings)
-    warned = f", {number} warning{'s' * (number > 1)}" if number else ""
+    warned = f", {plural(number, 'warning')}" if number else ""
+    warned += f", {checked.accepted} accepted" if checked.accepted else ""
     valid = all(each.by.valid for each in checked.read)
     return f"{'Valid' if valid else 'Taken'}{warned}: {', '.join(checked.files)}"
 

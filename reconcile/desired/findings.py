@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypedDict, Unpack
 
 from reconcile.desired.scalars import scalar
-from reconcile.errors import Diagnostic, InputError, Position, Related
+from reconcile.errors import Diagnostic, Position, Related
 from reconcile.near import nearest
 from reconcile.remedies import Help, Instead, Way
 from reconcile.source import Path
@@ -23,6 +23,7 @@ class Details(TypedDict, total=False):
     related: tuple[Related, ...]
     address: str
     ways: tuple[Way, ...]
+    about: tuple[str, ...]
 
 
 class Findings:
@@ -69,11 +70,6 @@ class Findings:
     def failed(self) -> bool:
         """Whether one of the findings so far is an error."""
         return any(finding.severity == "error" for finding in self._found.values())
-
-    def refuse(self) -> None:
-        """Raise InputError with every finding if one of them is an error."""
-        if self.failed:
-            raise InputError(self.sorted())
 
 
 def _line(place: Position | None) -> tuple[str, int]:

@@ -65,7 +65,7 @@ class Form:
 
 _SECTIONS = Form(
     maps=frozenset({(), ("users",), ("nodes",), ("servers",), ("overlays",)}),
-    lists=frozenset({("node_rules",), ("removed",), ("assert",)}),
+    lists=frozenset({("node_rules",), ("removed",), ("assert",), ("accept",)}),
 )
 
 

@@ -70,6 +70,7 @@ def check_match_user(match: Match, desired: Desired, findings: Findings) -> None
             f"{quoted(name)} is not among the users",
             match.position,
             why="a match that names a user who does not exist finds no node",
+            about=(f"user:{name}",),
             help=near,
         )
 
@@ -102,6 +103,7 @@ def _spoofable(
         match.position,
         why=f"anyone who can enrol a device called {quoted(chosen)} gets that too",
         help=f"add {more}preauth_key or machine_key to the match",
+        about=(address,),
     )
 
 
@@ -121,6 +123,7 @@ def _spoofable_later(
         why="once the device is gone, anyone who can enrol another called "
         f"{quoted(called)} gets that",
         help=f"add {more} to the match: a new installation has to fulfil it too",
+        about=(address,),
     )
 
 

@@ -184,4 +184,5 @@ def _warn_open(policy: WantedPolicy, findings: Findings) -> None:
         policy.locate(()),
         why=WHY,
         help='to allow nothing write "acls": []',
+        about=("policy",),
     )

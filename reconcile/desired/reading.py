@@ -5,14 +5,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from reconcile.desired import checks, nodes, policy, servers, users
+from reconcile.desired import accepts, checks, nodes, policy, servers, users
 from reconcile.desired.files import Files
 from reconcile.desired.findings import Findings
 from reconcile.desired.idle import check_idle
 from reconcile.desired.layers import Tree, merge, overlaid
 from reconcile.desired.settings import SettingsReader
 from reconcile.desired.state import Desired, Manage, Removed, Said, WantedPolicy
-from reconcile.errors import Position
+from reconcile.errors import InputError, Position
 from reconcile.remedies import Put
 from reconcile.text import DISK, Storage
 
@@ -55,7 +55,9 @@ def read(
         _state(overlaid(tree, str(name)), name, told, files, findings, moment)
         for name in chosen
     ]
-    findings.refuse()
+    if findings.failed:
+        every = [accept for state in states for accept in state.accepts]
+        raise InputError(accepts.sift(findings.sorted(), every).left)
     digests = tuple(dict.fromkeys(files.digests))
     return tuple(
         replace(state, files=digests, warnings=findings.sorted()) for state in states
@@ -116,6 +118,7 @@ def _state(
         removed=_removed(tree),
         policy=wanted,
         asserts=_asserts(tree, wanted, findings),
+        accepts=accepts.read(tree, findings),
         manage=_manage(value.get("manage", {})),
         if_unsupported=value.get("if_unsupported", "error"),
     )

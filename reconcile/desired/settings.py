@@ -139,6 +139,7 @@ class SettingsReader:
                     self.tree.locate(where),
                     help="remove one of the two",
                     ways=((Drop(where),),),
+                    about=_about(where),
                 )
             if route:
                 approve.add(route)
@@ -170,6 +171,7 @@ class SettingsReader:
                 why="it is approved only for a node that advertises exactly this text",
                 help=f"write {network}, if that is what the node advertises",
                 ways=((Instead(network),),),
+                about=_about(path),
             )
         return route
 
@@ -191,8 +193,16 @@ class SettingsReader:
                 f"{quoted(written)} is in the past",
                 place,
                 label="the node must log in again at once",
+                about=_about(path),
             )
         return when
+
+
+def _about(path: Path) -> tuple[str, ...]:
+    """Return the entry that a setting belongs to, as `accept` names it."""
+    section, entry = path[0], path[1]
+    name = {"nodes": f"node:{entry}", "node_rules": f"node_rules[{entry}]"}
+    return (name.get(str(section), str(section)),)
 
 
 def day(written: str) -> date | None:

@@ -46,6 +46,16 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Accept:
+    """A warning that somebody lives with: its code, what it is about, and why."""
+
+    code: str
+    about: str
+    because: str
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
 class WantedUser:
     """A user that should exist. None means that a field is unmanaged.
 
@@ -226,6 +236,7 @@ class Desired:
     removed: tuple[Removed, ...] = ()
     policy: WantedPolicy | None = None
     asserts: tuple["Assert", ...] = ()
+    accepts: tuple[Accept, ...] = ()
     manage: Manage = Manage()
     if_unsupported: Literal["error", "warn"] = "error"
     files: tuple[tuple[str, str], ...] = ()

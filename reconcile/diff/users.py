@@ -194,6 +194,7 @@ def _cannot_rename(user: WantedUser, old: str) -> Diagnostic:
         user.position,
         severity="warning",
         **_without(user, old),
+        about=(f"user:{old}",),
     )
 
 

@@ -1,11 +1,13 @@
 """Reading a policy value: typed rules, and everything the server would refuse."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from reconcile.errors import Diagnostic, Position, Related
 from reconcile.policy.document import Policy, Problem
-from reconcile.policy.fields import Path, section_name
+from reconcile.policy.fields import RULES, Path, get, section_name, strings
+from reconcile.policy.fields import rules as rules_of
+from reconcile.policy.pairing import split_ports
 from reconcile.policy.reading import attributes, names, rules, ssh
 from reconcile.policy.reading.context import SHAPE, Context, quoted
 from reconcile.policy.releases import Release, release
@@ -51,20 +53,23 @@ def read(
     )
 
 
-def diagnostics(problems: Iterable[Problem], locate: Locate) -> list[Diagnostic]:
+def diagnostics(
+    problems: Iterable[Problem], locate: Locate, value: object = None
+) -> list[Diagnostic]:
     """Give findings their positions; `locate(path, key)` may answer None.
 
     What is wrong with one word is told once, with the other lines in which it stands.
+    `value` is the policy: what a finding about a rule is about are the rule's names.
     """
     found: dict[tuple[object, ...], list[Problem]] = {}
     for each in problems:
         key = each.code, each.severity, each.why, each.subject
         place = () if each.subject else (each.path, each.key, each.message)
         found.setdefault((*key, *place), []).append(each)
-    return [_diagnostic(same, locate) for same in found.values()]
+    return [_diagnostic(same, locate, value) for same in found.values()]
 
 
-def _diagnostic(same: Sequence[Problem], locate: Locate) -> Diagnostic:
+def _diagnostic(same: Sequence[Problem], locate: Locate, value: object) -> Diagnostic:
     """Return the finding for one word, wherever it stands, or for one place."""
     first = same[0]
     place = locate(first.path, first.key)
@@ -84,7 +89,23 @@ def _diagnostic(same: Sequence[Problem], locate: Locate) -> Diagnostic:
         why=", ".join(filter(None, [first.why, _elsewhere(place, others)])),
         help=first.help,
         related=tuple(related),
+        about=(*dict.fromkeys(_names(first, value)), "policy"),
     )
+
+
+def _names(problem: Problem, value: object) -> Iterator[str]:
+    """Yield the names by which a finding can be accepted, the best one first."""
+    section = section_name(str(problem.path[0])) if problem.path else ""
+    if problem.subject:
+        yield problem.subject
+    elif section in RULES and len(problem.path) > 1:
+        rule = dict(rules_of(value, section)).get(problem.path[:2])
+        for field in ("src", "dst", "target"):
+            for _, text in strings((), get(rule, field)):
+                bare, ports = split_ports(text)
+                yield bare if field == "dst" and section == "acls" and ports else text
+    elif problem.key and problem.path:
+        yield str(problem.path[-1])
 
 
 def _elsewhere(place: Position | None, others: Sequence[Position | None]) -> str:
