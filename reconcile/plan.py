@@ -12,7 +12,6 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from reconcile.desired.findings import nearest
 from reconcile.desired.state import Desired
 from reconcile.diff import diff
 from reconcile.diff.bridge import with_bridge
@@ -29,6 +28,7 @@ from reconcile.effect import Effect
 from reconcile.errors import Diagnostic, ReconcileError
 from reconcile.kinds import BY_NAME
 from reconcile.model import Live, ServerInfo
+from reconcile.near import nearest
 from reconcile.policy.releases import release
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """The commands that only read: nothing here can change a server."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 

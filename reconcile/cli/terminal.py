@@ -151,7 +151,8 @@ def show_plans(
 ) -> None:
     """Print plans to standard output (or error), their findings to standard error.
 
-    `failed` are the servers that have none, each with its own section.
+    The findings stand above the lines that sum up. `failed` are the servers that have
+    no plan, each with its own section.
     """
     from reconcile.report import json_plan, text
 
@@ -159,10 +160,13 @@ def show_plans(
         if plans:
             out(json_plan.dumps(plans, failed=failed), err=view.err)
         print_failed(failed)
-    else:
-        shape = text.Shape(paint(err=view.err), view.text_diff, view.full)
-        out(text.render_plans(plans, shape, failed), err=view.err)
-    plan_diagnostics(plans)
+        _plan_diagnostics(plans)
+        return
+    shape = text.Shape(paint(err=view.err), view.text_diff, view.full)
+    whole, summary = text.plans_and_summary(plans, shape, failed)
+    out(whole, err=view.err)
+    _plan_diagnostics(plans)
+    out(summary, err=view.err)
 
 
 def show_drift(plans: Sequence["Plan"], view: View, failed: Sequence["Failed"]) -> None:
@@ -186,7 +190,7 @@ def print_failed(failed: Sequence["Failed"]) -> None:
         print_error(error)
 
 
-def plan_diagnostics(plans: Sequence["Plan"]) -> None:
+def _plan_diagnostics(plans: Sequence["Plan"]) -> None:
     """Print the findings of plans to standard error, after what went before."""
     findings = [finding for plan in plans for finding in plan.diagnostics]
     if findings:

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from reconcile.desired.findings import nearest
 from reconcile.desired.state import Desired, Removed
 from reconcile.diff.found import Found
 from reconcile.errors import Diagnostic
 from reconcile.model import Live, User
+from reconcile.near import nearest
 from reconcile.remedies import Drop
 
 _NEAR = 0.75

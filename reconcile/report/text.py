@@ -44,11 +44,23 @@ def render_plans(
     plans: Sequence[Plan], shape: Shape = Shape(), failed: Sequence[Failed] = ()
 ) -> str:
     """Return the plans of all servers as text, and why others have none."""
+    return "".join(plans_and_summary(plans, shape, failed))
+
+
+def plans_and_summary(
+    plans: Sequence[Plan], shape: Shape = Shape(), failed: Sequence[Failed] = ()
+) -> tuple[str, str]:
+    """Return the same in two parts: findings go before the second.
+
+    That is what sums up, and what people see last.
+    """
     parts = [_one(plan, shape) for plan in plans]
     parts += [_no_plan(one, shape.paint) for one in failed]
+    whole = "\n".join(parts)
     if any(plan.changes for plan in plans):
-        parts.append(closing(plans, shape.paint))
-    return "\n".join(parts)
+        return f"{whole}\n", closing(plans, shape.paint)
+    before, _, last = whole.rstrip("\n").rpartition("\n")
+    return f"{before}\n", f"{last}\n"
 
 
 def render_drift(

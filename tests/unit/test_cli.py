@@ -507,3 +507,23 @@ def test_flags_of_one_run_are_forgotten_by_the_next(command):
     command("plan", "--log-format", "json", "--quiet", "-f", "absent.yaml")
     _, _, err = command("plan", "-f", "absent.yaml")
     assert err.startswith("error[RC0001]")
+
+
+def test_warnings_of_a_plan_stand_above_its_summary(write, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    node = "nas: { match: { hostname: nas }, tags: [tag:web] }"
+    write(f"version: 1\nnodes: {{ {node} }}\n")
+    program = "from reconcile.cli import run; run(['plan'])"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    lines = done.stdout.splitlines()
+    (summary,) = [n for n, line in enumerate(lines) if line.startswith("Plan: ")]
+    (warned,) = [n for n, line in enumerate(lines) if line == "1 warning."]
+    assert warned < summary
+    assert lines[-1].startswith("Checksum: ")
