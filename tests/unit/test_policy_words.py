@@ -46,7 +46,7 @@ def probe(**fields):
 # What only Tailscale has: the policy, the word, and what to write on Headscale.
 TAILSCALE = [
     ({"acls": [], "ipsets": {}}, "ipsets", "hosts"),
-    ({"acls": [], "postures": {}}, "postures", "narrow"),
+    ({"acls": [], "postures": {}}, "postures", "once no rule"),
     ({"acls": [], "defaultSrcPosture": ["posture:a"]}, "defaultSrcPosture", "narrow"),
     ({"acls": [], "attrConfig": {}}, "attrConfig", "leave it out"),
     ({"acls": [], "derpMap": {}}, "derpMap", "derp.paths"),
@@ -116,10 +116,9 @@ def test_a_word_is_told_once_however_often_it_stands():
     assert [d.code for d in found] == ["RC0608"] * 2
     role, recorder = sorted(found, key=lambda d: d.message)
     assert "autogroup:admin" in role.message
-    assert role.why.startswith(
-        "only Tailscale itself has it, here and in 4 more places"
-    )
-    assert "here and in 2 more places, also in lines" in recorder.why
+    assert role.why == recorder.why == "only Tailscale itself has it"
+    assert role.label.count(",") == 2
+    assert recorder.label.startswith("also in lines ")
 
 
 # Near misses: the policy, and what is proposed.
@@ -161,6 +160,27 @@ NEAR = [
 def test_a_near_miss_gets_a_proposal(policy, proposed):
     (finding,) = errors(policy)
     assert proposed in finding.help
+
+
+def test_a_name_that_lacks_its_prefix_is_told_where_it_is_declared_only():
+    policy = {
+        **acl("group:dev", "tag:web:22"),
+        "groups": {**BASE["groups"], "dev": ["ann@"]},
+        "tagOwners": {**BASE["tagOwners"], "web": ["ann@"]},
+    }
+    assert [d.help for d in errors(policy)] == ['write "group:dev"', 'write "tag:web"']
+
+
+def test_what_stands_under_a_misspelt_field_is_looked_at_too():
+    rule = {"action": "accept", "users": ["autogroup:members"], "ports": ["srv:22"]}
+    found = sorted(errors({"acls": [rule]}), key=lambda d: d.position)
+    helps = [d.help for d in found]
+    assert helps == [
+        'did you mean "src"?',
+        'did you mean "autogroup:member"?',
+        'did you mean "dst"?',
+        'did you mean "tag:srv"?',
+    ]
 
 
 @pytest.mark.parametrize("word", ["tag:db-2", "tag:web", "nobody-like-this", "group:x"])

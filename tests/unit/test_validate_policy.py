@@ -78,7 +78,7 @@ def test_a_word_is_told_once_with_its_other_lines():
     text = '{"acls": [\n' + ",\n".join([rule] * 3) + "]}"
     (finding,) = portable(text)
     assert (finding.code, finding.position.line) == ("RC0602", 2)
-    assert finding.why == "here and in 2 more places, also in lines 3 and 4"
+    assert finding.label == "also in lines 3 and 4"
 
 
 def test_a_hosted_tailnet_is_read_as_one():
@@ -133,7 +133,7 @@ def test_the_oldest_release_alone_takes_it_and_does_not_make_it_valid(validate):
     code, out, err = validate(LEGACY, "--release", "0.26")
     assert code == 0
     assert out.startswith("Taken, ")
-    assert "Read as Headscale 0.26 alone, which ignores a part of it.\n" in out
+    assert "Read as Headscale 0.26 reads it, which ignores a part of it.\n" in out
     assert 'warning[RC0609]: "users" does nothing on Headscale 0.26' in err
 
 
@@ -146,7 +146,7 @@ def test_a_release_can_be_named(validate, release, code):
 def test_the_option_wins_over_the_file(validate):
     code, out, err = validate(GRANT, "--release", "0.29", yaml=NAMED % "0.28")
     assert (code, err) == (0, "")
-    assert out.splitlines()[1] == "Read as Headscale 0.29 alone."
+    assert out.splitlines()[1] == "Read as Headscale 0.29 reads it."
 
 
 def test_a_number_without_quotes_is_no_release(validate):

@@ -13,6 +13,8 @@ from reconcile.policy.reading.context import SHAPE, Context, quoted
 from reconcile.policy.releases import Release, release
 from reconcile.policy.words import listed, plural
 
+_LINES = 12  # that one finding lists
+
 Locate = Callable[[Path, bool], Position | None]
 
 
@@ -71,9 +73,11 @@ def diagnostics(
 
 def _diagnostic(same: Sequence[Problem], locate: Locate, value: object) -> Diagnostic:
     """Return the finding for one word, wherever it stands, or for one place."""
-    first = same[0]
-    place = locate(first.path, first.key)
-    others = [locate(each.path, each.key) for each in same[1:]] if first.subject else []
+    placed = [(each, locate(each.path, each.key)) for each in same]
+    if len(placed) > 1:
+        placed.sort(key=lambda found: found[1] or Position("", 0, 0))
+    (first, place), *rest = placed
+    others = [there for _, there in rest] if first.subject else []
     related = [
         Related(there, label)
         for path, label in first.related
@@ -86,7 +90,8 @@ def _diagnostic(same: Sequence[Problem], locate: Locate, value: object) -> Diagn
         first.message,
         place,
         first.severity,
-        why=", ".join(filter(None, [first.why, _elsewhere(place, others)])),
+        label=_elsewhere(place, others),
+        why=first.why,
         help=first.help,
         related=tuple(related),
         about=(*dict.fromkeys(_names(first, value)), "policy"),
@@ -109,18 +114,15 @@ def _names(problem: Problem, value: object) -> Iterator[str]:
 
 
 def _elsewhere(place: Position | None, others: Sequence[Position | None]) -> str:
-    """Say how often a word stands elsewhere, and in which lines."""
-    if not others:
-        return ""
-    file = place.file if place else ""
+    """Say in which other lines a word stands, or how often it does in this one."""
     lines = dict.fromkeys(
-        str(each.line) if each.file == file else f"{each.file}:{each.line}"
+        str(each.line) if each.file == place.file else f"{each.file}:{each.line}"
         for each in others
-        if each and place and (each.file, each.line) != (file, place.line)
+        if each and place and (each.file, each.line) != (place.file, place.line)
     )
-    many = "s" * (len(lines) > 1)
-    told = f", also in line{many} {listed([*lines])}" if lines else ""
-    return f"here and in {plural(len(others), 'more place')}{told}"
+    if lines:
+        return f"also in line{'s' * (len(lines) > 1)} {listed([*lines], _LINES)}"
+    return f"and {plural(len(others), 'more time')} in this line" if others else ""
 
 
 def _sections(context: Context) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconcile.policy import selectors
 from reconcile.policy.document import Problem, Severity
-from reconcile.policy.fields import Path, find, get
+from reconcile.policy.fields import Path, find, get, section_name
 from reconcile.policy.reading import words
 from reconcile.policy.references import references
 from reconcile.policy.releases import ROLES, Release
@@ -115,11 +115,22 @@ class Context:
         self.hosts = self._declared("hosts")
         self._accepted: dict[str, Selector] = {}
         known = None if domains is None else frozenset(domains)
-        self.scope = Scope(release, self.groups, self.tags, self.hosts, known)
+        groups = self._meant_names("group:", self.groups)
+        tags = self._meant_names("tag:", self.tags)
+        self.scope = Scope(release, groups, tags, self.hosts, known)
 
     def _declared(self, section: str) -> Mapping[str, Any]:
         found = get(self.value, section)
         return found if isinstance(found, dict) else {}
+
+    def _meant_names(self, start: str, names: Mapping[str, Any]) -> Container[str]:
+        """Return declared names, and those that lack only their prefix.
+
+        These are refused where they are declared: once is enough.
+        """
+        if not self.release.declarations_checked:
+            return names
+        return {*names, *(start + name for name in names if ":" not in name)}
 
     def problem(
         self,
@@ -236,8 +247,14 @@ class Context:
     def texts(
         self, path: Path, rule: Mapping[str, Any], name: str
     ) -> list[tuple[Path, str]]:
-        """Return the strings of a list field with their paths; absent is empty."""
+        """Return the strings of a list field with their paths; absent is empty.
+
+        A field of a wrong name is looked at too: one run reports all mistakes.
+        """
         found = find(rule, name)
+        if found is None and path:
+            key = words.misnamed(section_name(str(path[0])), name, rule, self.release)
+            found = (key, rule[key]) if key else None
         if found is None or found[1] is None:
             return []
         here = (*path, found[0])
@@ -314,8 +331,8 @@ class Context:
         """The names that a text may be a misspelling of, by kind."""
         users = references(self.value).users
         return {
-            "tag": self.tags,
-            "group": self.groups,
+            "tag": [name for name in self.tags if name.startswith("tag:")],
+            "group": [name for name in self.groups if name.startswith("group:")],
             "host": self.hosts,
             "user": [name for name in users if not name.startswith("user:")],
         }

@@ -80,7 +80,7 @@ class Reception:
         name = self._newest
         server = "Tailscale" if name == "tailscale" else f"Headscale {name}"
         ignoring = ", which ignores a part of it" * bool(self.ignoring)
-        return f"Read as {server} alone{ignoring}."
+        return f"Read as {server} reads it{ignoring}."
 
     def as_json(self) -> dict[str, list[str]]:
         """Return who takes the policy and who does not, as plain data."""

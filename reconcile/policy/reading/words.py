@@ -15,8 +15,8 @@ _NEAR = 0.7  # names that people choose are short: less than this fits by accide
 
 # No remedy may open more than the file does: a condition that is taken out does.
 _STATE = (
-    "Headscale asks no device about its state: without the condition a rule is for "
-    "every device of its sources, so narrow those first, or leave the rule out"
+    "Headscale asks no device about its state: narrow src to those who may do without "
+    "the condition, or leave the rule out"
 )
 _RECORDER = (
     "Headscale records no sessions: leave the rule out where one must be recorded"
@@ -27,11 +27,11 @@ _CONFIG = "in the server's config.yaml"
 HOSTED_FIELDS: Mapping[str, Mapping[str, str]] = {
     "": {
         "ipsets": "give each network a name under hosts",
-        "postures": _STATE,
+        "postures": "leave it out, once no rule asks for one",
         "defaultSrcPosture": _STATE,
         "attrConfig": "Headscale keeps no attributes of devices: leave it out",
         "derpMap": f"name relays under derp.urls or derp.paths {_CONFIG}",
-        "disableIPv4": f"leave prefixes.v4 empty {_CONFIG}",
+        "disableIPv4": f"leave it out; prefixes.v4 {_CONFIG} may be empty",
         "OneCGNATRoute": "Headscale leaves that to the clients: leave it out",
     },
     "acls": {"srcPosture": _STATE},
@@ -138,6 +138,18 @@ def _spelled(key: str, names: Iterable[str]) -> str:
 def _synonym(key: str, known: Iterable[str]) -> str:
     found = (name for name in _SYNONYMS.get(key.lower(), ()) if name in known)
     return next(found, "")
+
+
+def misnamed(section: str, name: str, keys: Iterable[str], on: Release) -> str:
+    """Return the unknown field that stands for a known one: `users` for `src`.
+
+    What it holds can be looked at as well then. "" when there is none, or when the
+    release passes over it.
+    """
+    known = allowed(section, on)
+    if on.ignores_unknown or known.issuperset(keys):
+        return ""
+    return next((k for k in keys if k not in known and _synonym(k, known) == name), "")
 
 
 def _newer(word: str, on: Release) -> Advice:
