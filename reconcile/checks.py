@@ -28,13 +28,15 @@ _SECTIONS = ("tests", "sshTests")
 class Failure:
     """Why a check fails, where that is written, and the rules that make it fail.
 
-    `asked` are source and `destination:port` of a test that got another answer.
+    `asked` are source and `destination:port` of a test that got another answer; `help`
+    says what to write for a word that means nothing.
     """
 
     reason: str
     position: Position | None
     rules: tuple[Position, ...] = ()
     asked: tuple[str, str] | None = None
+    help: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ def _of_verdict(verdict: "Verdict", scene: "Scene") -> Check:
         test.source,
         scene.place(test.path),
         tuple(
-            Failure(f.reason, scene.place(f.path), asked=f.asked)
+            Failure(f.reason, scene.place(f.path), asked=f.asked, help=f.help)
             for f in verdict.failures
         ),
     )
@@ -205,7 +207,7 @@ def _test_finding(check: Check, failure: Failure) -> Diagnostic:
         "RC0610",
         f"{check} fails: {failure.reason}",
         failure.position,
-        help=f"correct the policy or the test{_rules_of(failure)}",
+        help=failure.help or f"correct the policy or the test{_rules_of(failure)}",
         address="policy",
     )
 

@@ -6,6 +6,7 @@ where it has them (`alice@ -> 100.64.0.2:22: expected ALLOWED, got DENIED`).
 
 from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 from reconcile.policy.document import Assertion, Policy, Service
@@ -14,6 +15,7 @@ from reconcile.policy.filters import Filters
 from reconcile.policy.pairing import split_ports
 from reconcile.policy.reading.context import Scope
 from reconcile.policy.reading.rules import protocols, unbracketed
+from reconcile.policy.reading.words import Names, of_selector
 from reconcile.policy.releases import SCTP, TCP, UDP
 from reconcile.policy.resolve import INTERNET, TAILNET
 from reconcile.policy.selectors import Selector
@@ -30,12 +32,14 @@ FAILED = "test(s) failed"
 class Failure:
     """Why an entry failed: the path of the item, or of the entry, and the reason.
 
-    `asked` are source and `destination:port` where an answer was not the expected one.
+    `asked` are source and `destination:port` where an answer was not the expected one;
+    `help` says what to write for a word that means nothing.
     """
 
     path: Path
     reason: str
     asked: tuple[str, str] | None = None
+    help: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,14 @@ class Verdict:
 
 
 class Unusable(Exception):
-    """An entry that cannot be evaluated: it fails, in `deny` lists too."""
+    """An entry that cannot be evaluated: it fails, in `deny` lists too.
+
+    `help` says what to write instead, "" where nobody can know.
+    """
+
+    def __init__(self, reason: str, help: str = "") -> None:
+        super().__init__(reason)
+        self.help = help
 
 
 class Absent(Unusable):
@@ -111,7 +122,7 @@ class Verdicts:
             except Absent:
                 continue
             except Unusable as reason:
-                yield Failure(path, str(reason))
+                yield Failure(path, str(reason), help=reason.help)
 
     def _test(self, test: Assertion) -> Iterator[Failure]:
         try:
@@ -119,14 +130,15 @@ class Verdicts:
             numbers = self._protocols(test)
             _require_expectation(test)
         except Unusable as reason:
-            yield Failure(test.path, str(reason))
+            yield Failure(test.path, str(reason), help=reason.help)
             return
         for name, items in test.expected.items():
             for path, text in items:
                 try:
                     allowed = self._allowed(sources, text, numbers)
                 except Unusable as reason:
-                    yield Failure(path, f"{test.source} -> {text}: {reason}")
+                    said = f"{test.source} -> {text}: {reason}"
+                    yield Failure(path, said, help=reason.help)
                     continue
                 yield from _compare(test, name == "accept", path, text, allowed)
 
@@ -171,8 +183,15 @@ class Verdicts:
             raise Unusable(f'{what} "{text}" has blanks around it')
         refusal = self._scope.refusal(selector)
         if refusal:
-            raise Unusable(f"{what} {refusal[1]}")
+            advice = of_selector(selector, self._policy.release, self._names)
+            raise Unusable(f"{what} {refusal[1]}", advice.help)
         return selector
+
+    @cached_property
+    def _names(self) -> Names:
+        """The names that a word of a test may be a misspelling of."""
+        policy = self._policy
+        return {"tag": policy.tags, "group": policy.groups, "host": policy.hosts}
 
     def _need_known_users(self, selector: Selector, what: str) -> None:
         """A test with a user whom the server cannot find fails on Headscale."""
@@ -289,14 +308,14 @@ class Verdicts:
             machines = self._ssh_targets(test, source)
             _require_expectation(test)
         except Unusable as reason:
-            yield Failure(test.path, str(reason))
+            yield Failure(test.path, str(reason), help=reason.help)
             return
         for name, logins in test.expected.items():
             for path, login in logins:
                 try:
                     self._require_login(login)
                 except Unusable as reason:
-                    yield Failure(path, str(reason))
+                    yield Failure(path, str(reason), help=reason.help)
                     continue
                 yield from self._login(test, name, path, login, addresses, machines)
 

@@ -171,6 +171,32 @@ def test_a_name_that_lacks_its_prefix_is_told_where_it_is_declared_only():
     assert [d.help for d in errors(policy)] == ['write "group:dev"', 'write "tag:web"']
 
 
+SSH_TEST = {"src": "ann@", "dst": ["tag:routr"], "accept": ["root"]}
+
+
+@pytest.mark.parametrize(
+    ("sections", "help"),
+    [
+        ({"tests": [{"src": "ann@", "deny": ["tag:routr:22"]}]}, '"tag:router"'),
+        ({"tests": [{"src": "ann@", "deny": ["srv:22"]}]}, '"tag:srv"'),
+        ({"tests": [{"src": "group:opps", "deny": ["tag:srv:22"]}]}, '"group:ops"'),
+        ({"tests": [{"src": "autogroup:admin", "deny": ["tag:srv:22"]}]}, "no roles"),
+        ({"sshTests": [SSH_TEST]}, '"tag:router"'),
+        ({"sshTests": [{**SSH_TEST, "dst": ["tag:srv:22"]}]}, 'write "tag:srv"'),
+    ],
+)
+def test_words_of_tests_get_a_proposal_too(command, tmp_path, sections, help):
+    policy = json.dumps({**BASE, "acls": [], **sections})
+    (tmp_path / "policy.hujson").write_text(policy)
+    (tmp_path / "tailnet.yaml").write_text(
+        "version: 1\npolicy: { file: policy.hujson }\n"
+    )
+    code, _, err = command("validate")
+    assert code != 0
+    (told,) = [line for line in err.splitlines() if "= help: " in line and help in line]
+    assert told
+
+
 def test_what_stands_under_a_misspelt_field_is_looked_at_too():
     rule = {"action": "accept", "users": ["autogroup:members"], "ports": ["srv:22"]}
     found = sorted(errors({"acls": [rule]}), key=lambda d: d.position)

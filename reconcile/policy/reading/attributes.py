@@ -160,7 +160,9 @@ def _check_ssh_target(context: Context, index: int, path: Path, text: str) -> No
         context.problem(PLACE, message, path, help="name nodes that run SSH")
     elif selector.kind == "tag" and text not in context.tags:
         message = f"{where}: SSH tests dst contains unknown tag {quoted(text)}"
-        context.problem(NAME, message, path, help="SSH tests take no port")
+        advice = context.advice(selector)
+        meant = advice.meant
+        context.problem(NAME, message, path, help=advice.help, meant=meant)
 
 
 def _is_network(context: Context, selector: Selector) -> bool:

@@ -252,7 +252,7 @@ class Context:
         A field of a wrong name is looked at too: one run reports all mistakes.
         """
         found = find(rule, name)
-        if found is None and path:
+        if found is None and path and name in words.RENAMED:
             key = words.misnamed(section_name(str(path[0])), name, rule, self.release)
             found = (key, rule[key]) if key else None
         if found is None or found[1] is None:
@@ -300,7 +300,7 @@ class Context:
             self._accepted[text] = selector
             return selector
         code, reason = refusal
-        advice = words.of_selector(selector, self.release, self._names)
+        advice = self.advice(selector)
         self.problem(
             code,
             said(reason),
@@ -311,6 +311,10 @@ class Context:
             meant=advice.meant,
         )
         return None
+
+    def advice(self, selector: Selector) -> words.Advice:
+        """Return what to write for a selector that means nothing."""
+        return words.of_selector(selector, self.release, self._names)
 
     def foreign(self, path: Path, text: str) -> None:
         """Point out a mail domain, which Headscale takes for a user nobody can be."""

@@ -87,6 +87,8 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "aliases": ("hosts",),
 }
 
+RENAMED = frozenset(name for names in _SYNONYMS.values() for name in names)
+
 
 @dataclass(frozen=True, slots=True)
 class Advice:
@@ -101,11 +103,15 @@ class Advice:
     meant: str = ""
 
 
-@cache
 def allowed(section: str, on: Release) -> frozenset[str]:
     """Return the fields that a release knows in a section below the top level."""
-    unknown = set[str]() if on.hosted else {*HOSTED_FIELDS.get(section, ())}
-    unknown |= set() if on.strict else {"acceptEnv"}
+    return _allowed(section, on.hosted, on.strict)
+
+
+@cache  # by words: a release takes longer to look up than a rule to read
+def _allowed(section: str, hosted: bool, strict: bool) -> frozenset[str]:
+    unknown = set[str]() if hosted else {*HOSTED_FIELDS.get(section, ())}
+    unknown |= set() if strict else {"acceptEnv"}
     return frozenset(fields.fields(section)) - unknown
 
 
