@@ -8,7 +8,10 @@ from reconcile.text import Lines
 
 _GAP = re.compile(r"(?:[ \t\r\n]++|//[^\n]*+\n|/\*(?>.*?\*/)|\#[^\n]*+\n)*+", re.DOTALL)
 # A key of YAML, or the line that begins a YAML document.
-_YAML = re.compile(r"---[ \t]*$|[A-Za-z_][\w.-]*+[ \t]*:(?:[ \t]|$)", re.MULTILINE)
+_YAML = re.compile(
+    r"""---[ \t]*$ | -[ \t] | (?:[A-Za-z_][\w.-]*+|'[^'\n]*+')[ \t]*:(?:[ \t]|$)""",
+    re.MULTILINE | re.VERBOSE,
+)
 _MEMBER = re.compile(r'"(?:[^"\\\n]|\\[^\n])*+"[ \t]*:')
 # A quoted key of YAML whose value stands in the lines below it, without brackets.
 _BLOCK = re.compile(r"[ \t]*(?:\#[^\n]*)?\r?\n[ \t]*(?![ \t\r\n{\[]|//|/\*)")

@@ -21,6 +21,7 @@ from reconcile.errors import Exit, exit_of
 from reconcile.kinds import BY_NAME
 from reconcile.order import steps
 from reconcile.plan import Failed, Plan
+from reconcile.policy.words import plural
 from reconcile.report import effect, origin
 from reconcile.report.closing import LEFT_OUT_BY, closing
 from reconcile.report.line import LEFT, Line, Paint, plain
@@ -50,10 +51,7 @@ def render_plans(
 def plans_and_summary(
     plans: Sequence[Plan], shape: Shape = Shape(), failed: Sequence[Failed] = ()
 ) -> tuple[str, str]:
-    """Return the same in two parts: findings go before the second.
-
-    That is what sums up, and what people see last.
-    """
+    """Return the same in two parts: findings go before the second, which sums up."""
     parts = [_one(plan, shape) for plan in plans]
     parts += [_no_plan(one, shape.paint) for one in failed]
     whole = "\n".join(parts)
@@ -120,7 +118,7 @@ def _head(plan: Plan) -> Iterator[str]:
     if plan.policy_mode:
         parts.append(f"policy mode: {plan.policy_mode}")
     yield safe(" · ".join(parts))
-    read = [_count(number, kind[:-1]) for kind, number in plan.counts.items()]
+    read = [plural(number, kind[:-1]) for kind, number in plan.counts.items()]
     if plan.policy_bytes is not None:
         read.append(f"policy {_size(plan.policy_bytes)}")
     files = ", ".join(path for path, _ in plan.files[:1]) or "no file"
@@ -149,7 +147,7 @@ def _section(
         for pending in plan.pending:
             remark = "not on the server yet"
             if pending.settings:
-                remark += f" ({_count(pending.settings, 'setting')} pending)"
+                remark += f" ({plural(pending.settings, 'setting')} pending)"
             lines += _pending("?", pending, remark, paint)
     if not lines:
         return []
@@ -269,7 +267,7 @@ def _policy_title(change: Change, told: PolicyChange) -> str:
             kind = item.effect if item.op == "change" else item.op
             kind = kind if kind in words else "change"
             counts[noun, kind] = counts.get((noun, kind), 0) + 1
-    parts = [f"{_count(n, noun)} {words[k]}" for (noun, k), n in counts.items()]
+    parts = [f"{plural(n, noun)} {words[k]}" for (noun, k), n in counts.items()]
     return ", ".join([file, *parts])
 
 
@@ -290,7 +288,7 @@ def _policy(
     lines = [line.draw(paint) for item in told.items for line in _item_lines(item)]
     lines += [Line("!", warning).draw(paint) for warning in told.warnings]
     hidden = "" if text_diff else " (--text-diff shows them)"
-    unchanged = f"{_count(told.unchanged, 'rule')} unchanged; " * (not told.first)
+    unchanged = f"{plural(told.unchanged, 'rule')} unchanged; " * (not told.first)
     differ = "line of text differs" if told.lines == 1 else "lines of text differ"
     lines += filled(f"    {unchanged}{told.lines} {differ}{hidden}", 4)
     if change.bridge:
@@ -371,17 +369,17 @@ def _pasted(entry: Unlisted) -> str:
 def _order(plan: Plan) -> str:
     ordered = steps(change for change in plan.changes if not change.blocked)
     phases = dict.fromkeys(step.phase.label for step in ordered) or ["nothing"]
-    return f"Order: {' > '.join(phases)}      ({_count(len(ordered), 'call')})"
+    return f"Order: {' > '.join(phases)}      ({plural(len(ordered), 'call')})"
 
 
 def _unchanged(plan: Plan) -> str:
-    counted = [_count(number, kind[:-1]) for kind, number in plan.counts.items()]
+    counted = [plural(number, kind[:-1]) for kind, number in plan.counts.items()]
     if plan.pending:
         counted.append(f"{len(plan.pending)} pending")
     files = safe(plan.files[0][0]) if plan.files else "the file"
     if plan.stuck:
         return (
-            f"Nothing to do. {_count(len(plan.stuck), 'object')} on {safe(plan.name)} "
+            f"Nothing to do. {plural(len(plan.stuck), 'object')} on {safe(plan.name)} "
             f"cannot be made as {files} says (see above)."
         )
     if exit_of(plan.errors) == Exit.ERROR:
@@ -389,7 +387,7 @@ def _unchanged(plan: Plan) -> str:
     if plan.limited:
         return (
             "Nothing to do in what is left; left out by "
-            f"{LEFT_OUT_BY}: {_count(plan.limited, 'change')}."
+            f"{LEFT_OUT_BY}: {plural(plan.limited, 'change')}."
         )
     return f"No changes. {safe(plan.name)} matches {files} ({', '.join(counted)})."
 
@@ -426,7 +424,7 @@ def _drift(plan: Plan, paint: Paint, *, text_diff: bool) -> str:
 
 
 def _drift_title(plan: Plan, number: int) -> str:
-    title = f"Drift: {_count(number, 'object')} on {safe(plan.name)} "
+    title = f"Drift: {plural(number, 'object')} on {safe(plan.name)} "
     if plan.base:
         return f"{title}moved since {plan.base} was applied"
     return f"{title}differ{'s' * (number == 1)} from the file"
@@ -438,7 +436,7 @@ def _not_applied(plan: Plan, paint: Paint) -> list[str]:
     if not rest:
         return []
     commits = f"{plan.base}..{plan.commit}"
-    title = f"Not applied yet: {_count(len(rest), 'object')} of {commits} "
+    title = f"Not applied yet: {plural(len(rest), 'object')} of {commits} "
     title += "(reconcile plan shows more)"
     lines = [paint(line, "bold") for line in filled(title, 2)]
     for change in rest.changes:
@@ -487,10 +485,6 @@ def _policy_drift(
                 yield line.draw(paint, indent=4)
     if text_diff:
         yield from _text_diff(change, paint)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _size(number: int) -> str:

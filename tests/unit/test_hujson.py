@@ -239,6 +239,8 @@ MEMBERS = '"groups": {"group:ops": ["ann@"]},\n"acls": [],\n'
             "render policy",
         ),
         ('"acls":\n  - action: accept\n', "this is YAML", "under `policy:`"),
+        ("'acls': []\n", "this is YAML", "under `policy:`"),
+        ("- action: accept\n", "this is YAML", "under `policy:`"),
         (MEMBERS + "}\n", "does not begin with {", "write { before this line"),
         ("// hm\n" + MEMBERS, "does not begin with {", "and } at the end"),
         ('"acls":\n[ { "action": } ]', "does not begin with {", "write { before"),

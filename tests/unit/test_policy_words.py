@@ -135,6 +135,10 @@ NEAR = [
     ({"acls": [], "tests": [{"user": "ann@", "deny": []}]}, 'did you mean "src"?'),
     ({"acls": [], "tests": [{"src": "ann@", "allow": []}]}, 'did you mean "accept"?'),
     (login(acceptenv2=[]), '"acceptEnv"'),
+    (login(user=["root"]), '"users" stands here already: put the two together'),
+    ({"acls": [{"action": "accept", "port": ["*:*"]}]}, 'did you mean "dst"?'),
+    ({"acls": [{"action": "accept", "dest": ["*:*"]}]}, 'did you mean "dst"?'),
+    (acl("autogroup:admins"), "Headscale has no roles"),
     (acl("autogroup:members"), 'did you mean "autogroup:member"?'),
     (acl("autogroup:Tagged"), 'did you mean "autogroup:tagged"?'),
     (acl(dst="srv:22"), 'did you mean "tag:srv"?'),
@@ -153,6 +157,8 @@ NEAR = [
     ({"acls": [], "tagOwners": {"web": []}}, 'write "tag:web"'),
     ({"acls": [], "groups": {"group:ops": [], "dev": ["ann@"]}}, 'write "group:dev"'),
     ({"acls": [], "groups": {"group:ops": ["ann"]}}, 'write "ann@"'),
+    ({"acls": [], "groups": {"group:ops": ["autogroup:admin"]}}, "has no roles"),
+    ({"acls": [], "groups": {"group:ops": ["tag:srv"]}}, "a group holds users only"),
 ]
 
 

@@ -12,7 +12,7 @@ from reconcile.policy.reading.context import (
     Context,
     quoted,
 )
-from reconcile.policy.releases import Release
+from reconcile.policy.releases import ROLES, Release
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, prefix
 
@@ -50,7 +50,8 @@ def _odd_member(
         if refusal:
             context.problem(refusal[0], f"groups[{quoted(group)}]: {refusal[1]}", path)
         return
-    reason, help = "not a user", "users contain an @: write alice@ or an e-mail"
+    reason, why = "not a user", ""
+    help = "users contain an @: write alice@ or an e-mail"
     if text.startswith("group:"):
         reason = "group members cannot be recursive"
         help = "list the users of the inner group instead"
@@ -58,10 +59,14 @@ def _odd_member(
         help = f"write {quoted(selector.text + '@')}, or an e-mail"
     elif selector.kind in ("tag", "autogroup"):
         help = "a group holds users only: name this beside the group in your rules"
+        if selector.autogroup in ROLES and not context.release.hosted:
+            advice = context.advice(selector)
+            why, help = advice.why, advice.help
     context.problem(
         DECLARATION,
         f"groups[{quoted(group)}]: {quoted(text)}: {reason}",
         path,
+        why=why,
         help=help,
     )
 

@@ -12,6 +12,7 @@ from reconcile.policy.selectors import Selector
 
 ONLY_TAILSCALE = "only Tailscale itself has it"
 _NEAR = 0.7  # names that people choose are short: less than this fits by accident
+_SURE = 0.85  # more than this is a slip of the finger
 
 # No remedy may open more than the file does: a condition that is taken out does.
 _STATE = (
@@ -76,6 +77,7 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "source": ("src",),
     "sources": ("src",),
     "from": ("src",),
+    "port": ("ip", "dst"),
     "ports": ("ip", "dst"),
     "destination": ("dst",),
     "destinations": ("dst",),
@@ -128,7 +130,7 @@ def of_field(section: str, key: str, beside: Iterable[str], on: Release) -> Advi
     if newer in _NEWER:
         return _newer(newer, on)
     ours = [n for n in every if on.hosted or n not in HOSTED_FIELDS.get(section, ())]
-    meant = _synonym(key, ours) or nearest(key, ours)
+    meant = nearest(key, ours, _SURE) or _synonym(key, ours) or nearest(key, ours)
     if not meant:
         return Advice(f"known here: {', '.join(ours)}")
     if _spelled(meant, beside):
@@ -174,8 +176,9 @@ def of_selector(selector: Selector, on: Release, names: Names) -> Advice:
     the policy mentions.
     """
     kind, text = selector.kind, selector.text
-    if selector.autogroup in ROLES and not on.hosted:
-        word = "shared" if selector.autogroup == "shared" else "role"
+    role = nearest(selector.autogroup, ROLES, _SURE) if selector.autogroup else ""
+    if role and not on.hosted:
+        word = "shared" if role == "shared" else "role"
         return Advice(HOSTED_WORDS[word], ONLY_TAILSCALE, known=True)
     if text in _NEWER:
         return _newer(text, on)
