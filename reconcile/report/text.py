@@ -57,8 +57,8 @@ def plans_and_summary(
     whole = "\n".join(parts)
     if any(plan.changes for plan in plans):
         return f"{whole}\n", closing(plans, shape.paint)
-    before, _, last = whole.rstrip("\n").rpartition("\n")
-    return f"{before}\n", f"{last}\n"
+    before, blank, last = whole.rpartition("\n\n")
+    return f"{before}{blank}", last
 
 
 def render_drift(
