@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A policy, as the releases read it that its server may be of."""
+    """A policy, as the releases read it that its server may be of.
+
+    `hopeless` are its tests that fail whatever users and nodes there are.
+    """
 
     state: "Desired"
     policy: "WantedPolicy"
     by: "Reception"
+    hopeless: Sequence[Diagnostic] = ()
 
     @property
     def server(self) -> str:
@@ -93,7 +97,7 @@ def _check(chosen: "Options") -> _Checked:
     found.extend(_of_words(read) if asked is None else _of_tailnets(states, asked))
     remark = ""
     if exit_of(found.sorted()) == Exit.OK:
-        tested, remark = _tested(states, asked)
+        tested, remark = _tested(states, read, asked)
         found.extend(tested)
     findings, accepted = _sifted(found, states, asked is not None)
     files = [path for path, _ in states[0].files]
@@ -142,12 +146,15 @@ def _verdict(checked: _Checked) -> str:
 
 
 def _read(states: Iterable["Desired"]) -> Iterator[_Read]:
+    from reconcile.checks import hopeless
     from reconcile.policy.reading.reception import receive
 
     for state in states:
         if state.policy is not None:
             by = receive(state.policy.value, state.read_as)
-            yield _Read(state, state.policy, by)
+            found = hopeless(state)
+            by = replace(by, hopeless=bool(found))
+            yield _Read(state, state.policy, by, found)
 
 
 def _of_words(read: Iterable[_Read]) -> Iterator[Diagnostic]:
@@ -171,7 +178,9 @@ def _of_tailnets(
 
 
 def _tested(
-    states: Sequence["Desired"], asked: Callable[[], "Inquiry"] | None
+    states: Sequence["Desired"],
+    read: Iterable[_Read],
+    asked: Callable[[], "Inquiry"] | None,
 ) -> tuple[list[Diagnostic], str]:
     """Return the tests and assertions that fail, and what is to be said of them all.
 
@@ -184,7 +193,7 @@ def _tested(
     if asked is None:
         remark = "Tests and assertions were not run, for want of users and nodes: "
         remark += "reconcile test, or reconcile validate --snapshot FILE"
-        return [found for state in states for found in checks.hopeless(state)], remark
+        return [found for each in read for found in each.hopeless], remark
     from reconcile.report.tests import counts
 
     known = asked()

@@ -16,14 +16,24 @@ _YOURS = "--release, or `release` under `server`, names yours"
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """What each of some releases makes of one policy, the newest release last."""
+    """What each of some releases makes of one policy, the newest release last.
+
+    `hopeless` tells that one of its tests fails whatever users and nodes there are: a
+    release that runs tests refuses it then.
+    """
 
     policies: Mapping[str, Policy]
+    hopeless: bool = False
 
     @property
     def refusing(self) -> list[str]:
         """The releases that refuse the policy."""
-        return [name for name, policy in self.policies.items() if policy.errors]
+        return [name for name, policy in self.policies.items() if self._refuses(policy)]
+
+    def _refuses(self, policy: Policy) -> bool:
+        return bool(policy.errors) or (
+            self.hopeless and bool(policy.tests or policy.ssh_tests)
+        )
 
     @property
     def ignoring(self) -> list[str]:
@@ -31,7 +41,8 @@ class Reception:
         return [
             name
             for name, policy in self.policies.items()
-            if not policy.errors and any(p.code == IGNORED for p in policy.problems)
+            if any(p.code == IGNORED for p in policy.problems)
+            and not self._refuses(policy)
         ]
 
     @property

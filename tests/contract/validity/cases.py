@@ -188,6 +188,13 @@ CASES: dict[str, str] = {
     "posture of a test": _test(
         '"src": "alice@", "srcPostureAttrs": {"node:os": "linux"}, "accept": ["tag:db:5432"]'
     ),
+    # Tests that can never pass.
+    "a test of no tag": _test('"src": "alice@", "accept": ["tag:bd:5432"]'),
+    "a test without ports": _test('"src": "alice@", "accept": ["tag:db"]'),
+    "a test of a role": _test('"src": "autogroup:admin", "deny": ["tag:db:22"]'),
+    "an ssh test of no selector": _beside(
+        '"sshTests": [{"src": "alice@", "dst": ["Tag:db"], "accept": ["root"]}]'
+    ),
     # Not HuJSON at all.
     "YAML": "groups:\n  group:admins: [alice@]\nacls: []\n",
     "no first brace": HEAD[2:] + '  "acls": [],\n}\n',
