@@ -48,6 +48,8 @@ class _Viewers:
             for number, rule in rules.items()
             if not isinstance(rule.origin, SshRule)
         }
+        own = (1 << number for number, rule in self._rules.items() if rule.own)
+        self._to_own = merge(own)  # rules of `autogroup:self`, those of SSH left out
         self._members: dict[Side, int] = defaultdict(int)
         for place, side in enumerate(sides):
             if side.rules:
@@ -80,8 +82,7 @@ class _Viewers:
         )
         found = 0
         for side, members in self._members.items():
-            own = self._world.owners.get(side.owner or "", 0)
-            if side.rules & showing or own & itself:
+            if side.rules & showing or self._own(side) & itself:
                 found |= members
         return found | self._routers_of(found)
 
@@ -105,7 +106,7 @@ class _Viewers:
             if number in self._rules
         ]
         found = merge(rule.targets for rule in rules)
-        found |= merge(self._world.owners.get(side.owner or "", 0) for side in sides)
+        found |= merge(map(self._own, sides))
         found &= self._universe.visible
         for node, behind in self._networks:
             if behind & found:
@@ -113,6 +114,12 @@ class _Viewers:
         if any(rule.shows for rule in rules):
             found |= merge(self._universe.node(e.number) for e in self._world.exits)
         return found & self._world.present
+
+    def _own(self, side: Side) -> int:
+        """Return the devices of their user that sources may reach as such."""
+        if not side.rules & self._to_own:
+            return 0
+        return self._world.owners.get(side.owner or "", 0)
 
     def _routers_of(self, sources: int) -> int:
         """Return the routers that stand for networks among some sources."""

@@ -1,5 +1,6 @@
 """What single releases do otherwise than the others, each as a server was seen to."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -166,6 +167,22 @@ def test_a_removed_check_uncovers_the_accept_beside_it() -> None:
         ("ssh as root (check)",),
     )
     assert gained.because == lost.because == ("ssh[0] is removed",)
+
+
+def test_an_ssh_rule_to_the_own_devices_offers_no_exit_node() -> None:
+    """The user's own exit node is shown by filter rules, which SSH rules are not."""
+    routes = frozenset({"0.0.0.0/0", "::/0"})
+    addresses = "100.64.0.7", "fd7a:115c:a1e0::7"
+    mine = Node("7", "exit", user_id="ann", available=routes, approved=routes)
+    nodes = (*NODES, replace(mine, addresses=addresses))
+    beside = acl(["ann@"], "autogroup:internet:443", "10.1.0.0/16:80")
+    login = ssh(["ann@"], "autogroup:self", "root")
+    own = acl(["ann@"], "autogroup:self:80")
+    for rules, offered in (([beside], False), ([beside, own], True)):
+        policy = read({**NAMES, "acls": rules, "ssh": [login]}, "0.28")
+        found = Access(policy, tailnet(USERS, nodes, advertised=True))
+        laptop, internet = found.find("laptop"), found.find("autogroup:internet")
+        assert bool(found.entries(laptop, internet, 443)) is offered
 
 
 # Names.
