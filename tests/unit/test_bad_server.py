@@ -259,7 +259,10 @@ EVERYWHERE = {
 
 @pytest.mark.parametrize("command_name", READING)
 @pytest.mark.parametrize("row", EVERYWHERE)
-def test_every_command_says_what_is_wrong(bad, command, tmp_path, row, command_name):
+def test_every_command_says_what_is_wrong(
+    bad, command, tmp_path, monkeypatch, row, command_name
+):
+    monkeypatch.setenv("COLUMNS", "300")
     pattern, act, message, help = EVERYWHERE[row]
     bad.fault(pattern, act)
     code, out, err = command(*READING[command_name])
