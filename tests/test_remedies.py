@@ -66,6 +66,97 @@ def test_a_remedy_for_a_bad_file_leaves_no_finding(name, folder):
             assert [str(f) for f in after if f.code not in WISHED] == [], way
 
 
+RICH = {
+    "version": 1,
+    "server": {
+        "type": "headscale",
+        "url": "https://hs.example.com",
+        "credentials": {"api_key": {"command": ["pass", "show", "hs"]}},
+    },
+    "include": [{"path": "teams.yaml", "owns": ["users"]}],
+    "manage": {"users": "report", "nodes": {"unlisted": "report"}, "policy": "exact"},
+    "defaults": {"nodes": {"tags": [], "exit_node": False, "expiry": "never"}},
+    "users": {"eve": {"email": "e@x.y", "was": ["eva"], "until": "2030-01-01"}},
+    "nodes": {
+        "tv": {
+            "match": {"machine_key": f"mkey:{1:064x}", "user": "eve"},
+            "routes": {"approve": ["10.0.0.0/8"], "mode": "at-least"},
+            "exit_node": True,
+            "pending": "ok",
+            "replace": "report",
+        }
+    },
+    "node_rules": [{"match": {"tag": "tag:router"}, "expiry": "never"}],
+    "removed": ["node:old"],
+    "policy": {
+        "tagOwners": {"tag:router": ["eve@"]},
+        "acls": [{"action": "accept", "src": ["eve@"], "dst": ["tag:router:22"]}],
+        "deliver": {"file": "x.hujson", "then": ["reload"]},
+    },
+    "assert": [{"at_least": {"routers": 1, "for": "10.0.0.0/8"}, "because": "x"}],
+    "if_unsupported": "warn",
+}
+
+
+def paths(value, path=()):
+    """Yield the path of everything in a document."""
+    if path:
+        yield path
+    below = value.items() if isinstance(value, dict) else ()
+    below = enumerate(value) if isinstance(value, list) else below
+    for step, item in below:
+        yield from paths(item, (*path, step))
+
+
+def spoilt(path, wrong):
+    """Return the rich document as text, with something wrong at a path."""
+    document = json.loads(json.dumps(RICH))
+    parent = document
+    for step in path[:-1]:
+        parent = parent[step]
+    parent[path[-1]] = wrong
+    return json.dumps(document)
+
+
+def test_the_rich_document_is_fine(folder):
+    assert findings_of(json.dumps(RICH)) == ()
+
+
+# A value that is of the right type now, and still no file, network, day or tag.
+STILL_WRONG = {"RC0001", "RC0025", "RC0109", "RC0114"}
+
+
+@pytest.mark.parametrize("path", list(paths(RICH)), ids=lambda p: ".".join(map(str, p)))
+def test_a_remedy_for_anything_wrong_anywhere_works_and_opens_nothing(path, folder):
+    for wrong in (None, [], {}, "x", "a b", 12, True):
+        text = spoilt(path, wrong)
+        before = findings_of(text)
+        for finding in before:
+            for way in finding.ways:
+                findings_of(text)
+                make(way, finding)
+                made = Path("tailnet.yaml").read_text()
+                key = finding.code, finding.message
+                known = {(f.code, f.message) for f in before} - {key}
+                new = {(f.code, f.message) for f in findings_of(made)} - known
+                assert key not in new, way
+                allowed = WISHED | STILL_WRONG | {"RC0118"}
+                assert {code for code, _ in new} <= allowed, (way, new)
+                assert_not_opened(made, text)
+
+
+def assert_not_opened(made, text):
+    """Assert that a policy still has rules, and that each says what it said."""
+    policy, given = (parse(file, "x").value.get("policy") for file in (made, text))
+    if not isinstance(policy, dict):
+        return
+    assert "acls" in policy or "file" in policy
+    said = given.get("acls") if isinstance(given, dict) else ()
+    for rule, before in zip(policy.get("acls") or (), said or (), strict=False):
+        if isinstance(rule, dict) and isinstance(before, dict):
+            assert rule.keys() >= before.keys()
+
+
 # -- plans -----------------------------------------------------------------------------
 
 

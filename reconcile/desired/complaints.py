@@ -119,7 +119,7 @@ def _type_help(wanted: str, value: object, path: Path) -> Help:
             meant = Instead(_SPOKEN[value.lower()])
             told = f"{quoted(value)} is text in this file; write {meant}"
             return {"help": told, "ways": ((meant,),)}
-        case "string", bool() | int() | float():
+        case "string", bool() | int() | float() if allows(path, json.dumps(value)):
             spelled = json.dumps(value)
             meant = Instead(f'"{spelled}"')
             told = f"{spelled} without quotes is {kind(value)}; write {meant}"

@@ -85,8 +85,10 @@ def _null(path: Path, source: Source) -> Diagnostic:
         more = no_rules(path)
     elif path and isinstance(path[-1], str):
         more = _null_key(path, path[-1], source.value)
-    else:
+    elif _may_go(path, source.value):
         more = {"help": "remove the item", "ways": ((Drop(path),),)}
+    else:
+        more = {"help": f"write the item, or take out {dotted(path[:-1])}"}
     return Diagnostic(
         "RC0003", f"{dotted(path)} is null", source.locate(path, key=True), **more
     )
@@ -119,10 +121,24 @@ def _choices(path: Path) -> list[Any]:
 
 
 def _may_go(path: Path, value: Any) -> bool:
-    """Tell whether the rest is valid without a key, and opens nothing thereby."""
-    if is_policy(path[:-1]) and path[-1] in ("acls", "grants", "file", "files"):
+    """Tell whether the rest is valid without a part, and opens nothing thereby.
+
+    A rule without its `proto`, for one, is a wider rule.
+    """
+    above, last = path[:-1], path[-1]
+    if is_policy(above) and last in ("acls", "grants", "file", "files"):
         return False
-    for step in path[:-1]:
+    if path == ("version",) or (isinstance(last, str) and _in_rule(path)):
+        return False
+    for step in above:
         value = value[step]
-    rest = {name: item for name, item in value.items() if name != path[-1]}
-    return schema.allows(path[:-1], rest)
+    if isinstance(value, list):
+        return schema.allows(above, [v for n, v in enumerate(value) if n != last])
+    return schema.allows(above, {n: v for n, v in value.items() if n != last})
+
+
+def _in_rule(path: Path) -> bool:
+    """Tell the path of what stands inside of a rule of a policy."""
+    return any(is_policy(path[:size]) for size in (1, 3)) and any(
+        isinstance(step, int) for step in path
+    )

@@ -127,6 +127,18 @@ FORM = {
         "server.url is null",
         "write its value",
     ),
+    "null in a rule of the policy": (
+        VERSION + "policy: {acls: [{action: accept, |proto: null}]}\n",
+        "RC0003",
+        "policy.acls[0].proto is null",
+        "write its value, or take out policy.acls[0]",
+    ),
+    "null version": (
+        "|version: null\n",
+        "RC0003",
+        "version is null",
+        "write `version: 1`",
+    ),
     "null routes": (
         VERSION + "nodes: {tv: {|routes: null}}\n",
         "RC0003",
@@ -412,6 +424,13 @@ MEANING = {
         "RC0107",
         "tag:routr has no tagOwners entry",
         "tagOwners in",
+    ),
+    "unknown tag, with the policy in the YAML": (
+        VERSION + 'policy: {acls: [], tagOwners: {"tag:router": []}}\n'
+        "nodes: {tv: {match: {machine_key: KEY}, tags: [|tag:routr]}}\n",
+        "RC0107",
+        "tag:routr has no tagOwners entry",
+        "to tagOwners in tailnet.yaml",
     ),
     "bad user name": (
         VERSION + "users: {|Alice: {}}\n",
