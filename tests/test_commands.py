@@ -12,7 +12,17 @@ from tests.worlds import world_of
 
 CASES = Path(__file__).parent / "cases"
 NAMES = sorted(path.name for path in CASES.iterdir())
-EXACTLY = "Apply exactly this with: reconcile "
+EXACTLY = "Apply exactly this with:"
+
+
+def pasted(printed):
+    """Return the arguments of the command that applies exactly this, [] for none."""
+    told = printed.partition(EXACTLY)[2].strip()
+    if not told:
+        return []
+    program, *arguments = shlex.split(told.splitlines()[0].split(" (with")[0])
+    assert program == "reconcile"
+    return arguments
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -58,12 +68,41 @@ def test_exactly_this_is_applied(name, arguments, command, tmp_path, monkeypatch
     for told in commands_in(f"{printed}\n{errors}"):
         if told[0] in ("plan", "validate", "drift", "test"):
             assert command(*told)[0] != 64, told
-    pasted = [line.partition(EXACTLY)[2] for line in printed.splitlines()]
-    pasted = [line.split(" (with")[0] for line in pasted if line]
-    if not pasted:
+    apply = pasted(printed)
+    assert bool(apply) is (EXACTLY in printed)
+    if not apply:
         return
     assert code in (0, 2)
-    code, printed, errors = command(*shlex.split(pasted[0]))
+    code, printed, errors = command(*apply)
     assert code == 0, errors
     after, printed, errors = command(*arguments, "--check")
     assert after == 0, printed
+
+
+SERVERS = "servers: { a: { url: 'simulator:world.json' }, b: { url: https://x } }\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "more", "options"),
+    [
+        ("my files.yaml", "", ["-f", "my files.yaml"]),
+        ("tailnet.yaml", SERVERS, ["--server", "a"]),
+        ("a.yaml", SERVERS, ["-f", "a.yaml", "--server", "a", "--target", "node:*"]),
+        ("a.yaml", "", ["-f", "a.yaml", "--exclude", "node:nas.tags"]),
+    ],
+)
+def test_exactly_this_is_applied_with_options(
+    file, more, options, command, tmp_path, monkeypatch
+):
+    case = CASES / "tags-routes-expiry"
+    files = (case / "tailnet.yaml").read_text() + more
+    (tmp_path / file).write_text(files)
+    (tmp_path / "world.json").write_text(
+        world_of(snapshot_live(str(case / "live.json")))
+    )
+    monkeypatch.setenv("HEADSCALE_URL", "simulator:world.json")
+    _, printed, errors = command("plan", *options)
+    code, _, errors = command(*pasted(printed))
+    assert code == 0, errors
+    code, printed, _ = command("plan", *options, "--check")
+    assert code == 0, printed
