@@ -184,6 +184,7 @@ class Ground:
             nodes = self._universe.nodes(merge(worn[tag] for tag in tags))
             machines = self.world.machines
             names = [f"node:{machines[number].name}" for number in bits(nodes)]
+            owners = ", ".join(f'"{tag}": []' for tag in tags)
             yield finding(
                 UNOWNED,
                 f"tagOwners does not have {listed(tags)}, which "
@@ -192,7 +193,7 @@ class Ground:
                 key=bool(path),
                 why="no rule can name such a tag, and the server refuses to set it "
                 "again",
-                help=f'add "{tags[0]}": [] to tagOwners, or give the nodes other tags',
+                help=f"add {owners} to tagOwners, or give the nodes other tags",
             )
 
 
