@@ -13,7 +13,8 @@ from reconcile.desired import schema
 from reconcile.diff.changes import Action
 from reconcile.errors import InputError
 from reconcile.remedies import Add, Drop, Put, Rename
-from reconcile.session import Options, make_plans
+from reconcile.session import Options
+from reconcile.several import make_plans
 from reconcile.source import parse
 from tests.remedies import make, paste
 from tests.unit.bad_files import FORM, MEANING, WARNINGS
