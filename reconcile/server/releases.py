@@ -65,8 +65,8 @@ RELEASES = {
             "policy.if_match": _IF_MATCH,
         },
         caveats={
-            "node.tags": "Headscale 0.26 goes by the old tags until the device "
-            "connects again, or the server restarts",
+            "node.tags": "Headscale 0.26 goes by the old tags until some device joins, "
+            "or the server restarts",
             "user.rename": "Headscale 0.26 goes by the old name in its policy until it "
             "restarts, or a user is created or removed",
         },
