@@ -25,6 +25,7 @@ _NUMBERS = {
     "ah": 51,
     "sctp": 132,
 }
+_TAILNET = ("100.64.0.0/10", "fd7a:115c:a1e0::/48")  # `*` as a destination with `via`
 Opening = tuple[int, int, int]  # sources, destinations, services
 _OLD = {"0.27": (6, 17), "0.28": (6, 17)}  # what no protocol means, where it is less
 
@@ -111,16 +112,21 @@ def _via(
 
 
 def _steered(names: Names, probes: Probes, device: Device, text: str) -> int:
+    """Return what a destination means on a router: kept as it is written, or not.
+
+    What is kept because it overlaps a route may hold the router's own address too.
+    """
     if text == "autogroup:internet":
         there = device.usable & EXIT_ROUTES
         return probes.public & ~names.routed if there else 0
     address = _literal(names, text)
-    if address is None:
-        return 0
     found = 0
-    for route in device.subnets:
-        if overlap(address, route):
-            found |= probes.within(address) & probes.within(route)
+    for written in _TAILNET if text == "*" else filter(None, [address]):
+        reach = probes.of([device.id])
+        for route in device.subnets:
+            reach |= probes.within(route)
+        if any(overlap(written, route) for route in device.subnets):
+            found |= probes.within(written) & reach
     return found
 
 

@@ -40,12 +40,7 @@ class Chain:
         if with_policy:
             policy = self.policies.changed(policy or {"acls": []})
         count = maker.dice.choice((0, 0, 1, 1, 2) if with_policy else (1, 1, 2, 3))
-        edits: list[Edit] = []
-        now = state
-        for edit in self._edits(count, state):
-            edits.append(edit)
-            now = edit.on(now)
-        return Pair(state, tuple(edits), policy)
+        return Pair(state, tuple(self._edits(count, state)), policy)
 
     def _edits(self, count: int, state: State) -> Iterator[Edit]:
         touched: set[object] = set()
@@ -61,9 +56,9 @@ class Chain:
         ]
         for _ in range(count):
             edit = self._maker.dice.choice(kinds)(state)
-            about = next(iter(vars(edit).values())) if edit else None
-            if edit is not None and about not in touched:
-                touched.add(about)
+            about = set(vars(edit).values()) if edit else touched
+            if edit is not None and not about & touched:
+                touched |= about  # names too: a file can give each to one user only
                 yield edit
 
     def _retag(self, state: State) -> Edit | None:

@@ -52,7 +52,7 @@ def differences(release: str, side: Side) -> list[Difference]:
 
 def _entry(entry: Any) -> dict[str, Any]:
     sides = {name: list(getattr(entry, name)) for name in ("sources", "targets")}
-    return {**sides, "services": list(entry.services)}
+    return {**sides, "services": list(entry.services), "family": entry.family}
 
 
 def _questions(truth: Truth, side: Side) -> Iterator[Question]:
