@@ -103,7 +103,13 @@ class Naming:
         members = merge(members for _, _, members, _ in found)
         reached = merge(reached for _, _, _, reached in found)
         if found == self._ends(self._whole(members), self._whole(reached)):
-            found = [("", merge(mask for _, mask, _, _ in found), members, reached)]
+            word, mask = found[0][0], merge(mask for _, mask, _, _ in found)
+            # The word for the internet means both families: to sources that have both
+            # one of them is told.
+            both = self._whole(members) & ~mask
+            if len(found) > 1 or not (both and reached & self._universe.internet):
+                word = ""
+            found = [(word, mask, members, reached)]
         yield from found
 
     def _ends(self, members: int, targets: int) -> list[tuple[str, int, int, int]]:

@@ -131,7 +131,7 @@ CHECK = "0.29 asks the user where an SSH rule says `check`"
             "0.27",
             {"acls": [rule("fd7a:115c:a1e0::/126", "100.64.0.4:80", proto="tcp")]},
             [
-                "- alice, bob -> tag:db tcp 80: 0.27 takes a network as it is written, "
+                "- alice, bob -> node:db (100.64.0.4) tcp 80: 0.27 takes a network as it is written, "
                 "without its nodes' other addresses",
             ],
         ),
