@@ -280,7 +280,7 @@ class Blame:
         number, there = self._same_rule(rule, index)
         row, users = sources.row, frozenset[Cause](self._happenings.of_users)
         source = frozenset[Cause]()
-        if number is None or not row.sides[index].rules >> number & 1:
+        if not self._is_selected(rule, number, sources, index):
             source = frozenset({sources.happening}) if sources.happening else users
         away = reached & ~(self._arriving(there, row, index) if there else 0)
         found: dict[Ways, int] = defaultdict(int)
@@ -290,6 +290,17 @@ class Blame:
             away &= ~mask
         found[(source or users,)] |= away
         return {ways: mask for ways, mask in found.items() if mask}
+
+    def _is_selected(
+        self, rule: Compiled, number: int | None, sources: Sources, index: int
+    ) -> bool:
+        """Tell whether a rule means some sources in another tailnet as well."""
+        if number is not None:
+            return bool(sources.row.sides[index].rules >> number & 1)
+        if rule.origin is None:
+            return True
+        # It opens nothing there, so that it is in no row.
+        return bool(self._meant(rule.origin.sources, index) & sources.members)
 
     def _moved(self, away: int) -> Iterator[tuple[Ways, int]]:
         """Yield destinations by the nodes that changed, or the routers before them."""

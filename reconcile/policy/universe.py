@@ -233,6 +233,18 @@ class Universe:
             return 0
         return next((whole for whole in self._wholes if not cells & ~whole), 0)
 
+    def without_rules(self, members: int) -> int:
+        """Return what a single source reaches whatever the rules are.
+
+        That is itself and, for the only exit node, the internet.
+        """
+        found = self.single(members)
+        exits = {each.number for world in self.worlds for each in world.exits}
+        if found and self.nodes(self.split(members)[0]) == merge(1 << e for e in exits):
+            routed = merge(world.routed for world in self.worlds)
+            found |= self.internet & ~routed
+        return found
+
     @cached_property
     def _wholes(self) -> list[int]:
         """The networks of all worlds: routes that lie in no other one."""

@@ -61,14 +61,13 @@ class _Viewers:
         ]
 
     def of(self, exit_: Exit) -> int:
-        """Return the nodes that an exit node is shown to, itself left out.
+        """Return the nodes that an exit node is shown to.
 
         Only nodes choose exit nodes: what is behind a subnet router does not.
         """
         nodes, _ = self._universe.split(self._let_in(exit_))
         numbers = self._universe.nodes(nodes | self._reached_from(exit_))
-        others = self._universe.both(numbers & ~(1 << exit_.number))
-        return others & self._world.present
+        return self._universe.both(numbers) & self._world.present
 
     def _let_in(self, exit_: Exit) -> int:
         """Return the sources of rules that lead to an exit node."""

@@ -83,9 +83,12 @@ def test_list() -> None:
 
 def test_everything() -> None:
     found = Access(policy(acl("*", "*:*")), tailnet())
-    (entry,) = found.entries()
-    assert entry.sources == ("everything",)
+    entry, network = found.entries()
+    assert set(entry.sources) >= {"group:ops", "tag:db", "cy"}
     assert entry.targets == ("everything",)
+    # What is behind a subnet router chooses no exit node.
+    assert network.sources == ("10.1.0.0/16",)
+    assert "autogroup:internet" not in network.targets
     assert entry.services == ("*",)
     assert Access(read({}, "main"), tailnet()).entries()[0].rules == (None,)
     assert Access(policy(), tailnet()).entries() == []
