@@ -241,8 +241,9 @@ class Blame:
             return {needs: reached}
         there = self._states[1 - side, tailnet]
         needs |= self._needed(origin.sources, sources.members, there)
-        names = changes.redefined(targets_of(origin))
-        away = reached & ~self._meant(targets_of(origin), there) if names else 0
+        targets = self._targets(rule, origin)
+        names = changes.redefined(targets)
+        away = reached & ~self._meant(targets, there) if names else 0
         found = {needs: reached & ~away}
         for name in names:
             part = away & self._meant([name], self._here)
@@ -251,6 +252,14 @@ class Blame:
                 away &= ~part
         found[needs] |= away
         return {causes: mask for causes, mask in found.items() if mask}
+
+    def _targets(self, rule: Compiled, origin: Rule | SshRule) -> list[Selector]:
+        """Return the destinations of a rule that it opens by the same services."""
+        if isinstance(origin, SshRule):
+            return targets_of(origin)
+        mask = self._matrix.atoms.mask
+        alike = [t for t in origin.targets if mask(t.services) == rule.atoms]
+        return [t.selector for t in alike] or targets_of(origin)
 
     def _needed(
         self, selectors: Sequence[Selector], members: int, there: int

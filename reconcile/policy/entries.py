@@ -204,7 +204,7 @@ class Groups:
         for part in parts:
             by_ends[part.members, part.causes].append((part.atoms, part.targets))
         for (members, causes), reach in by_ends.items():
-            whole = self._gone and self._is_gone(members, causes)
+            whole = self._gone and bool(causes) and self._is_gone(members, causes)
             partners = self._universe.partners(members)
             for atoms, targets in _pieces(reach):
                 there = targets & partners
