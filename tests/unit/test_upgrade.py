@@ -230,6 +230,22 @@ def test_each_address_family_has_its_own_cause():
         }
 
 
+def test_an_internet_of_one_family_is_told_as_that():
+    """The rule names IPv4 addresses; 0.28 adds the IPv6 ones of their nodes."""
+    routes = frozenset({"0.0.0.0/0", "::/0"})
+    exit_ = replace(NODES[3], available=routes, approved=routes)
+    lines = moved(
+        "0.28",
+        "0.29",
+        nodes=(*NODES[:3], exit_),
+        acls=[rule("net", "autogroup:internet:443", proto="tcp")],
+        hosts={"net": "100.64.0.0/24"},
+    )
+    (lost,) = [line for line in lines if line.startswith("-")]
+    assert " -> 2000::/3 tcp 443: " in lost
+    assert not [line for line in lines if line.startswith("+")]
+
+
 # The command.
 
 FILES = """
