@@ -55,7 +55,7 @@ class Names:
         return self._word(name) & self.present
 
     def _word(self, name: str) -> int:
-        if name in ("everything", "*"):
+        if name in ("everything", "*", "autogroup:danger-all"):
             return self.present
         if name in ("every node", "autogroup:member", "autogroup:tagged"):
             return self._probes.of(d.id for d in self.state.devices if _is(name, d))
