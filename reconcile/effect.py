@@ -13,7 +13,7 @@ from reconcile.desired.state import NEVER, Desired
 from reconcile.diff.changes import Action, Change
 from reconcile.errors import Diagnostic, InputError, Position, ReconcileError
 from reconcile.hujson import parse
-from reconcile.model import Live, Node, User
+from reconcile.model import Live, Node, User, route_order
 from reconcile.order import approved
 from reconcile.policy.fields import get
 from reconcile.policy.identity import allowed_tags, auto_approved
@@ -202,6 +202,33 @@ def with_approvals(
     )
 
 
+def _approved_by_write(
+    live: Live, changes: Sequence[Change], nodes: tuple[Node, ...], value: object
+) -> tuple[Node, ...]:
+    """Add the routes that the plan's own policy writes approve.
+
+    The policy is written before the nodes: it sees the tags that they have until then.
+    With a bridge it is written once more when the nodes have their new tags.
+    """
+    users = users_after(live, changes)
+    known = {user.id for user in users}
+    # Users are removed last: until then their tokens mean them.
+    leaving = [user for user in live.users or () if user.id not in known]
+    approved = {
+        node.id: auto_approved(value, node, (*users, *leaving)) - node.approved
+        for node in live.nodes or ()
+        if node.available - node.approved
+    }
+    if any(change.kind == "policy" and change.bridge for change in changes):
+        nodes = with_approvals(nodes, users, value)
+    return tuple(
+        replace(node, approved=node.approved | approved[node.id])
+        if approved.get(node.id)
+        else node
+        for node in nodes
+    )
+
+
 # -- before against after --------------------------------------------------------------
 
 
@@ -226,13 +253,15 @@ class Sides:
     """The state before the changes and after them, each ready to be asked.
 
     A side that cannot be evaluated is None, and `failure` says why. `refused` is what
-    the server refuses in the policy, where the changes write one.
+    the server refuses in the policy, where the changes write one; `set_off` says what
+    the server does besides when it is written.
     """
 
     before: "Scene | None" = None
     after: "Scene | None" = None
     failure: str = ""
     refused: tuple[Diagnostic, ...] = ()
+    set_off: tuple[str, ...] = ()
 
 
 def sides(desired: Desired, live: Live, changes: Sequence[Change]) -> Sides:
@@ -256,7 +285,21 @@ def sides(desired: Desired, live: Live, changes: Sequence[Change]) -> Sides:
         if written and isinstance(error, InputError):
             found += error.diagnostics
     said = tuple(replace(each, address="policy") for each in found)
-    return Sides(before, after, failures[0] if failures else "", said)
+    besides = _set_off(nodes_after(live, changes), after) if after and written else ()
+    return Sides(before, after, failures[0] if failures else "", said, besides)
+
+
+def _set_off(nodes: Iterable[Node], after: "Scene") -> tuple[str, ...]:
+    """Say which routes the server approves by itself, beside those of the plan."""
+    there = {machine.node.id: machine.node for machine in after.tailnet.machines}
+    found = []
+    for node in nodes:
+        more = there[node.id].approved - node.approved if node.id in there else ()
+        if more:
+            routes = ", ".join(sorted(more, key=route_order))
+            verb = "is" if len(more) == 1 else "are"
+            found.append(f"node:{node.name}: {routes} {verb} approved by autoApprovers")
+    return tuple(found)
 
 
 def of_sides(
@@ -270,7 +313,8 @@ def of_sides(
         return Effect(failure=both.failure)
     policy = next((c for c in changes if c.kind == "policy"), None)
     found = between(both.before, both.after, limit, runner)
-    return replace(found, remarks=(*_about(policy), *_besides(policy, found)))
+    remarks = *_about(policy), *_besides(policy, found), *both.set_off
+    return replace(found, remarks=remarks)
 
 
 def _besides(policy: Change | None, found: Effect) -> list[str]:
@@ -328,7 +372,7 @@ def scene_after(
         words = wanted(desired.policy)  # its rules stand in the user's own files
     nodes = _with_allowed_tags(nodes, users, words.value)
     if written and row_of(live.server).approves:
-        nodes = with_approvals(nodes, users, words.value)
+        nodes = _approved_by_write(live, changes, nodes, words.value)
     policy = now.policy if now else None
     if not policy or written:
         policy = read_words(words, live.server, policy)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from reconcile.model import natural
+from reconcile.policy.counts import Things
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.selectors import LITERAL, Selector, parse
 from reconcile.policy.sets import V6, IntervalSet, prefixes
@@ -290,9 +291,13 @@ class Naming:
 
     def size(self, members: int) -> Size:
         """Count the nodes and the networks in a set, however rules cut it up."""
-        nodes, cells = self._universe.split(members)
-        numbers = self._universe.nodes(nodes)
-        return Size(numbers.bit_count(), len(list(self._networks(cells))))
+        found = self._things.of(members)
+        nodes = (found & self._universe.low).bit_count()
+        return Size(nodes, found.bit_count() - nodes)
+
+    @cached_property
+    def _things(self) -> Things:
+        return Things(self._universe, self._world)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 from reconcile.policy.access import Access, Match, Why
 from reconcile.policy.document import Origin, Rule, targets_of
 from reconcile.policy.entries import Entry
+from reconcile.policy.releases import Release
 from reconcile.policy.selectors import Selector
 from reconcile.policy.words import USE, counted, plural
 from reconcile.report.effect import (
@@ -154,7 +155,7 @@ def _why(answer: Why, scene: Scene, port: Why | None) -> Iterator[str]:
         yield from _table(answer.opened, scene, indent=2)
     if answer.unserved:
         yield safe(f"  Nothing leads to {counted(answer.unserved)}")
-    yield from _held_back(answer)
+    yield from _held_back(answer, scene.policy.release)
     if port is not None:
         yield f"  Logging in: {_login(answer)}"
     yield from _reasons(answer, scene)
@@ -167,13 +168,15 @@ def _why(answer: Why, scene: Scene, port: Why | None) -> Iterator[str]:
         yield from _instead(answer)
 
 
-def _held_back(answer: Why) -> Iterator[str]:
+def _held_back(answer: Why, release: Release) -> Iterator[str]:
     """Say that a filter allows it, but that the exit node is not offered."""
     if not answer.held_back:
         return
     names = safe(counted(answer.held_back))
     yield f"  {names} would let it through, but no exit node is offered to this client"
-    yield "  A rule to autogroup:internet, or to the exit node itself, offers it."
+    alone = "" if release.literal_exits else " in a rule of its own"
+    offering = f"autogroup:internet{alone}, or to the exit node itself"
+    yield f"  A rule to {offering}, offers it."
 
 
 def _reasons(answer: Why, scene: Scene) -> Iterator[str]:

@@ -438,3 +438,24 @@ def test_what_policy_and_nodes_do_only_together_says_so(wanted):
     )
     form = {"$schema": schema["$schema"], "$defs": schema["$defs"]}
     jsonschema.validate(flow, {**form, "$ref": "#/$defs/flow"})
+
+
+def test_a_policy_write_approves_by_the_tags_that_nodes_have_until_then(wanted):
+    approvers = '"autoApprovers": {"routes": {"10.0.0.0/8": ["tag:r"]}}'
+    rule = policy(
+        ("alice@", "tag:db:5432"),
+        ("alice@", "10.0.0.0/8:443"),
+        more=f'"tagOwners": {{"tag:r": []}}, {approvers}',
+    )
+    files = "nodes: { desk: { tags: [tag:r] } }\npolicy: { file: policy.hujson }"
+    desired = wanted(files, policy_hujson=rule)
+    state = live(USERS, nodes(available=["10.1.0.0/16"]), DB)
+    found = effect(desired, state)  # desk gets its tag after the policy was written
+    assert not any("autoApprovers" in remark for remark in found.remarks)
+    tagged = [
+        replace(n, tags=frozenset({"tag:r"}), user_id=None) if n.name == "desk" else n
+        for n in nodes(available=["10.1.0.0/16"])
+    ]
+    found = effect(desired, live(USERS, tuple(tagged), DB))
+    assert "node:desk: 10.1.0.0/16 is approved by autoApprovers" in found.remarks
+    assert any("10.1.0.0/16" in name for flow in found.gained for name in flow.targets)

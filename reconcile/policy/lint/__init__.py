@@ -99,8 +99,15 @@ def _dead(ground: Ground, overlap: Overlap, told: set[str]) -> Iterator[Problem]
             continue  # the files will see to it
         told.update(reasons)
         if reasons or isinstance(rule, SshRule) or not rule.capabilities:
-            why = "; ".join([*dict.fromkeys(reasons.values())][:NAMED]) or _apart(rule)
+            why = "; ".join([*dict.fromkeys(reasons.values())][:NAMED])
+            why = why or (_NOT_OFFERED if ground.leads_out(rule) else _apart(rule))
             yield dead(rule, why, "remove the rule, or correct what it names")
+
+
+_NOT_OFFERED = (
+    "no exit node is offered to its sources: that takes a rule to autogroup:internet "
+    "(up to 0.28 in a rule of its own), or to the exit node itself"
+)
 
 
 def _missing(ground: Ground, rule: Rule | SshRule) -> dict[str, str]:

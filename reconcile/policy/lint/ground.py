@@ -5,7 +5,7 @@ from functools import cached_property
 
 from reconcile.model import natural
 from reconcile.policy.absence import Absence
-from reconcile.policy.document import Problem
+from reconcile.policy.document import Problem, Rule, SshRule, targets_of
 from reconcile.policy.fields import Path, field_name, find, section_name
 from reconcile.policy.identity import Directory
 from reconcile.policy.lint.findings import (
@@ -81,6 +81,11 @@ class Ground:
     def _unserved(self, selector: Selector) -> str:
         served = self._universe.meaning(selector, self._index)
         return "" if served else self._absence.reason(selector)
+
+    def leads_out(self, rule: Rule | SshRule) -> bool:
+        """Tell whether a rule names something that only exit nodes lead to."""
+        meant = (self._universe.meaning(s, self._index) for s in targets_of(rule))
+        return bool(merge(meant) & self._universe.internet & ~self.world.routed)
 
     def findings(self, told: Collection[str]) -> Iterator[Problem]:
         """Yield the names that mean nothing here, but for those told already."""
