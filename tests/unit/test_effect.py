@@ -445,7 +445,7 @@ def test_a_policy_write_approves_by_the_tags_that_nodes_have_until_then(wanted):
     rule = policy(
         ("alice@", "tag:db:5432"),
         ("alice@", "10.0.0.0/8:443"),
-        more=f'"tagOwners": {{"tag:r": [], "tag:db": []}}, {approvers}',
+        more=f'"tagOwners": {{"tag:r": [], "tag:db": [], "tag:router": []}}, {approvers}',
     )
     files = "nodes: { desk: { tags: [tag:r] } }\npolicy: { file: policy.hujson }"
     desired = wanted(files, policy_hujson=rule)
