@@ -158,7 +158,8 @@ def _asserts(
     from reconcile.policy.assertions import Assertions
 
     access: Access = scene.access
-    assertions = Assertions(access, [each.claim for each in asserts])
+    claims = [each.claim for each in asserts]
+    assertions = Assertions(access, claims, scene.expired)
     for each in asserts:
         answer = assertions.answer(each.claim)
         failures = [_of_reason(r, each.position, scene) for r in answer.reasons]

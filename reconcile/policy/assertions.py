@@ -5,6 +5,7 @@ What cannot be known speaks against a claim: `no` counts paths that may be there
 """
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,9 +37,18 @@ class Answer:
 
 
 class Assertions:
-    """Holds claims against the access of one policy in one tailnet."""
+    """Holds claims against the access of one policy in one tailnet.
 
-    def __init__(self, access: Access, claims: Iterable[Claim] = ()) -> None:
+    `logged_out` are the ids of nodes whose key has expired: they route nothing today.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        claims: Iterable[Claim] = (),
+        logged_out: AbstractSet[str] = frozenset(),
+    ) -> None:
+        self._logged_out = logged_out
         named = [c for c in claims if isinstance(c, Paths)]
         # One access for all claims, instead of one for each that cuts networks.
         self._access = access.asking([n for c in named for n in (c.source, c.target)])
@@ -53,7 +63,7 @@ class Assertions:
             return Answer(tuple(self._routers(claim)))
         cut = self._access.asking((claim.source, claim.target))
         if cut is not self._access:
-            return Assertions(cut).answer(claim)
+            return Assertions(cut, (), self._logged_out).answer(claim)
         try:
             sources = self._access.find(claim.source)
             targets = self._access.find(claim.target)
@@ -138,11 +148,14 @@ class Assertions:
     # Routers.
 
     def _routers(self, claim: Routers) -> Iterator[Reason]:
-        routing, idle = [], []
+        routing: list[str] = []
+        idle: list[str] = []
+        out: list[str] = []
         for machine in self._access.world.machines.values():
             node = machine.node
             if _covers(node.approved & node.available, claim.network):
-                routing.append(f"{NODE}{node.name}")
+                gone = node.id in self._logged_out
+                (out if gone else routing).append(f"{NODE}{node.name}")
             elif _covers(node.available, claim.network):
                 idle.append(f"{NODE}{node.name}")
         if len(routing) >= claim.count:
@@ -150,6 +163,8 @@ class Assertions:
         yield Reason(f"{len(routing)} of {claim.count}: {counted(routing) or 'none'}")
         if idle:
             yield Reason(f"advertised, but not approved: {counted(idle)}")
+        if out:
+            yield Reason(f"logged out, its key has expired: {counted(out)}")
 
 
 def _covers(routes: frozenset[str], network: str) -> bool:

@@ -21,8 +21,8 @@ class Things:
     def __init__(self, universe: Universe, world: World) -> None:
         self._universe = universe
         self._networks = universe.networks(world)
-        rest = universe.internet & ~world.routed
-        if world.exits and rest:
+        rest = universe.public(world) & ~world.routed
+        if rest:
             self._networks.append(rest)
         self._known: dict[int, int] = {0: 0}
 

@@ -164,8 +164,8 @@ class Naming:
         if not any(hint.kind == "any" for hint in side.hints):
             return False
         whole = self._world.present | self._world.routed
-        if self._world.exits and not side.sending:  # the internet sends nothing
-            whole |= self._universe.internet
+        if not side.sending:  # the internet sends nothing
+            whole |= self._universe.public(self._world)
         return whole & mask in (side.members, side.members | side.itself)
 
     def _means(self, selector: Selector) -> int:
@@ -173,6 +173,8 @@ class Naming:
         if selector not in self._meanings:
             meaning = self._universe.meaning
             found = meaning(selector, self._index) if selector.kind != "any" else 0
+            if selector.autogroup == "internet" and found != self._universe.internet:
+                found = 0  # exit nodes lead to one address family of it alone
             if selector.kind in LITERAL and not self._is_literal(selector):
                 found = 0
             elif self._other is not None:

@@ -19,7 +19,7 @@ from reconcile.model import EXIT_ROUTES
 from reconcile.policy.document import Policy
 from reconcile.policy.resolve import INTERNET, TAILNET, Resolver
 from reconcile.policy.selectors import SELF, Selector
-from reconcile.policy.sets import V6, IntervalSet
+from reconcile.policy.sets import V6, IntervalSet, prefix
 from reconcile.policy.tailnet import Machine, Tailnet, addresses_of
 
 _BLOCK = 64  # how many addresses share one stored set of the nodes below them
@@ -86,6 +86,7 @@ class Universe:
         self.visible = (1 << (self.first_cell + len(self.cells))) - 1
         self.internet = self.network(INTERNET)
         self._blocks: dict[object, int] = {}
+        self._led_to: list[int] = []  # what the exit nodes of each block lead to
         self._lines: dict[int, _Line] = {}
         entered: dict[int, World] = {}
         for world in worlds:
@@ -138,8 +139,13 @@ class Universe:
         """Return the block of an exit node; exit nodes that rules treat alike share."""
         families = frozenset(address >= V6 for address in machine.numbers)
         routes = tuple(text for text, _ in machine.subnets)
-        kind = machine.tags, families, routes, machine.exits
-        return self._blocks.setdefault(kind, len(self._blocks))
+        approved = (r for r in machine.exits if r in machine.node.approved)
+        led_to = self.internet & merge(self.network(prefix(r)) for r in approved)
+        kind = machine.tags, families, routes, led_to
+        if kind not in self._blocks:
+            self._blocks[kind] = len(self._blocks)
+            self._led_to.append(led_to)
+        return self._blocks[kind]
 
     # Cells and blocks.
 
@@ -170,7 +176,7 @@ class Universe:
     def through(self, cells: int, block: int) -> int:
         """Return internet cells as what one kind of exit node leads to."""
         above = len(self.cells) * (block + 1)
-        return (cells & self.internet) << above
+        return (cells & self._led_to[block]) << above
 
     def arriving(self, targets: int, offered: int) -> int:
         """Return targets as seen by who is offered some blocks of exit nodes."""
@@ -279,8 +285,12 @@ class Universe:
         """Return all cells that a node of a world leads to, the internet too."""
         machine = world.machines.get(number)
         found = self.behind(machine) if machine else 0
-        exits = any(each.number == number for each in world.exits)
-        return found | self.internet if exits else found
+        blocks = (each.block for each in world.exits if each.number == number)
+        return found | merge(self._led_to[block] for block in blocks)
+
+    def public(self, world: World) -> int:
+        """Return the part of the internet that the exit nodes of a world lead to."""
+        return merge(self._led_to[each.block] for each in world.exits)
 
     def meaning(self, selector: Selector, index: int) -> int:
         """Return the nodes, networks and parts of the internet that a word means.
@@ -288,7 +298,7 @@ class Universe:
         `*` is all of it, and `autogroup:self` nothing: it differs by the source.
         """
         world = self.worlds[index]
-        served = world.routed | (self.internet if world.exits else 0)
+        served = world.routed | self.public(world)
         if selector.kind == "any":
             return world.present | served
         if selector.autogroup == "internet":
@@ -304,7 +314,7 @@ class Universe:
         Addresses that the tailnet may give to nodes are no such part.
         """
         world = self.worlds[index]
-        served = world.routed | (self.internet if world.exits else 0)
+        served = world.routed | self.public(world)
         rest = addresses - self.addresses(self.split(served)[1])
         return rest - TAILNET - addresses_of(world.machines.values())
 

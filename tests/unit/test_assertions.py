@@ -279,3 +279,16 @@ def test_routers_count_what_is_approved_on_every_release():
     place = tailnet(USERS, NODES, advertised=True)
     found = Assertions(Access(policy, place)).answer(Routers(2, "10.0.0.0/8"))
     assert reasons(found)[0] == "1 of 2: node:r1"
+
+
+def test_a_router_that_is_logged_out_routes_nothing(check):
+    gone = datetime(2029, 1, 1, tzinfo=UTC)
+    routes = {"available": ["172.30.0.0/16"], "approved": ["172.30.0.0/16"]}
+    out = node(9, "old", tags=["tag:db"], expiry=gone, **routes)
+    entry = "at_least: { routers: 1, for: 172.30.0.0/16 }"
+    _, (found,) = check(entry, nodes=(*NODES, out))
+    reasons = [each["reason"] for each in found["failures"]]
+    assert reasons == ["0 of 1: none", "logged out, its key has expired: node:old"]
+    there = node(9, "old", tags=["tag:db"], **routes)
+    _, (found,) = check(entry, nodes=(*NODES, there))
+    assert found["passed"]
