@@ -349,8 +349,8 @@ class Blame:
         if rule.own:
             owner = row.sides[self._here].owner or row.sides[index].owner or ""
             return self._matrix.worlds[index].owners.get(owner, 0)
-        offered = row.sides[index].offered | row.sides[self._here].offered
-        return self._universe.arriving(rule.targets, offered)
+        # Who is offered an exit node is another question than what is open on it.
+        return self._universe.arriving(rule.targets, self._universe.all_blocks)
 
     def _same_rule(
         self, rule: Compiled, index: int

@@ -29,8 +29,8 @@ _VERBS = re.compile(rf"(?<![^ ])({'|'.join(_PLURAL)})(?![^ ,])")
 class Happening:
     """The same thing that happened to some nodes; `gone` when they are no more there.
 
-    `numbers` are the nodes, as bits; `behind` are the networks and the internet that
-    they lead or led to. What happened to users, or comes by a release, has no nodes.
+    `numbers` are the nodes, as bits; `behind` are the networks that they lead or led
+    to. What happened to users, or comes by a release, has no nodes.
     """
 
     text: str
@@ -85,9 +85,14 @@ class Happenings:
         return Happening(
             text,
             merge(1 << number for number in numbers),
-            merge(map(self._behind, numbers)),
+            merge(map(self._networks, numbers)),
             bool(text) and not any(number in now for number in numbers),
         )
+
+    def _networks(self, number: int) -> int:
+        """Return the networks behind a node, in either world."""
+        known = (each.machines.get(number) for each in (self._before, self._after))
+        return merge(map(self._universe.behind, filter(None, known)))
 
     def _behind(self, number: int) -> int:
         """Return what a node leads to, in either world."""

@@ -5,7 +5,7 @@ last those of users, nodes and networks. A name is given only where all that it 
 the state at hand is in the set, and all names together mean the set: no more, no less.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -73,20 +73,27 @@ class Naming:
 
     def lines(self, sources: Side, targets: Side) -> Iterator["Line"]:
         """Yield a line, or one for each address family where they differ."""
-        for family, mask, members, everything in self._families(sources, targets):
+        for only, mask, members, everything in self._families(sources, targets):
             reached = everything & ~self._universe.without_rules(members)
             if not reached:  # what is left of a line may be a way to itself
                 continue
             there = list(self._found(replace(sources, members=members), mask))
             here = list(self._found(replace(targets, members=reached), mask))
-            if any(map(_is_spelt, (there, here))):
-                family = ""  # the addresses say so
-            elif family:
+            family = only if self._says_more(there, here, mask) else ""
+            if family:
                 fewer = len(here) <= len(there)
                 there = there if fewer else list(self._addressed(members))
                 here = list(self._addressed(reached)) if fewer else here
             names = tuple(map(str, there)), tuple(map(str, here))
             yield Line(*names, members, reached, family)
+
+    def _says_more(
+        self, sources: Iterable["_Name"], targets: Iterable["_Name"], mask: int
+    ) -> bool:
+        """Tell whether names read as if the other address family were open too."""
+        there = merge(name.meant for name in sources)
+        here = merge(name.meant for name in targets)
+        return any(not each & mask for _, each, _, _ in self._ends(there, here))
 
     def gone(self, sources: Side, targets: Side) -> Line:
         """Return the line of sources that are gone, whatever they reached."""
@@ -104,13 +111,9 @@ class Naming:
         members = merge(members for _, _, members, _ in found)
         reached = merge(reached for _, _, _, reached in found)
         if found == self._ends(self._whole(members), self._whole(reached)):
-            word, mask = found[0][0], merge(mask for _, mask, _, _ in found)
-            # The word for the internet means both families: to sources that have both
-            # one of them is told.
-            both = self._whole(members) & ~mask
-            if len(found) > 1 or not (both and reached & self._universe.internet):
-                word = ""
-            found = [(word, mask, members, reached)]
+            only = found[0][0] if len(found) == 1 else ""
+            mask = merge(mask for _, mask, _, _ in found)
+            found = [(only, mask, members, reached)]
         yield from found
 
     def _ends(self, members: int, targets: int) -> list[tuple[str, int, int, int]]:
@@ -157,7 +160,13 @@ class Naming:
         for hint in side.hints:
             if self._means(hint) & mask in alike:
                 return self._word(hint)
-        return _Name(EVERYTHING) if self._is_all(side, mask) else None
+        return self._everything if self._is_all(side, mask) else None
+
+    @cached_property
+    def _everything(self) -> "_Name":
+        world = self._world
+        whole = world.present | world.routed | self._universe.public(world)
+        return _Name(EVERYTHING, whole)
 
     def _is_all(self, side: Side, mask: int) -> bool:
         """Tell whether a set is everything, and a rule says so."""
@@ -200,11 +209,11 @@ class Naming:
         if selector.kind == "user":
             owners = self._world.resolver.owners(selector)
             (owner,) = owners
-            return _Name(self._user(owner))
+            return _Name(self._user(owner), self._world.owners.get(owner, 0))
         if selector.kind == "host":
             addresses = self._world.policy.hosts.get(text, IntervalSet())
-            return _Name(f"{text} ({', '.join(prefixes(addresses))})", literal=True)
-        return _Name(text, literal=selector.kind in LITERAL)
+            text = f"{text} ({', '.join(prefixes(addresses))})"
+        return _Name(text, self._means(selector))
 
     def _user(self, owner: str) -> str:
         """Return what a user is called, so that it is taken for no other word."""
@@ -229,7 +238,7 @@ class Naming:
         for owner, meant in sorted(self._world.owners.items(), key=_by_first):
             found = meant & mask
             if found & rest and not found & ~allowed:
-                yield _Name(self._user(owner))
+                yield _Name(self._user(owner), meant)
                 rest &= ~found
         yield from self._singly(rest, mask)
 
@@ -247,8 +256,12 @@ class Naming:
     def _singly(self, members: int, mask: int = -1) -> Iterator["_Name"]:
         """Yield the names of a set node by node, then its networks."""
         nodes, cells = self._universe.split(members)
-        names = map(self.node, bits(self._universe.nodes(nodes)))
-        yield from map(_Name, sorted(names, key=natural))
+        universe = self._universe
+        numbers = sorted(
+            bits(universe.nodes(nodes)), key=lambda n: natural(self.node(n))
+        )
+        for number in numbers:
+            yield _Name(self.node(number), universe.node(number) & self._present)
         yield from self._networks(cells, mask)
 
     def _addressed(self, members: int) -> Iterator["_Name"]:
@@ -262,7 +275,7 @@ class Naming:
         for name in sorted(machines, key=natural):
             own = [n for n in machines[name].numbers if (n >= V6) is sixth]
             addresses = ", ".join(prefixes(IntervalSet((n, n) for n in own)))
-            yield _Name(f"{name} ({addresses})", literal=True)
+            yield _Name(f"{name} ({addresses})")
         yield from self._networks(cells)
 
     def node(self, number: int) -> str:
@@ -277,7 +290,7 @@ class Naming:
         """Yield the addresses of cells; what a host stands for goes by its name."""
         internet = self._means(parse(_INTERNET)) & mask
         if internet and not internet & ~cells:
-            yield _Name(_INTERNET)
+            yield _Name(_INTERNET, self._universe.public(self._world))
             cells &= ~internet
         if not cells:
             return
@@ -287,7 +300,7 @@ class Naming:
                 yield self._word(Selector("host", name))
                 return
         for text in prefixes(addresses):
-            yield _Name(text, literal=True)
+            yield _Name(text)
 
     # Counts.
 
@@ -304,18 +317,13 @@ class Naming:
 
 @dataclass(frozen=True, slots=True)
 class _Name:
-    """A name; a `literal` one is an address, or stands for one."""
+    """A name, and what people take it for; addresses need not say that."""
 
     text: str
-    literal: bool = False
+    meant: int = 0
 
     def __str__(self) -> str:
         return self.text
-
-
-def _is_spelt(names: Sequence["_Name"]) -> bool:
-    """Tell whether all names are addresses, which say their family themselves."""
-    return all(name.literal for name in names)
 
 
 def _by_first(named: tuple[str, int]) -> int:
