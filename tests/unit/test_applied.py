@@ -441,14 +441,14 @@ def test_git_that_does_not_answer_is_a_note(applied, command, monkeypatch):
         ("https://hs.example.com/a", "hs.example.com/a"),
         ("http://[::1]:8080", "[::1]:8080"),
         ("simulator:here/world.json", "simulator:here/world.json"),
-        ("simulator:../out.json", "simulator:/tmp/out.json"),
+        ("simulator:../out.json", "simulator:PARENT/out.json"),
     ],
 )
 def test_a_server_is_its_host_port_and_path(url, identity, tmp_path, monkeypatch):
     top = tmp_path / "top"
     top.mkdir()
     monkeypatch.chdir(top)
-    expected = identity.replace("/tmp", str(tmp_path.resolve()))
+    expected = identity.replace("PARENT", str(tmp_path.resolve()))
     assert known_as(url, "any", str(top)).identity == expected
 
 
