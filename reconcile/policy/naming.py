@@ -68,6 +68,7 @@ class Naming:
         self._other = matrix.worlds.index(other) if other else None
         self._meanings: dict[Selector, int] = {}
         self._nodes: dict[int, str] = {}
+        self._covers: dict[tuple[int, int, int], list[_Name]] = {}
 
     # Lines.
 
@@ -220,27 +221,38 @@ class Naming:
         name = self._world.tailnet.label(owner)
         return f"{USER}{name}" if name in RESERVED or ":" in name else name
 
-    def _cover(self, rest: int, allowed: int, mask: int) -> Iterator["_Name"]:
+    def _cover(self, rest: int, allowed: int, mask: int) -> list["_Name"]:
         """Name what no word of the rule means: by sets of the file, users, nodes."""
-        if not rest:
+        key = rest, allowed, mask
+        if key not in self._covers:
+            self._covers[key] = list(self._covered(*key)) if rest else []
+        return self._covers[key]
+
+    def _covered(self, rest: int, allowed: int, mask: int) -> Iterator["_Name"]:
+        exact = next((name for name, meant in self._file if meant & mask == rest), None)
+        if exact:
+            yield exact
             return
         for name, meant in self._file:
             found = meant & mask
-            if found == rest:
-                yield name
-                return
-        for name, meant in self._file:
-            found = meant & mask
-            several = self._universe.nodes(found & rest).bit_count() > 1
-            if several and not found & ~allowed:
+            if found & ~allowed or not found & rest:
+                continue
+            if self._universe.nodes(found & rest).bit_count() > 1:
                 yield name
                 rest &= ~found
-        for owner, meant in sorted(self._world.owners.items(), key=_by_first):
-            found = meant & mask
-            if found & rest and not found & ~allowed:
+        for owner in self._owners_of(rest):
+            meant = self._world.owners[owner]
+            if not meant & mask & ~allowed:
                 yield _Name(self._user(owner), meant)
-                rest &= ~found
+                rest &= ~(meant & mask)
         yield from self._singly(rest, mask)
+
+    def _owners_of(self, places: int) -> list[str]:
+        """Return the users of nodes, in the order of the nodes."""
+        machines = self._world.machines
+        numbers = bits(self._universe.nodes(self._universe.split(places)[0]))
+        owners = (machines[n].owner for n in numbers if n in machines)
+        return [owner for owner in dict.fromkeys(owners) if owner]
 
     @cached_property
     def _file(self) -> list[tuple["_Name", int]]:
@@ -324,8 +336,3 @@ class _Name:
 
     def __str__(self) -> str:
         return self.text
-
-
-def _by_first(named: tuple[str, int]) -> int:
-    """Sort key: who has the first node comes first."""
-    return named[1] & -named[1]

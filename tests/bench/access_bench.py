@@ -38,7 +38,7 @@ def measure(made: Input) -> dict[str, float]:
 
     for text in texts:
         json.loads(text)
-    {n.name: (n.user, n.tags, n.addresses) for n in made.nodes}
+    {n.name: (n.user_id, n.tags, n.addresses) for n in made.nodes}
     lap()
     old = read(made.before, made.release)
     new = read(made.after, made.release, like=old)
@@ -58,8 +58,8 @@ def measure(made: Input) -> dict[str, float]:
         "index": marks[3] - marks[2],
         "whole": marks[4] - marks[1],
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "before": found.before,
-        "after": found.after,
+        "before": found.totals.before,
+        "after": found.totals.after,
     }
 
 
