@@ -84,10 +84,6 @@ class Atoms:
         known = self._capabilities.items()
         return sum(1 << number for (name, _), number in known if name == capability)
 
-    def needing(self, atoms: int) -> int:
-        """Return the logins if port 22, which they need, is among some atoms."""
-        return self.logins if atoms & self.ssh_port else 0
-
     def mask(self, services: Iterable[Service]) -> int:
         """Return the atoms that services cover."""
         found = 0

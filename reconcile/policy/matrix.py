@@ -105,12 +105,10 @@ class Matrix:
     def allowed(self, row: Row, index: int) -> Reach:
         """Return what filters let the sources of a row reach, offered or not."""
         opened = self._reach(index, row.sides[index].parts, self.own(row, index))
-        return self._arriving(opened, -1)
+        return self._arriving(opened, self.universe.all_blocks)
 
     def _arriving(self, opened: Reach, offered: int) -> Reach:
         """Drop what lies behind exit nodes that the sources are not offered."""
-        if offered < 0:
-            offered = self.universe.all_blocks
         arriving = self.universe.arriving
         seen = [(atoms, arriving(targets, offered)) for atoms, targets in opened]
         return joined((atoms, targets) for atoms, targets in seen if targets)

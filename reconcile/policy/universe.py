@@ -245,11 +245,19 @@ class Universe:
         That is itself and, for the only exit node, the internet.
         """
         found = self.single(members)
-        exits = {each.number for world in self.worlds for each in world.exits}
-        if found and self.nodes(self.split(members)[0]) == merge(1 << e for e in exits):
-            routed = merge(world.routed for world in self.worlds)
-            found |= self.internet & ~routed
+        if found and self.nodes(self.split(members)[0]) == self._exit_nodes:
+            found |= self._unrouted_internet
         return found
+
+    @cached_property
+    def _exit_nodes(self) -> int:
+        """The numbers of all nodes that are an exit node in a world."""
+        return merge(1 << each.number for world in self.worlds for each in world.exits)
+
+    @cached_property
+    def _unrouted_internet(self) -> int:
+        """The part of the internet that lies in no network of a world."""
+        return self.internet & ~merge(world.routed for world in self.worlds)
 
     @cached_property
     def _wholes(self) -> list[int]:
@@ -292,13 +300,17 @@ class Universe:
         """Return the part of the internet that the exit nodes of a world lead to."""
         return merge(self._led_to[each.block] for each in world.exits)
 
+    def served(self, world: World) -> int:
+        """Return the cells to which anything leads in a world."""
+        return world.routed | self.public(world)
+
     def meaning(self, selector: Selector, index: int) -> int:
         """Return the nodes, networks and parts of the internet that a word means.
 
         `*` is all of it, and `autogroup:self` nothing: it differs by the source.
         """
         world = self.worlds[index]
-        served = world.routed | self.public(world)
+        served = self.served(world)
         if selector.kind == "any":
             return world.present | served
         if selector.autogroup == "internet":
@@ -314,7 +326,7 @@ class Universe:
         Addresses that the tailnet may give to nodes are no such part.
         """
         world = self.worlds[index]
-        served = world.routed | self.public(world)
+        served = self.served(world)
         rest = addresses - self.addresses(self.split(served)[1])
         return rest - TAILNET - addresses_of(world.machines.values())
 
