@@ -3,6 +3,7 @@
 ReconcileError            exit 1   everything that this tool raises on purpose
 ├── UsageError            exit 64  the command line does not make sense
 ├── InputError            exit 1   files that cannot be read, or read but are wrong
+│                         exit 4   files that want what a file may not do (RC07xx)
 ├── ServerError           exit 1   the control server said no, or something odd
 │   ├── Unreachable                no answer at all: network, TLS, time-out
 │   ├── AuthError                  the credential is missing, wrong or expired
@@ -92,13 +93,19 @@ class Diagnostic:
 
 
 _OF_TESTS = frozenset({"RC0610", "RC0611"})
+_OF_LEAVE = "RC07"  # what a file may not do
 
 
 def exit_of(findings: Iterable[Diagnostic]) -> Exit:
-    """Return how a command ends because of findings: 7 when only tests failed."""
+    """Return how a command ends because of findings.
+
+    It is 4 when a file wants what it may not do, and 7 when only tests failed.
+    """
     errors = {found.code for found in findings if found.severity == "error"}
     if not errors:
         return Exit.OK
+    if any(code.startswith(_OF_LEAVE) for code in errors):
+        return Exit.REFUSED
     return Exit.TESTS_FAILED if errors <= _OF_TESTS else Exit.ERROR
 
 
@@ -130,6 +137,8 @@ class InputError(ReconcileError):
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
         super().__init__("\n".join(str(finding) for finding in self.diagnostics))
+        if exit_of(self.diagnostics) == Exit.REFUSED:
+            self.exit_code = Exit.REFUSED
 
 
 # What taking a JSON document of the wrong shape apart raises.

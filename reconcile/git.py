@@ -8,11 +8,9 @@ fails: there is just no commit.
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from glob import has_magic
 from pathlib import Path
 from typing import IO, cast
 
@@ -116,8 +114,8 @@ def checkout(paths: Iterable[str]) -> Checkout | None:
     The repository is that of the first file, as its path is written: where a link
     leads is not asked.
     """
-    files = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100
-    top = _top(files[0]) if files else None
+    files = [written(path) for path in paths]
+    top = top_of(files[0]) if files else None
     if top is None:
         return None
     commit = _git(str(top), "rev-parse", "--verify", "--quiet", "HEAD")
@@ -128,7 +126,12 @@ def checkout(paths: Iterable[str]) -> Checkout | None:
     return Checkout(str(top), commit, edited)
 
 
-def _top(path: Path) -> Path | None:
+def written(path: str) -> Path:
+    """Return an absolute path as it is written: where a link leads is not asked."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def top_of(path: Path) -> Path | None:
     """Return the folder above a file that has a `.git`, which no commit can hold.
 
     A link inside a repository leads to no other one.
@@ -236,33 +239,6 @@ class Commit:
         if kind != "tree":
             raise NotADirectoryError(path)
         return list(_names(data, len(self.commit) // 2))
-
-    def glob(self, folder: str, pattern: str) -> list[str]:
-        """Return the paths that match a pattern below a folder, in order."""
-        parts = Path(pattern).parts
-        if parts[-1] == "**":
-            parts = (*parts, "*")
-        return sorted(set(self._matching(folder, parts)))
-
-    def _matching(self, path: str, parts: Sequence[str]) -> Iterator[str]:
-        if not parts:
-            yield path
-            return
-        head, rest = parts[0], parts[1:]
-        if not has_magic(head):
-            yield from self._matching(os.path.join(path, head), rest)  # noqa: PTH118
-            return
-        if head == "**":
-            yield from self._matching(path, rest)
-        for name in self.names(path) if self.is_folder(path) else ():
-            below = str(Path(path) / name)
-            if name.startswith(".") and not head.startswith("."):
-                continue
-            if head == "**":
-                if self.is_folder(below):
-                    yield from self._matching(below, parts)
-            elif fnmatchcase(name, head):
-                yield from self._matching(below, rest)
 
     def _at(self, path: str, name: str = "") -> tuple[str, bytes]:
         """Return what stands at a path, or as `name` in that folder; else OSError."""

@@ -6,7 +6,6 @@ import shlex
 import stat
 import sys
 from bisect import bisect_right
-from glob import escape, glob
 from pathlib import Path
 from typing import Protocol
 
@@ -65,9 +64,6 @@ class Storage(Protocol):
     def names(self, path: str) -> list[str]:
         """Return the names of what is in a folder, in no order."""
 
-    def glob(self, folder: str, pattern: str) -> list[str]:
-        """Return the paths that match a pattern (`**` too) below a folder, in order."""
-
 
 class _Disk:
     def read(self, path: str) -> bytes:
@@ -83,11 +79,6 @@ class _Disk:
 
     def names(self, path: str) -> list[str]:
         return [entry.name for entry in Path(path).iterdir()]
-
-    def glob(self, folder: str, pattern: str) -> list[str]:
-        whole = str(Path(escape(folder)) / pattern)
-        # Path.glob would refuse an absolute pattern.
-        return sorted(glob(whole, recursive=True))  # noqa: PTH207
 
 
 DISK: Storage = _Disk()

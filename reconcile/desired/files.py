@@ -1,6 +1,7 @@
 """Finds and reads the files of a desired state: folders, globs, includes, `-`."""
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from glob import has_magic
@@ -8,10 +9,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from reconcile import text
+from reconcile import globs, text
+from reconcile.border import Border, around, of_the_shell
+from reconcile.border import identity as real_name
 from reconcile.desired.findings import Findings
 from reconcile.desired.form import check
-from reconcile.errors import InputError, Position, Related
+from reconcile.errors import Diagnostic, InputError, Position, Related
+from reconcile.git import written
 from reconcile.source import Source, parse
 from reconcile.variables import quoted
 
@@ -39,6 +43,7 @@ class Files:
     digests: list[tuple[str, str]] = field(default_factory=list)
     _seen: dict[str, Position | None] = field(default_factory=dict)
     _by_identity: dict[str, File] = field(default_factory=dict)
+    _borders: dict[str, Border] = field(default_factory=dict)
 
     def add(self, paths: Iterable[str]) -> None:
         """Read files, folders of them, and standard input for `-`."""
@@ -61,11 +66,52 @@ class Files:
             )
         return names
 
+    def border(self, place: Position) -> Border:
+        """Return how far what is named at a place may reach."""
+        return self._borders[place.file]
+
     def bytes(self, path: str, cause: Position | None = None) -> bytes:
-        """Return the bytes of a file, and note their digest."""
+        """Return the bytes of a file, and note their digest.
+
+        `cause` is the place that names it, None for the command line. Raises
+        InputError for one that cannot be read, or that is not to be.
+        """
+        self._require_inside(path, cause)
         data = text.read(path, cause, self.storage)
         self.digests.append((path, sha256(data).hexdigest()))
         return data
+
+    def _require_inside(self, path: str, cause: Position | None) -> None:
+        place = cause or Position(text.shown(path), 1, 1)
+        if cause is None:
+            self._borders[place.file] = around(path)
+            if path == text.STDIN or of_the_shell(path):
+                return
+        self._borders.setdefault(text.shown(path), self.border(place))
+        self._refuse_outside(path, place, named=cause is None)
+
+    def _refuse_outside(
+        self, path: str, place: Position, *, named: bool = False
+    ) -> None:
+        """Raise InputError for a path that leads outside; `named` on the command line.
+
+        A link is a stranger's all the same.
+        """
+        border = self.border(place)
+        why = border.outside(path)
+        if not why:
+            return
+        real = real_name(path)
+        leads = f", and leads to {real}" * (real != str(written(path)))
+        remedy = f"name it: -f {shlex.quote(real)}" if named else "move it there"
+        finding = Diagnostic(
+            "RC0703",
+            f"{path} is not read: {why}",
+            place,
+            why=f"files are read below {border.root} only{leads}",
+            help=remedy,
+        )
+        raise InputError([finding])
 
     def _add(
         self,
@@ -75,7 +121,7 @@ class Files:
         above: tuple[str, ...],
     ) -> None:
         """Read one file and what it includes; `above` are the files that led here."""
-        identity = path if path == text.STDIN else str(Path(path).resolve())
+        identity = path if path == text.STDIN else real_name(path)
         if identity in above:
             self._cycle(path, cause, self._seen[identity])
             return
@@ -137,7 +183,11 @@ class Files:
         folder = folder_of(place)
         if not has_magic(pattern):
             return [str(folder / pattern)]
-        found = self.storage.glob(str(folder), pattern)
+        try:
+            found = self._found(folder, pattern, place)
+        except InputError as error:
+            self.findings.extend(error.diagnostics)
+            return []
         if not found:
             self.findings.error(
                 "RC0024",
@@ -147,6 +197,22 @@ class Files:
                 help="remove the line, or add the files that it should find",
             )
         return [path for path in found if self._nameable(path, place)]
+
+    def _found(self, folder: Path, pattern: str, place: Position) -> list[str]:
+        """Return what a glob finds. Raises InputError for one that leads outside."""
+
+        def may_list(path: str) -> bool:
+            self._refuse_outside(path, place)
+            return True
+
+        try:
+            return globs.matching(self.storage, str(folder), pattern, may_list)
+        except globs.Endless as error:
+            message = f"{quoted(pattern)} is too wide: {error}"
+            more = "name the folder that is meant"
+            raise InputError(
+                [Diagnostic("RC0024", message, place, help=more)]
+            ) from None
 
     def _nameable(self, path: str, place: Position) -> bool:
         """Tell whether plans and reports, which are UTF-8, can name a file."""

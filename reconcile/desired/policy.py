@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reconcile import hujson, text
+from reconcile.border import identity
 from reconcile.desired import fragments
 from reconcile.desired.files import Files, folder_of
 from reconcile.desired.findings import Findings
@@ -108,16 +109,16 @@ def _file(tree: Tree, files: Files, findings: Findings) -> WantedPolicy | None:
 def _fragments(tree: Tree, files: Files, findings: Findings) -> WantedPolicy | None:
     """Read the files that the globs find, each once; a part alone is no policy."""
     list_ = (*_SECTION, "files")
-    read: dict[Path, hujson.Document | None] = {}
+    read: dict[str, hujson.Document | None] = {}
     for index, pattern in enumerate(tree.value["policy"]["files"]):
         place = tree.locate((*list_, index))
         paths = files.matching(pattern, place)
         if not paths:
             return None
         for path in paths:
-            identity = Path(path).resolve()
-            if identity not in read:
-                read[identity] = _document(path, place, files, findings)
+            name = identity(path)
+            if name not in read:
+                read[name] = _document(path, place, files, findings)
     documents = [document for document in read.values() if document is not None]
     if len(documents) < len(read):
         return None
