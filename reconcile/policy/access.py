@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from reconcile.model import EXIT_ROUTES
 from reconcile.policy import selectors
 from reconcile.policy.absence import Absence
 from reconcile.policy.atoms import service
@@ -196,6 +197,7 @@ class Access:
             () if opened else tuple(self.entries(-1, targets, port, protocol, words)),
             through=tuple(self._through(targets, matches)) if opened else (),
             held_back=() if opened else self._held_back(sources, targets, atoms),
+            offering=() if opened else tuple(self._offering(sources)),
             unserved=tuple(prefixes(unserved)) if opened else (),
         )
 
@@ -208,6 +210,13 @@ class Access:
                 found |= merge(d for a, d in allowed if a & atoms) & targets
         exits = self.world.exits if found & self.matrix.universe.internet else ()
         return tuple(f"{NODE}{each.machine.name}" for each in exits)
+
+    def _offering(self, sources: int) -> Iterator[str]:
+        """Yield the sources that offer to be exit nodes: their clients choose none."""
+        for number, machine in self.world.machines.items():
+            chosen = self.matrix.universe.node(number) & sources
+            if chosen and machine.node.available & EXIT_ROUTES:
+                yield f"{NODE}{machine.name}"
 
     def unserved(self, text: str) -> IntervalSet:
         """Return the part of a network to which nothing leads; of a name, nothing.
@@ -423,8 +432,9 @@ class Why:
     what the source reaches of the target, and `others` who reaches the port of it.
     `notes` say why no rule was asked. `through` are the subnet routers and exit nodes
     that lead to what the rules open. `held_back` are the exit nodes whose filter allows
-    it, but that the server does not offer to the source; `unserved` are the parts of
-    the destination to which nothing leads.
+    it, but that the source may not choose: it is itself one of `offering`, the nodes
+    that offer to be exit nodes, or the server does not offer it any. `unserved` are the
+    parts of the destination to which nothing leads.
     """
 
     allowed: bool
@@ -436,6 +446,7 @@ class Why:
     notes: tuple[str, ...] = ()
     through: tuple[str, ...] = ()
     held_back: tuple[str, ...] = ()
+    offering: tuple[str, ...] = ()
     unserved: tuple[str, ...] = ()
 
 

@@ -208,7 +208,7 @@ class Groups:
             partners = self._universe.partners(members)
             for atoms, targets in _pieces(reach):
                 there = targets & partners
-                if there & ~self._universe.without_rules(members):
+                if there & ~self._universe.single(members):
                     self._collect(row, Group(causes, whole, members, there, atoms))
 
     def _is_gone(self, members: int, causes: Causes) -> bool:

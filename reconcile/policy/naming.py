@@ -75,7 +75,7 @@ class Naming:
     def lines(self, sources: Side, targets: Side) -> Iterator["Line"]:
         """Yield a line, or one for each address family where they differ."""
         for only, mask, members, everything in self._families(sources, targets):
-            reached = everything & ~self._universe.without_rules(members)
+            reached = everything & ~self._universe.single(members)
             if not reached:  # what is left of a line may be a way to itself
                 continue
             there = list(self._found(replace(sources, members=members), mask))

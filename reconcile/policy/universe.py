@@ -239,26 +239,6 @@ class Universe:
             return 0
         return next((whole for whole in self._wholes if not cells & ~whole), 0)
 
-    def without_rules(self, members: int) -> int:
-        """Return what a single source reaches whatever the rules are.
-
-        That is itself and, for the only exit node, the internet.
-        """
-        found = self.single(members)
-        if found and self.nodes(self.split(members)[0]) == self._exit_nodes:
-            found |= self._unrouted_internet
-        return found
-
-    @cached_property
-    def _exit_nodes(self) -> int:
-        """The numbers of all nodes that are an exit node in a world."""
-        return merge(1 << each.number for world in self.worlds for each in world.exits)
-
-    @cached_property
-    def _unrouted_internet(self) -> int:
-        """The part of the internet that lies in no network of a world."""
-        return self.internet & ~merge(world.routed for world in self.worlds)
-
     @cached_property
     def _wholes(self) -> list[int]:
         """The networks of all worlds: routes that lie in no other one."""

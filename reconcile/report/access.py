@@ -169,10 +169,15 @@ def _why(answer: Why, scene: Scene, port: Why | None) -> Iterator[str]:
 
 
 def _held_back(answer: Why, release: Release) -> Iterator[str]:
-    """Say that a filter allows it, but that the exit node is not offered."""
+    """Say that a filter allows it, but that the client may not choose the exit node."""
     if not answer.held_back:
         return
     names = safe(counted(answer.held_back))
+    if answer.offering:
+        offering = safe(counted(answer.offering))
+        yield f"  {names} would let it through, but a client that offers to be an exit"
+        yield f"  node uses no other: {offering}"
+        return
     yield f"  {names} would let it through, but no exit node is offered to this client"
     alone = "" if release.literal_exits else " in a rule of its own"
     offering = f"autogroup:internet{alone}, or to the exit node itself"
@@ -280,6 +285,7 @@ def _answer_json(answer: Why, scene: Scene) -> dict[str, Any]:
         "notes": list(answer.notes),
         "through": list(answer.through),
         "held_back": list(answer.held_back),
+        "offering": list(answer.offering),
         "unserved": list(answer.unserved),
         "rules": [_match_json(match, scene) for match in answer.rules],
         "nearest": [_match_json(match, scene) for match in answer.nearest],

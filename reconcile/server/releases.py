@@ -82,6 +82,11 @@ RELEASES = {
             "policy.if_match": _IF_MATCH,
         },
         caveats={
+            "node.tags": "Headscale 0.27 goes by the old tags until a policy is "
+            "stored, a user is created or renamed, a device joins or leaves, or the "
+            "server restarts",
+            "user.remove": "Headscale 0.27 still heeds a removed user in its policy "
+            "until one is created or renamed, or it restarts",
             "node.routes.empty": _LOST.format("0.27"),
             "node.tags.empty": _LOST.format("0.27"),
             "node.expiry": _LOST.format("0.27"),

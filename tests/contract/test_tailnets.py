@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
+from reconcile.server import releases
 from tests.contract import real
+from tests.contract.tailnets import own
 from tests.contract.tailnets.cases import again
-from tests.contract.tailnets.edits import CreateUser, Pair, Retag
+from tests.contract.tailnets.edits import CreateUser, DeleteUser, Pair, Retag
 from tests.contract.tailnets.names import Names, Unreadable
 from tests.contract.tailnets.probes import CHECK, SSH, Probes
 from tests.contract.tailnets.reading import services_of
 from tests.contract.tailnets.record import RECORDED, recorded
 from tests.contract.tailnets.run import Result, compare, held
+from tests.contract.tailnets.server import TailnetServer, serving
 from tests.contract.tailnets.shrinking import shrink
 from tests.contract.tailnets.state import Device, Person, State
 
@@ -96,14 +99,14 @@ STATE = State(
 )
 def test_a_word_is_read_as_people_read_it(word: str, meant: set[str]) -> None:
     probes = Probes([STATE], ["10.1.0.0/24"], [80])
-    found = Names(probes, STATE).read(word)
+    found = Names(probes, STATE, "0.29").read(word)
     texts = {point.text for point in probes.points if found >> point.place & 1}
     assert texts == meant
 
 
 @pytest.mark.parametrize("word", ["carol", "group:none", "node:none", "the moon"])
 def test_a_word_for_nothing_is_unreadable(word: str) -> None:
-    names = Names(Probes([STATE], [], []), STATE)
+    names = Names(Probes([STATE], [], []), STATE, "0.29")
     with pytest.raises(Unreadable):
         names.read(word)
 
@@ -111,25 +114,62 @@ def test_a_word_for_nothing_is_unreadable(word: str) -> None:
 def test_a_name_of_two_users_is_unreadable() -> None:
     twice = replace(STATE, people=(ALICE, replace(BOB, name="alice")))
     with pytest.raises(Unreadable, match="any of 2 users"):
-        Names(Probes([twice], [], []), twice).read("alice")
+        Names(Probes([twice], [], []), twice, "0.29").read("alice")
+
+
+def test_a_member_who_fits_two_users_is_neither_in_a_group() -> None:
+    policy = {"groups": {"group:ops": ["alice@", "team@example.com"]}}
+    twins = Person(3, "cy", "team@example.com"), Person(4, "di", "team@example.com")
+    nodes = (*STATE.devices, Device(5, "pad", 3, v4="100.64.0.5"))
+    state = State((ALICE, BOB, *twins), nodes, policy)
+    assert Names(Probes([state], [], []), state, "0.29").devices("group:ops") == {1}
+
+
+@pytest.mark.parametrize(
+    ("release", "members", "rule", "lost"),
+    [
+        ("0.27", ["alice@", "nobody@"], "autogroup:self:22", {"group:ops"}),
+        ("0.27", ["alice@"], "autogroup:self:22", set()),
+        ("0.27", ["alice@", "nobody@"], "*:22", set()),
+        ("0.28", ["alice@", "nobody@"], "autogroup:self:22", set()),
+    ],
+)
+def test_groups_that_a_release_drops(
+    release: str, members: list[str], rule: str, lost: set[str]
+) -> None:
+    rules = [{"action": "accept", "src": ["bob@"], "dst": [rule]}]
+    policy = {"groups": {"group:ops": members}, "acls": rules}
+    assert own.dropped(release, replace(STATE, policy=policy)) == lost
 
 
 @pytest.mark.parametrize(
     ("word", "meant"),
     [
+        ("ssh as admin", {(SSH, "admin")}),
         ("tcp 80", {(6, 80)}),
         ("tcp/udp 79-80", {(6, 79), (6, 80), (17, 79), (17, 80)}),
         ("icmp/ipv6-icmp", {(1, 0), (58, 0)}),
         ("ssh as root", {(SSH, "root")}),
-        ("ssh as autogroup:nonroot (check)", {(CHECK, "somebody")}),
+        (
+            "ssh as autogroup:nonroot (check)",
+            {(CHECK, "admin"), (CHECK, "somebody")},
+        ),
         ("can use example.com/cap", set()),
     ],
 )
-def test_services_are_read(word: str, meant: set[tuple[int, int]]) -> None:
-    probes = Probes([STATE], [], [80])
-    mask = services_of(probes, [word])
-    found = {s for i, s in enumerate(probes.services) if mask >> i * probes.size & 1}
-    assert found == meant
+def test_services_are_read(word: str, meant: set[Any]) -> None:
+    assert _services(word, "0.29") == meant
+
+
+def test_a_word_for_logins_is_a_login_where_the_release_has_no_such_word() -> None:
+    assert _services("ssh as autogroup:nonroot", "0.26") == set()
+
+
+def _services(word: str, release: str) -> set[Any]:
+    probes = Probes([STATE], [], [80], ["admin"])
+    names = Names(probes, STATE, release)
+    mask = services_of(probes, [word], names.logins)
+    return {s for i, s in enumerate(probes.services) if mask >> i * probes.size & 1}
 
 
 # Shrinking.
@@ -167,3 +207,36 @@ def test_random_pairs_on_a_server(release: str, tmp_path: Path) -> None:
     results = held(release, COUNT, seed, tmp_path)
     wrong = [str(found) for result in results for found in result.wrong]
     assert wrong == []
+
+
+TWINS = tuple(Person(n, name, "team@example.com") for n, name in ((1, "al"), (2, "cy")))
+RULE = {"action": "accept", "src": ["tag:web", "team@example.com"], "dst": ["*:22"]}
+POLICY = {"tagOwners": {"tag:web": [], "tag:nas": []}, "acls": [RULE]}
+LATE = [
+    *((release, "node.tags", Retag(3, ("tag:web",))) for release in real.PROGRAMS),
+    # From 0.29 on, a policy with a token that fits two users is refused.
+    *((r, "user.remove", DeleteUser(2)) for r in ("0.26", "0.27", "0.28")),
+]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("release", "change", "edit"), LATE)
+def test_a_caveat_tells_which_release_goes_by_what_was(
+    release: str,
+    change: str,
+    edit: Retag | DeleteUser,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if real.program(release) is None:
+        pytest.skip(f"HEADSCALE_BINARIES has no {real.PROGRAMS[release]}")
+    monkeypatch.setattr(TailnetServer, "_settle", lambda *_: None)
+    people = TWINS if change == "user.remove" else STATE.people
+    devices = tuple(replace(d, user=1) for d in STATE.devices)
+    state = State(people, devices, POLICY)
+    with serving(release, tmp_path) as server:
+        before = server.begin(state)
+        _, after = server.change(Pair(state, (edit,), POLICY), before)
+    late = after.filter == before.filter
+    told = releases.RELEASES[release].caveats.get(change, "")
+    assert late is ("goes by" in told or "still heeds" in told)

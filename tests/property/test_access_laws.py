@@ -303,7 +303,8 @@ class Walk:
         for node in self.nodes:
             if not node.approved & node.available & EXITS:
                 continue
-            if self.owner_of(src) is None:  # networks choose no exit node
+            user = self.owner_of(src)
+            if user is None or user.available & EXITS:  # these choose no exit node
                 continue
             if self.open:
                 return probe[0] in {6, 17, 1, 58}
@@ -524,18 +525,12 @@ def opened(entries: Any, places: Any, policy: dict[str, Any], nodes: list[Node])
 
 
 def is_a_way(source: str, target: str, nodes: list[Node]) -> bool:
-    """Tell whether a packet needs the tailnet: not to itself, nor within a network.
-
-    Neither does what the only exit node sends to the internet.
-    """
+    """Tell whether a packet needs the tailnet: not to itself, nor within a network."""
     walk = Walk({}, nodes)
     src, dst = ip_address(source), ip_address(target)
     one, other = walk.owner_of(src), walk.owner_of(dst)
     if source == target or (one is not None and one is other):
         return False
-    exits = [node for node in nodes if node.approved & node.available & EXITS]
-    if one is not None and exits == [one] and public(dst):
-        return bool(walk.routers(dst))
     nets = [net for node in nodes for net in subnets(node, src.version)]
     same = any(src in net and dst in net for net in nets)
     return not (one is None and other is None and same)

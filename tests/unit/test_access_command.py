@@ -264,6 +264,26 @@ def test_an_address_in_the_internet_is_behind_the_exit_nodes(ask):
     assert "no address of one family" in out
 
 
+@pytest.mark.parametrize("approved", [[], ["0.0.0.0/0", "::/0"]])
+def test_a_client_that_offers_to_be_an_exit_node_uses_no_other(ask, approved):
+    """Seen: `Cannot advertise an exit node and use an exit node at the same time.`"""
+    rule = '{"action": "accept", "src": ["*"], "dst": ["autogroup:internet:*"]}'
+    routes = ["0.0.0.0/0", "::/0"]
+    nodes = (
+        *NODES,
+        node(5, "out", user="alice", available=routes, approved=routes),
+        node(6, "other", user="bob", available=routes, approved=approved),
+    )
+    policy = f'{{"acls": [{rule}]}}'
+    out = ask("why", "other", "8.8.8.8:53", policy=policy, nodes=nodes)[1]
+    assert out.startswith("no: ")
+    assert "uses no other: node:other" in out
+    out = ask("why", "laptop", "8.8.8.8:53", policy=policy, nodes=nodes)[1]
+    assert out.startswith("yes: ")
+    out = ask("list", policy=policy, nodes=nodes)[1]
+    assert "other" not in out
+
+
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
@@ -280,12 +300,12 @@ def test_a_device_cannot_take_the_place_of_another_name(ask, name, meant):
     nodes = (
         *NODES,
         node(5, name, tags=["tag:db"]),
-        node(6, "out", user="bob", **exits),
+        node(6, "out", user="alice", **exits),
     )
     _, out, _ = ask("who", f"{name}:99", policy=policy, nodes=nodes)
-    assert f"bob (2 nodes) -> {meant} " in out
+    assert f"bob (1 node) -> {meant} " in out
     _, out, _ = ask("who", f"node:{name}:99", policy=policy, nodes=nodes)
-    assert f"bob (2 nodes) -> node:{name} " in out
+    assert f"bob (1 node) -> node:{name} " in out
 
 
 def test_a_node_reaches_itself_without_a_rule(ask):

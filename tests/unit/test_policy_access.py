@@ -83,12 +83,12 @@ def test_list() -> None:
 
 def test_everything() -> None:
     found = Access(policy(acl("*", "*:*")), tailnet())
-    entry, network = found.entries()
-    assert set(entry.sources) >= {"group:ops", "tag:db", "cy"}
+    entry, inside = found.entries()
+    assert entry.sources == ("group:ops", "tag:db", "cy", "node:router")
     assert entry.targets == ("everything",)
-    # What is behind a subnet router chooses no exit node.
-    assert network.sources == ("10.1.0.0/16",)
-    assert "autogroup:internet" not in network.targets
+    # Neither what is behind a subnet router nor an exit node chooses an exit node.
+    assert inside.sources == ("node:exit", "10.1.0.0/16")
+    assert "autogroup:internet" not in inside.targets
     assert entry.services == ("*",)
     assert Access(read({}, "main"), tailnet()).entries()[0].rules == (None,)
     assert Access(policy(), tailnet()).entries() == []

@@ -106,7 +106,8 @@ def _dead(ground: Ground, overlap: Overlap, told: set[str]) -> Iterator[Problem]
 
 _NOT_OFFERED = (
     "no exit node is offered to its sources: that takes a rule to autogroup:internet "
-    "(up to 0.28 in a rule of its own), or to the exit node itself"
+    "(up to 0.28 in a rule of its own), or to the exit node itself, and a client that "
+    "offers to be an exit node uses no other"
 )
 
 

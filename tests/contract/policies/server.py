@@ -106,6 +106,11 @@ class PolicyServer:
         nodes.sort(key=lambda node: int(node["id"]))
         return {node["givenName"]: sorted(node["approvedRoutes"]) for node in nodes}
 
+    def rename(self, number: int, name: str) -> None:
+        """Give a user a name."""
+        path = f"/api/v1/user/{number}/rename/{name}"
+        self._api.post(path).raise_for_status()
+
     def approve(self, number: int, routes: list[str]) -> None:
         """Approve exactly these routes of a node."""
         path = f"/api/v1/node/{number}/approve_routes"

@@ -22,10 +22,15 @@ class Unreadable(Exception):
 
 
 class Names:
-    """The words of one side of a pair, as sets of points."""
+    """The words of one side of a pair, as sets of points.
 
-    def __init__(self, probes: Probes, state: State) -> None:
+    `logins` maps what stands for several logins to them.
+    """
+
+    def __init__(self, probes: Probes, state: State, release: str) -> None:
         self._probes = probes
+        nonroot = [name for name in probes.logins if name != "root"]
+        self.logins = {} if release == "0.26" else {"autogroup:nonroot": nonroot}
         self.state = state
         self.nodes = probes.of(d.id for d in state.devices)
         self.routed = self._union(r for d in state.devices for r in d.subnets)
@@ -85,12 +90,13 @@ class Names:
         return self._owned(rest if kind == "user" and colon else name)
 
     def _members(self, group: str) -> set[int]:
+        """Return the nodes of a group; a token that fits two users means neither."""
         groups = (self.state.policy or {}).get("groups") or {}
         if group not in groups:
             raise Unreadable(f"there is no {group} on this side")
-        tokens = [token for token in groups[group] if self._people(token)]
-        found: set[int] = set()
-        return found.union(*(self._owned(token) for token in tokens))
+        fitting = map(self.state.fitting, groups[group])
+        people = {users[0] for users in fitting if len(users) == 1}
+        return {d.id for d in self.state.devices if d.owner in people}
 
     def _owned(self, name: str) -> set[int]:
         people = self._people(name)

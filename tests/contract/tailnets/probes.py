@@ -86,8 +86,8 @@ class Probes:
     def others(self) -> list[int]:
         """The paths that each point may have at all.
 
-        Not to the other family, to itself, or to what is in one network with it; and
-        neither networks nor exit nodes use exit nodes.
+        Not to the other family, to itself, or to what is in one network with it. No
+        network uses an exit node, nor does a client that offers to be one itself.
         """
         every = self._chosen(lambda _: True)
         return [every * self._others(point) for point in self.points]
@@ -106,7 +106,7 @@ class Probes:
 
     @cached_property
     def _exits(self) -> set[int]:
-        return {d.id for s in self.states for d in s.devices if d.is_exit}
+        return {d.id for s in self.states for d in s.devices if d.offers_exit}
 
     def where(self, fits: Any) -> int:
         """Return the points for which something holds."""

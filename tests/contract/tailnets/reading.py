@@ -61,7 +61,7 @@ class Printed:
 
     def _add(self, entry: Mapping[str, Any]) -> None:
         sources, targets = (self._side(entry[key]) for key in ("sources", "targets"))
-        services = services_of(self._probes, entry["services"])
+        services = services_of(self._probes, entry["services"], self._names.logins)
         idle = bool(services)
         for place, kept in enumerate(self._probes.others):
             if (sources & self._names.senders) >> place & 1:
@@ -120,16 +120,19 @@ class Printed:
         return found
 
 
-def services_of(probes: Probes, words: Iterable[str]) -> int:
-    """Return the services that printed words stand for; those of `app` are none."""
+def services_of(
+    probes: Probes, words: Iterable[str], several: Mapping[str, list[str]]
+) -> int:
+    """Return the services that printed words stand for; those of `app` are none.
+
+    `several` are words that stand for some logins.
+    """
     found = 0
     for word in words:
         login = re.fullmatch(r"ssh as (.*?)( \(check\))?", word)
         if login:
             kind = CHECK if login[2] else SSH
-            everybody = [name for name in probes.logins if name != "root"]
-            names = everybody if login[1] == "autogroup:nonroot" else [login[1]]
-            found |= probes.logging_in(kind, names)
+            found |= probes.logging_in(kind, several.get(login[1], [login[1]]))
         elif not word.startswith(_OTHER):
             found |= probes.opening(*_service(word))
     return found

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from reconcile.server.credential import Secret
 from reconcile.server.headscale import Headscale
 from tests.contract import real
 from tests.contract.policies.server import PolicyServer
-from tests.contract.tailnets import rows
+from tests.contract.tailnets import own, rows
 from tests.contract.tailnets.edits import Pair, policy_text
 from tests.contract.tailnets.plans import make_plan
 from tests.contract.tailnets.state import State
@@ -73,13 +74,16 @@ class TailnetServer:
     def _seed(self, state: State) -> None:
         self.close()
         rows.replace_all(self._server.folder / "db.sqlite", state)
+        self._start()
+        self._inside = (state.people, state.devices)
+
+    def _start(self) -> None:
         self._server.start()
         self._stack = contextlib.ExitStack()
         self._asked = self._stack.enter_context(PolicyServer(self._server))
         key = Secret(self._server.api_key)
         self._api = connect(self._server.url, key, writable=True)
         self._stack.callback(self._api.close)
-        self._inside = (state.people, state.devices)
 
     def look(self, state: State) -> Side:
         """Return a state that is in force, with the routes that are approved now."""
@@ -87,12 +91,32 @@ class TailnetServer:
         approved = {int(node.id): node.approved for node in live.nodes or ()}
         now = state.with_approved(approved)
         self._inside = self._inside if _as_seeded(now, state) else None
-        return Side(
-            now,
-            self._asked.filter(),
-            self._asked.logins(),
-            snapshot.dumps(live),
-        )
+        logins, rules = self._asked.logins(), self._filter(now)
+        return Side(now, rules, logins, snapshot.dumps(live))
+
+    def _filter(self, state: State) -> list[dict[str, Any]]:
+        """Return the filter that is in force.
+
+        The debug page has the groups that nodes are not given: so it is asked for the
+        policy with these groups empty.
+        """
+        lost = own.dropped(self.release, state)
+        if not lost or state.policy is None:
+            return self._asked.filter()
+        policy = {k: v for k, v in state.policy.items() if k != "autoApprovers"}
+        known = state.policy["groups"].items()
+        policy["groups"] = {k: [] if k in lost else users for k, users in known}
+        approved = self._asked.approved()
+        if refusal := self._asked.put_text(policy_text(policy)):
+            raise Refused(refusal)
+        found = self._asked.filter()
+        self._asked.put_text(policy_text(state.policy))
+        for device, (name, routes) in zip(
+            state.devices, self._asked.approved().items(), strict=True
+        ):
+            if routes != approved[name]:
+                self._asked.approve(device.id, approved[name])
+        return found
 
     def change(self, pair: Pair, before: Side) -> tuple[Answer, Side]:
         """Plan and apply what a pair asks for; return the plan's JSON and the result.
@@ -111,10 +135,25 @@ class TailnetServer:
                 self._api.write(step.operation)
             except ReconcileError as error:
                 raise Refused(f"{step.operation.address}: {error}") from error
-        if self.release == "0.26" and pair.policy is not None:
-            # It compiles anew when a policy is written, and not when tags are set.
-            self._asked.put_text(policy_text(pair.policy))
+        if pair.edits:
+            self._settle(pair.after)
         return told, self.look(pair.after)
+
+    def _settle(self, state: State) -> None:
+        """Have the filter compiled anew where a release goes by old tags and names.
+
+        That is what the plan's caveats speak of. 0.26 looks at nodes when one joins and
+        when it starts. 0.27 also does when a user is renamed, and would lose writes in
+        a restart: there a user gets the name that it has.
+        """
+        if self.release == "0.26":
+            self.close()
+            self._start()
+        elif self.release == "0.27":
+            names = Counter(person.name for person in state.people)
+            local = [p for p in state.people if p.name and not p.provider_id]
+            for person in [p for p in local if names[p.name] == 1][:1]:
+                self._asked.rename(person.id, person.name)
 
 
 def _as_seeded(now: State, then: State) -> bool:

@@ -59,6 +59,11 @@ class Device:
     def is_exit(self) -> bool:
         return bool(self.usable & EXIT_ROUTES)
 
+    @property
+    def offers_exit(self) -> bool:
+        """Whether it offers itself as an exit node, approved or not."""
+        return not EXIT_ROUTES.isdisjoint(self.routes)
+
 
 @dataclass(frozen=True)
 class State:
@@ -70,6 +75,15 @@ class State:
 
     def person(self, number: int | None) -> Person | None:
         return next((p for p in self.people if p.id == number), None)
+
+    def fitting(self, token: str) -> list[int]:
+        """Return the ids of the users that a token of a policy fits.
+
+        It means somebody only where it fits one.
+        """
+        plain = token.removesuffix("@")
+        exact = [p.id for p in self.people if p.provider_id and p.provider_id == plain]
+        return exact[:1] or [p.id for p in self.people if plain in (p.email, p.name)]
 
     def device(self, number: int) -> Device:
         return next(d for d in self.devices if d.id == number)

@@ -42,7 +42,7 @@ class Truth:
 
     def __init__(self, probes: Probes, compiled: Compiled, release: str) -> None:
         self.probes, self.state = probes, compiled.state
-        self.names = Names(probes, compiled.state)
+        self.names = Names(probes, compiled.state, release)
         self.open = [0] * probes.size
         state, rules = compiled.state, compiled.filter
         openings = list(self._openings(rules))
