@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from reconcile.policy.causes import Causes, Part
 from reconcile.policy.counts import Things
 from reconcile.policy.document import Origin, targets_of
+from reconcile.policy.families import Families
 from reconcile.policy.fields import Path
 from reconcile.policy.happenings import Happening, Happenings
 from reconcile.policy.matrix import Matrix
@@ -91,9 +92,12 @@ def listed(matrix: Matrix, naming: Naming, asked: Asked) -> list[Entry]:
     Two entries may share paths, as two rules may; rules that open something else to
     the same sources on the same destinations share an entry.
     """
-    things = Things(matrix.universe, matrix.worlds[asked.index])
+    world = matrix.worlds[asked.index]
+    things = Things(matrix.universe, world)
+    families = Families(matrix.universe, [world])
     found: dict[tuple[int, int, bool], _Opened] = {}
-    for origin, each in _by_rule(matrix, asked, things):
+    by_rule = _by_rule(matrix, asked, things)
+    for origin, each in _by_family(by_rule, families):
         key = each.members, each.targets, each.own
         same = found.setdefault(key, each)
         same.atoms |= each.atoms
@@ -127,6 +131,23 @@ def _by_rule(matrix: Matrix, asked: Asked, things: Things) -> list[tuple[str, _O
     }
     pairs = [(key[0], each) for key, each in by_rule.items() if each.pairs]
     return sorted(pairs, key=lambda pair: order[pair[0]])
+
+
+def _by_family(
+    opened: Iterable[tuple[str, _Opened]], families: Families
+) -> Iterator[tuple[str, _Opened]]:
+    """Yield what rules open, with what is open over both families together."""
+    alike: dict[object, list[tuple[str, _Opened]]] = defaultdict(list)
+    for origin, each in opened:
+        alike[origin, each.atoms, each.own].append((origin, each))
+    for same in alike.values():
+        origin, first = same[0]
+        if first.own:
+            yield from same
+            continue
+        parts = [(each.members, each.targets) for _, each in same]
+        for ends in families.together(parts):
+            yield origin, replace(first, members=ends.members, targets=ends.targets)
 
 
 def _collect(
@@ -195,6 +216,7 @@ class Groups:
 
     def __init__(self, matrix: Matrix, gone: bool) -> None:
         self._universe = matrix.universe
+        self._families = Families(matrix.universe, matrix.worlds)
         self._gone = gone
         self._parts: dict[object, Group] = {}
 
@@ -230,35 +252,33 @@ class Groups:
             known.rows.append(row)
 
     def all(self) -> list[Group]:
-        """Return the groups; the same sources and destinations share one.
-
-        So do the two address families of the same nodes.
-        """
+        """Return the groups; the same sources and destinations share one."""
         found: dict[object, Group] = {}
-        for group in self._parts.values():
+        for group in self._by_family():
             ends = group.members, group.targets, group.whole, group.causes
             known = found.setdefault(ends, group)
             if known is not group:
                 known.atoms |= group.atoms
                 known.rows += group.rows
-        return self._joined(found.values())
+        return list(found.values())
 
-    def _joined(self, groups: Iterable[Group]) -> list[Group]:
-        """Put together what is of IPv4 alone and of IPv6 alone between the same."""
-        numbers, partners = self._universe.nodes, self._universe.partners
-        found: dict[object, list[Group]] = defaultdict(list)
-        for group in groups:
-            ends = numbers(group.members), numbers(group.targets)
-            alike = found[group.causes, group.whole, group.atoms, ends]
-            for known in alike:
-                if not partners(known.members) & partners(group.members):
-                    known.members |= group.members
-                    known.targets |= group.targets
-                    known.rows += group.rows
-                    break
-            else:
-                alike.append(group)
-        return [group for alike in found.values() for group in alike]
+    def _by_family(self) -> Iterator[Group]:
+        """Yield the groups with what is open over both address families together."""
+        alike: dict[object, list[Group]] = defaultdict(list)
+        for group in self._parts.values():
+            alike[group.causes, group.whole, group.atoms].append(group)
+        for groups in alike.values():
+            if groups[0].whole:
+                yield from groups
+                continue
+            first = groups[0]
+            for ends in self._families.together(
+                [(g.members, g.targets) for g in groups]
+            ):
+                rows = [row for part in ends.parts for row in groups[part].rows]
+                yield Group(
+                    first.causes, False, ends.members, ends.targets, first.atoms, rows
+                )
 
 
 def _pieces(reach: Reach) -> Reach:

@@ -158,6 +158,24 @@ def test_nodes_of_different_families_cannot_talk() -> None:
     assert not found.missing(found.find("desk"), found.find("laptop"), -1)
 
 
+def test_a_node_of_one_family_stands_beside_those_of_both() -> None:
+    single = replace(NODES[2], addresses=NODES[2].addresses[:1])
+    rule = policy(acl("group:ops", "tag:db:80", proto="tcp"))
+    found = Access(rule, tailnet(*NODES[:2], single, *NODES[3:]))
+    assert lines(found.entries()) == ["group:ops -> tag:db tcp 80 (3x2)"]
+
+
+def test_what_one_address_alone_opens_stands_apart_from_what_both_open() -> None:
+    one = policy(acl("ann@", "100.64.0.5:*", proto="tcp"))
+    everything = policy(acl("*", "*:*", proto="tcp"))
+    gained = diff((one, tailnet()), (everything, tailnet())).gained
+    assert [line for line in lines(gained) if line.startswith("ann ->")] == [
+        "ann -> group:ops, cy, node:db-2, node:exit, node:router, autogroup:internet,"
+        " 10.1.0.0/16 tcp * (2x9)",
+        "ann -> node:db-1 (fd7a:115c:a1e0::5) tcp * (2x1)",
+    ]
+
+
 def test_ssh_needs_port_22() -> None:
     rules = [
         {"action": "accept", "src": ["ann@"], "dst": ["tag:db"], "users": ["root"]},
