@@ -15,9 +15,9 @@ ReconcileError            exit 1   everything that this tool raises on purpose
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, Protocol
 
 from reconcile.remedies import Way
 
@@ -38,19 +38,35 @@ class Exit(IntEnum):
     USAGE = 64
 
 
+class HasLines(Protocol):
+    """A text that can be asked for one of its lines, counted from 1."""
+
+    def line(self, number: int) -> str:
+        """Return a line without its end."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in a file: 1-based line and column, with the text that stands there.
+    """A place in a file: 1-based line and column, and the text that it is in.
 
-    `length` is how many characters the finding is about, and `text` the whole
-    source line, so that an excerpt can be drawn without reading the file again.
+    `length` is how many characters the finding is about. The line itself is looked up
+    only when an excerpt is drawn: one line may hold thousands of places.
     """
 
     file: str
     line: int
     column: int
     length: int = 1
-    text: str = ""
+    lines: HasLines | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def text(self) -> str:
+        """The whole source line, "" where the text is not known."""
+        return self.lines.line(self.line) if self.lines else ""
+
+    def unseen(self) -> "Position":
+        """Return the same place without its line, which may hold a secret."""
+        return replace(self, lines=None)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"

@@ -30,10 +30,14 @@ class Lines:
     def position(self, start: int, end: int) -> Position:
         """Return the position of text[start:end], marked on its first line only."""
         line = bisect_right(self._starts, start)
-        begin = self._starts[line - 1]
-        text = self.text[begin : self._end(line)].rstrip("\r\n")
-        length = max(1, min(end, begin + len(text)) - start)
-        return Position(self.file, line, start - begin + 1, length, text)
+        length = max(1, min(end, self._end(line)) - start)
+        return Position(
+            self.file, line, start - self._starts[line - 1] + 1, length, self
+        )
+
+    def line(self, number: int) -> str:
+        """Return a line, counted from 1, without its end."""
+        return self.text[self._starts[number - 1] : self._end(number)]
 
     def offset(self, line: int, column: int) -> int:
         """Return the offset of a line and column, both counted from 1."""
@@ -41,7 +45,9 @@ class Lines:
         return self._starts[known - 1] + max(column, 1) - 1
 
     def _end(self, line: int) -> int:
-        return self._starts[line] if line < len(self._starts) else len(self.text)
+        """Return the offset at which the break that ends a line begins."""
+        end = self._starts[line] - 1 if line < len(self._starts) else len(self.text)
+        return end - 1 if self.text.endswith("\r", self._starts[line - 1], end) else end
 
 
 def shown(path: str) -> str:
@@ -190,21 +196,12 @@ def _wide(data: bytes, file: str) -> Diagnostic:
 
 
 def _not_utf8(data: bytes, offset: int, file: str) -> Diagnostic:
-    start = data.rfind(b"\n", 0, offset) + 1
-    end = data.find(b"\n", offset)
-    line = data[start : end if end >= 0 else len(data)].rstrip(b"\r")
-    column = len(data[start:offset].decode("utf-8", "replace")) + 1
-    place = Position(
-        file,
-        data.count(b"\n", 0, offset) + 1,
-        column,
-        1,
-        line.decode("utf-8", "replace"),
-    )
+    start = len(data[:offset].decode("utf-8"))  # so far it is UTF-8
+    lines = Lines(data.decode("utf-8", "replace"), file)
     return Diagnostic(
         "RC0002",
         f"{file} is not UTF-8: byte 0x{data[offset]:02x} at offset {offset}",
-        place,
+        lines.position(start, start + 1),
         label="not UTF-8",
         help="save the file again as UTF-8",
     )

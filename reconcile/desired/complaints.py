@@ -49,7 +49,7 @@ def explain(found: Violation, source: Source) -> Diagnostic:
 
 def _without_text(finding: Diagnostic) -> Diagnostic:
     place = finding.position
-    return replace(finding, position=place and replace(place, text=""))
+    return replace(finding, position=place and place.unseen())
 
 
 def _unknown(found: Violation, source: Source) -> Diagnostic:
@@ -73,7 +73,7 @@ def _unknown(found: Violation, source: Source) -> Diagnostic:
             help="remove it; ignoring it silently would be worse",
         )
     if "credentials" in found.path:
-        place = replace(place, text="")
+        place = place.unseen()
     options = found.options
     where = f"in {dotted(found.path[:-1])}" if found.path[:-1] else "as a section"
     return Diagnostic(
@@ -162,7 +162,7 @@ def _literal_secret(path: Path, source: Source) -> Diagnostic:
     return Diagnostic(
         "RC0026",
         "an API key does not belong into this file",
-        replace(source.locate(path), text=""),
+        source.locate(path).unseen(),
         why="the file lives in git, and its history never forgets",
         help=f"name the variable that holds it: {named}",
         ways=((named,),),

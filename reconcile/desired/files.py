@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from glob import has_magic
 from hashlib import sha256
 from pathlib import Path
@@ -157,7 +157,7 @@ class Files:
     def _secrets(self, content: str, file: str) -> None:
         lines = text.Lines(content, file)
         for found in _KEY.finditer(content):
-            place = replace(lines.position(*found.span()), text="")
+            place = lines.position(*found.span()).unseen()
             self.findings.error(
                 "RC0026",
                 f"{file} holds a key of the control server",

@@ -79,7 +79,7 @@ def _line(place: Position | None) -> tuple[str, int]:
 def _masked(finding: Diagnostic, secret: set[tuple[str, int]]) -> Diagnostic:
     place = finding.position
     if place and _line(place) in secret:
-        return replace(finding, position=replace(place, text=""))
+        return replace(finding, position=place.unseen())
     return finding
 
 

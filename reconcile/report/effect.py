@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from reconcile.effect import Effect, Flow, Runner
@@ -159,10 +159,15 @@ def _runner_json(runner: Runner) -> dict[str, Any]:
     return {"changed": bool(runner.gained or runner.lost), **asdict(runner)}
 
 
+_PLAIN = tuple(
+    found.name
+    for found in fields(Flow)
+    if found.name not in ("position", "source_size", "target_size")
+)
+
+
 def _flow_json(flow: Flow) -> dict[str, Any]:
-    entry = asdict(flow)
-    for key in ("position", "source_size", "target_size"):
-        del entry[key]
+    entry = {name: getattr(flow, name) for name in _PLAIN}
     return {
         "src": side(flow.sources, None),
         "dst": side(flow.targets, None),

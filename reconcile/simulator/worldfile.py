@@ -15,6 +15,7 @@ from typing import Any
 from reconcile import files, hujson
 from reconcile.errors import Diagnostic, InputError, Position, ReconcileError
 from reconcile.simulator.world import World
+from reconcile.text import Lines
 from reconcile.variables import quoted
 
 
@@ -23,9 +24,7 @@ def parse(text: str, file: str = "world") -> World:
     try:
         document = json.loads(text)
     except json.JSONDecodeError as problem:
-        lines = text.splitlines() or [""]
-        shown = lines[min(problem.lineno, len(lines)) - 1]
-        position = Position(file, problem.lineno, problem.colno, 1, shown)
+        position = Lines(text, file).position(problem.pos, problem.pos + 1)
         raise _broken(f"not JSON: {problem.msg}", position) from None
     try:
         world: World = _value(World, document, ())

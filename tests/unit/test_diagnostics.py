@@ -9,21 +9,29 @@ from reconcile.codes import TITLES
 from reconcile.errors import Diagnostic, Position, Related
 from reconcile.report.diagnostics import LIMIT, render, summary
 from reconcile.report.excerpt import WIDTH, excerpt
+from reconcile.text import Lines
 
 EXPECTED = Path(__file__).with_name("diagnostics")
 FORMATS = ("text", "json", "github", "gitlab", "sarif")
 LINE = "    tags: [tag:routr, tag:prod]"
 
+
+def at(file: str, line: int, column: int, length: int, text: str) -> Position:
+    """Return a position in a file that has one line only, whatever its number."""
+    lines = Lines("\n" * (line - 1) + text, file)
+    return Position(file, line, column, length, lines)
+
+
 TAG = Diagnostic(
     "RC0107",
     "tag:routr has no tagOwners entry",
-    Position("tailnet.yaml", 34, 12, 9, LINE),
+    at("tailnet.yaml", 34, 12, 9, LINE),
     label="not defined in policy.hujson",
     why='Headscale refuses it ("invalid or not permitted")',
     help="correct the tag",
     related=(
         Related(
-            Position("policy.hujson", 12, 5, 12, '    "tag:router": ["group:admins"],'),
+            at("policy.hujson", 12, 5, 12, '    "tag:router": ["group:admins"],'),
             "did you mean this one?",
         ),
     ),
@@ -38,7 +46,7 @@ NOWHERE = Diagnostic("RC0305", "user:bob cannot be removed", address="user:bob")
 HOSTILE = Diagnostic(
     "RC0008",
     "100% of a\x1b[31m::error::b, \u202ec\r is not possible",
-    Position("we:ird,name%.yaml", 2, 9, 4, "name:\t\x1b[2J\u202edéja 世界 e\u0301 #"),
+    at("we:ird,name%.yaml", 2, 9, 4, "name:\t\x1b[2J\u202edéja 世界 e\u0301 #"),
     help="first\nsecond",
 )
 
@@ -102,14 +110,14 @@ def test_colour_is_the_callers_business():
     ],
 )
 def test_marks_stand_under_what_they_mean(text, column, length, line, start, marked):
-    drawn = excerpt(Position("f", 1, column, length, text))
+    drawn = excerpt(at("f", 1, column, length, text))
     assert (drawn.line, drawn.mark_start, drawn.mark_length) == (line, start, marked)
 
 
 @pytest.mark.parametrize("column", [1, 50, 99, 101, 500, 9_990, 10_000])
 def test_long_lines_are_cut_around_the_mark(column):
     text = "x" * (column - 1) + "Y" + "x" * (10_000 - column)
-    drawn = excerpt(Position("f", 1, column, 1, text))
+    drawn = excerpt(at("f", 1, column, 1, text))
     assert len(drawn.line) <= WIDTH + 2
     assert drawn.line[drawn.mark_start] == "Y"
 

@@ -1,5 +1,7 @@
 """YAML to plain values: what is special, where things stand, what variables give."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -139,3 +141,15 @@ def test_any_text_reads_or_is_refused_with_a_place(text):
             assert 1 <= finding.position.line <= text.count("\n") + 1
     else:
         source.locate(())
+
+
+def test_a_position_holds_no_copy_of_its_line():
+    line = f"users: {{ {', '.join(f'u{n}: {{ x: 1 }}' for n in range(5000))} }}\n"
+    source = parse(line, "f")
+    tracemalloc.start()
+    try:
+        places = [source.locate(("users", f"u{n}", "x")) for n in range(5000)]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 10_000_000 < sum(len(place.text) for place in places)
