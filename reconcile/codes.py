@@ -35,6 +35,7 @@ TITLES = {
     "RC0028": "No such server, or none chosen",
     "RC0029": "Not a saved plan",
     "RC0030": "Not a snapshot",
+    "RC0031": "Too many errors",
     # RC01xx: what the sections say, and say of each other
     "RC0101": "Policy names a user that is not declared",
     "RC0102": "Policy names a user that is being removed",

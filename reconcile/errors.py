@@ -157,6 +157,19 @@ class InputError(ReconcileError):
             self.exit_code = Exit.REFUSED
 
 
+MOST_ERRORS = 1000  # of one run; nobody reads more
+
+
+def too_many(found: Iterable[Diagnostic]) -> InputError:
+    """Return the error that ends a run after `MOST_ERRORS` errors, with all of them."""
+    last = Diagnostic(
+        "RC0031",
+        f"more than {MOST_ERRORS:,} errors; what follows them was not looked at",
+        help="mend the first ones, one mistake may be behind many",
+    )
+    return InputError((*found, last))
+
+
 # What taking a JSON document of the wrong shape apart raises.
 WRONG_SHAPE = (
     KeyError,

@@ -13,7 +13,14 @@ from typing import Any, cast
 
 import yaml
 
-from reconcile.errors import Diagnostic, InputError, Position, Related
+from reconcile.errors import (
+    MOST_ERRORS,
+    Diagnostic,
+    InputError,
+    Position,
+    Related,
+    too_many,
+)
 from reconcile.text import BOM, Lines
 from reconcile.variables import fill_in, quoted
 from reconcile.yaml_problems import explain
@@ -258,19 +265,22 @@ class _Reader:
         self.refused: set[int] = set()
         self.unset: dict[int, Diagnostic] = {}
         self.texts: dict[int, str] = {}
+        self._firsts: dict[int, dict[str, yaml.Node]] = {}
         self._lines = lines
         self._environ = environ
-        # Without aliases a text never has more nodes than characters.
-        self._budget = 4 * len(lines.text) + 100_000
+        # What the values may hold: without aliases and variables a text never has
+        # more characters, nor more nodes, than it is long.
+        self._budget = 2 * len(lines.text) + 1_000_000
         self._depth = 0
 
     def value(self, node: yaml.Node) -> Any:
         """Return the plain value of a node."""
         if isinstance(node, yaml.ScalarNode):
-            self._budget -= 1
-            return self._scalar(node)
+            scalar = self._scalar(node)
+            self._pay(scalar if isinstance(scalar, str) else "", node)
+            return scalar
         self._depth += 1
-        if self._budget < 0 or self._depth > MAX_DEPTH:
+        if self._depth > MAX_DEPTH:
             raise InputError([self._explosion(node)])
         if isinstance(node, yaml.MappingNode):
             value: Any = self._mapping(node)
@@ -279,8 +289,14 @@ class _Reader:
         if node.tag not in (_MAP, _SEQ):
             self._refuse_tag(node)
         self._depth -= 1
-        self._budget -= 1
+        self._pay("", node)
         return value
+
+    def _pay(self, text: str, node: yaml.Node) -> None:
+        """Count a value; aliases and variables must not make a file far larger."""
+        self._budget -= len(text) + 1
+        if self._budget < 0:
+            raise InputError([self._explosion(node)])
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
         tag, text = node.tag, node.value
@@ -306,13 +322,14 @@ class _Reader:
                 merged += child.value if child.tag == _SEQ else [child]
                 continue
             if not isinstance(name, yaml.ScalarNode):
-                self.findings.append(self._finding(name, "a key must be text"))
+                self._note(self._finding(name, "a key must be text"))
                 continue
             key = self._expand(name) if "$" in name.value else name.value
+            self._pay(key, name)
             if key in value:
                 self._repeated(node, name, key)
             elif child.tag == _STR and "$" not in child.value:
-                self._budget -= 1
+                self._pay(child.value, child)
                 value[key] = child.value
             else:
                 value[key] = self.value(child)
@@ -322,7 +339,7 @@ class _Reader:
 
     def _merge(self, value: dict[str, Any], node: yaml.Node) -> None:
         if not isinstance(node, yaml.MappingNode):
-            self.findings.append(self._finding(node, "`<<` merges maps only"))
+            self._note(self._finding(node, "`<<` merges maps only"))
             return
         for key, item in self.value(node).items():
             value.setdefault(key, item)
@@ -340,10 +357,8 @@ class _Reader:
         return text
 
     def _repeated(self, node: yaml.MappingNode, again: yaml.Node, key: str) -> None:
-        names = [name for name, _ in node.value]
-        first = next(n for n in names if self.texts.get(id(n), n.value) == key)
-        place = self._position(first)
-        self.findings.append(
+        place = self._position(self._first_names(node)[key])
+        self._note(
             Diagnostic(
                 "RC0020",
                 f"the key {quoted(key)} is repeated",
@@ -355,19 +370,35 @@ class _Reader:
             )
         )
 
+    def _first_names(self, node: yaml.MappingNode) -> dict[str, yaml.Node]:
+        """Return where each key of a map stands first."""
+        known = self._firsts.get(id(node))
+        if known is None:
+            known = self._firsts[id(node)] = {}
+            for name, _ in node.value:
+                if isinstance(name, yaml.ScalarNode):
+                    written: str = name.value
+                    known.setdefault(self.texts.get(id(name), written), name)
+        return known
+
     def _refuse_tag(self, node: yaml.Node) -> None:
         self.refused.add(id(node))
         tag = node.tag.replace(_PREFIX, "!!")
         finding = self._finding(node, f"the YAML tag {quoted(tag)} is not supported")
-        self.findings.append(finding)
+        self._note(finding)
 
     def _explosion(self, node: yaml.Node) -> Diagnostic:
         return Diagnostic(
             "RC0021",
-            "aliases that name each other make this file far too large",
+            "aliases or variables make this file far larger than it is",
             self._position(node),
-            help="write out what the aliases (`*name`) stand for",
+            help="write out what the aliases (`*name`) and variables stand for",
         )
+
+    def _note(self, finding: Diagnostic) -> None:
+        self.findings.append(finding)
+        if len(self.findings) > MOST_ERRORS:
+            raise too_many(self.findings)
 
     def _finding(self, node: yaml.Node, message: str) -> Diagnostic:
         return Diagnostic("RC0021", message, self._position(node))

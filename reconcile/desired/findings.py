@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypedDict, Unpack
 
 from reconcile.desired.scalars import scalar
-from reconcile.errors import Diagnostic, Position, Related
+from reconcile.errors import MOST_ERRORS, Diagnostic, Position, Related, too_many
 from reconcile.near import nearest
 from reconcile.remedies import Help, Instead, Way
 from reconcile.source import Path
@@ -31,12 +31,17 @@ class Findings:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, Position | None], Diagnostic] = {}
+        self._errors = 0
 
     def add(self, finding: Diagnostic) -> None:
-        """Note one finding."""
-        self._found.setdefault(
-            (finding.code, finding.message, finding.position), finding
-        )
+        """Note one finding. Raises InputError, with all, when they are too many."""
+        key = finding.code, finding.message, finding.position
+        if key in self._found:
+            return
+        self._found[key] = finding
+        self._errors += finding.severity == "error"
+        if self._errors > MOST_ERRORS:
+            raise too_many(self.sorted())
 
     def extend(self, findings: Iterable[Diagnostic]) -> None:
         """Note several findings."""
@@ -69,7 +74,7 @@ class Findings:
     @property
     def failed(self) -> bool:
         """Whether one of the findings so far is an error."""
-        return any(finding.severity == "error" for finding in self._found.values())
+        return self._errors > 0
 
 
 def _line(place: Position | None) -> tuple[str, int]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconcile.desired import read, schema
 from reconcile.desired.state import Manage, Routes
-from reconcile.errors import InputError
+from reconcile.errors import MOST_ERRORS, InputError
 from reconcile.report.diagnostics import render
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -472,3 +472,13 @@ def test_any_shape_reads_or_is_refused(sections):
     with open("tailnet.yaml", "w") as handle:
         handle.write(text)
     assert_refused_or_read()
+
+
+def test_a_thousand_errors_are_enough(tmp_path):
+    file = tmp_path / "tailnet.yaml"
+    users = "".join(f"  u{n}: {{ x: 1 }}\n" for n in range(MOST_ERRORS + 500))
+    file.write_text(f"version: 1\nusers:\n{users}")
+    with pytest.raises(InputError) as caught:
+        read([str(file)], environ={})
+    assert len(caught.value.diagnostics) == MOST_ERRORS + 2
+    assert caught.value.diagnostics[-1].code == "RC0031"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconcile.errors import InputError
+from reconcile.errors import MOST_ERRORS, InputError
 from reconcile.source import parse
 from reconcile.variables import Expanded, as_written, quoted
 
@@ -153,3 +153,25 @@ def test_a_position_holds_no_copy_of_its_line():
     finally:
         tracemalloc.stop()
     assert held < 10_000_000 < sum(len(place.text) for place in places)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"a: &a {'x' * 20_000}\nb: [{'*a, ' * 100}]",
+        f"a: &a {{ {'x' * 1000}: 1 }}\nb: [{'*a, ' * 2000}]",
+        f"a: &a {{ {'x' * 1000}: 1 }}\nb: [{'{<<: *a}, ' * 2000}]",
+        "b: [" + "'${BIG}', " * 100 + "]",
+    ],
+)
+def test_long_texts_count_in_what_aliases_and_variables_make(text):
+    with pytest.raises(InputError, match="far larger than it is"):
+        parse(text, "f", {"BIG": "x" * 20_000})
+
+
+@pytest.mark.parametrize("again", ["a: 1\n", "!t a: !b 1\n", "? [a]\n: 1\n"])
+def test_what_is_wrong_a_thousand_times_ends_the_reading(again):
+    with pytest.raises(InputError) as caught:
+        parse("a: 0\n" + again * 3000, "f")
+    assert len(caught.value.diagnostics) == MOST_ERRORS + 2
+    assert caught.value.diagnostics[-1].code == "RC0031"
