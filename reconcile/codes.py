@@ -76,6 +76,7 @@ TITLES = {
     "RC0306": "Key expiry that cannot be set",
     "RC0307": "Policy that the server refuses",
     "RC0308": "Server of another release",
+    "RC0309": "Un-approval that autoApprovers undo",
     # RC05xx: lint, what a policy hardly means to do
     "RC0501": "Rule that matches nothing",
     "RC0502": "Rule that adds nothing",

@@ -6,17 +6,24 @@ such a change costs nothing.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from reconcile.desired.state import NEVER, Desired
+from reconcile.after import (
+    SetOff,
+    approved_by_writes,
+    instant_of,
+    nodes_after,
+    set_off,
+    users_after,
+    with_allowed_tags,
+    with_approvals,
+)
+from reconcile.desired.state import Desired
 from reconcile.diff.changes import Action, Change
 from reconcile.errors import Diagnostic, InputError, Position, ReconcileError
 from reconcile.hujson import parse
-from reconcile.model import Live, Node, User, route_order
-from reconcile.order import approved
-from reconcile.policy.fields import get
-from reconcile.policy.identity import allowed_tags, auto_approved
+from reconcile.model import Live, Node
+from reconcile.policy.fields import Path, get
 from reconcile.policy.references import references
 from reconcile.policy.words import Size
 
@@ -62,7 +69,8 @@ class Effect:
     `failure` says why nothing could be evaluated; then all else is empty and means
     nothing. `hidden` counts flows that are left out of the two lists, but not of the
     counts. `remarks` are sentences about the whole; `unsure` maps what cannot be
-    known, and was taken as large as it could be, to the reason.
+    known, and was taken as large as it could be, to the reason. `set_off` is what the
+    server changes by itself when the changes are made.
     """
 
     nodes: int = 0
@@ -79,6 +87,7 @@ class Effect:
     remarks: tuple[str, ...] = ()
     failure: str = ""
     runner: "Runner | None" = None
+    set_off: tuple[SetOff, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +112,7 @@ def _moves(change: Change, live: Live) -> bool:
     if change.action in (Action.CREATE, Action.DELETE):
         return change.kind != "user" or _named(change, live)
     if "expiry" in change.after:
-        old, new = (_instant(s["expiry"]) for s in (change.before, change.after))
+        old, new = (instant_of(s["expiry"]) for s in (change.before, change.after))
         if (old is None or old > now) is not (new is None or new > now):
             return True
     return bool(_MOVES[change.kind] & change.after.keys())
@@ -126,107 +135,6 @@ def _named(change: Change, live: Live) -> bool:
         if user.id == change.server_id:
             fits = {user.name, user.email, user.provider_id}
     return any(token.removesuffix("@") in fits for token in tokens)
-
-
-def _instant(text: str) -> datetime | None:
-    return None if text == NEVER else datetime.fromisoformat(text)
-
-
-def users_after(live: Live, changes: Iterable[Change]) -> tuple[User, ...]:
-    """Return the users as they are when the changes are made.
-
-    New users have no ids yet: each gets one that no server gives.
-    """
-    users = {user.id: user for user in live.users or ()}
-    made = []
-    for change in changes:
-        if change.kind != "user":
-            continue
-        if change.action is Action.CREATE:
-            after = change.after
-            profile = after.get("display_name", ""), after.get("email", "")
-            made.append(User(f"new {after['name']}", after["name"], *profile))
-        elif change.action is Action.DELETE:
-            users.pop(change.server_id, None)
-        elif change.server_id in users and "name" in change.after:
-            renamed = replace(users[change.server_id], name=change.after["name"])
-            users[change.server_id] = renamed
-    return (*users.values(), *made)
-
-
-def nodes_after(live: Live, changes: Sequence[Change]) -> tuple[Node, ...]:
-    """Return the nodes as they are when the changes are made."""
-    due = {change.server_id: change for change in changes if change.kind == "node"}
-    found = []
-    for node in live.nodes or ():
-        change = due.get(node.id)
-        if change is not None and change.action is Action.DELETE:
-            continue
-        found.append(_node_after(node, change))
-    return tuple(found)
-
-
-def _node_after(node: Node, change: Change | None) -> Node:
-    if change is None:
-        return node
-    if "tags" in change.after:
-        node = replace(node, tags=frozenset(change.after["tags"]))
-    if {"routes", "exit_node"} & change.after.keys():
-        routes = approved({**change.before, **change.after})
-        node = replace(node, approved=routes)
-    if "expiry" in change.after:
-        node = replace(node, expiry=_instant(change.after["expiry"]))
-    return replace(node, name=change.after.get("name", node.name))
-
-
-def _with_allowed_tags(
-    nodes: tuple[Node, ...], users: Sequence[User], value: object
-) -> tuple[Node, ...]:
-    """Leave out the tags that a device asked for and a policy does not let it have."""
-    if not any(node.asked_tags for node in nodes):
-        return nodes
-    return tuple(
-        replace(node, asked_tags=allowed_tags(value, node, users)) for node in nodes
-    )
-
-
-def with_approvals(
-    nodes: tuple[Node, ...], users: Sequence[User], value: object
-) -> tuple[Node, ...]:
-    """Add the routes that a server approves by itself when a policy is written."""
-    return tuple(
-        replace(node, approved=node.approved | auto_approved(value, node, users))
-        if node.available - node.approved
-        else node
-        for node in nodes
-    )
-
-
-def _approved_by_write(
-    live: Live, changes: Sequence[Change], nodes: tuple[Node, ...], value: object
-) -> tuple[Node, ...]:
-    """Add the routes that the plan's own policy writes approve.
-
-    The policy is written before the nodes: it sees the tags that they have until then.
-    With a bridge it is written once more when the nodes have their new tags.
-    """
-    users = users_after(live, changes)
-    known = {user.id for user in users}
-    # Users are removed last: until then their tokens mean them.
-    leaving = [user for user in live.users or () if user.id not in known]
-    approved = {
-        node.id: auto_approved(value, node, (*users, *leaving)) - node.approved
-        for node in live.nodes or ()
-        if node.available - node.approved
-    }
-    if any(change.kind == "policy" and change.bridge for change in changes):
-        nodes = with_approvals(nodes, users, value)
-    return tuple(
-        replace(node, approved=node.approved | approved[node.id])
-        if approved.get(node.id)
-        else node
-        for node in nodes
-    )
 
 
 # -- before against after --------------------------------------------------------------
@@ -253,7 +161,7 @@ class Sides:
     """The state before the changes and after them, each ready to be asked.
 
     A side that cannot be evaluated is None, and `failure` says why. `refused` is what
-    the server refuses in the policy, where the changes write one; `set_off` says what
+    the server refuses in the policy, where the changes write one; `set_off` is what
     the server does besides when it is written.
     """
 
@@ -261,7 +169,7 @@ class Sides:
     after: "Scene | None" = None
     failure: str = ""
     refused: tuple[Diagnostic, ...] = ()
-    set_off: tuple[str, ...] = ()
+    set_off: tuple[SetOff, ...] = ()
 
 
 def sides(desired: Desired, live: Live, changes: Sequence[Change]) -> Sides:
@@ -285,21 +193,25 @@ def sides(desired: Desired, live: Live, changes: Sequence[Change]) -> Sides:
         if written and isinstance(error, InputError):
             found += error.diagnostics
     said = tuple(replace(each, address="policy") for each in found)
-    besides = _set_off(nodes_after(live, changes), after) if after and written else ()
+    besides = _set_off(live, changes, before, after) if after and written else ()
     return Sides(before, after, failures[0] if failures else "", said, besides)
 
 
-def _set_off(nodes: Iterable[Node], after: "Scene") -> tuple[str, ...]:
-    """Say which routes the server approves by itself, beside those of the plan."""
-    there = {machine.node.id: machine.node for machine in after.tailnet.machines}
-    found = []
-    for node in nodes:
-        more = there[node.id].approved - node.approved if node.id in there else ()
-        if more:
-            routes = ", ".join(sorted(more, key=route_order))
-            verb = "is" if len(more) == 1 else "are"
-            found.append(f"node:{node.name}: {routes} {verb} approved by autoApprovers")
-    return tuple(found)
+def _set_off(
+    live: Live, changes: Sequence[Change], before: "Scene | None", after: "Scene"
+) -> tuple[SetOff, ...]:
+    """Return what the server approves by itself, beside the plan's changes."""
+    old = before.words.value if before else {}
+    more = _approvals(live, changes, old, after.words.value)
+    return set_off(more, nodes_after(live, changes), after.place)
+
+
+def _approvals(
+    live: Live, changes: Sequence[Change], old: object, new: object
+) -> dict[str, Mapping[str, Path]]:
+    from reconcile.scene import row_of
+
+    return approved_by_writes(live, changes, old, new, row_of(live.server))
 
 
 def of_sides(
@@ -313,8 +225,9 @@ def of_sides(
         return Effect(failure=both.failure)
     policy = next((c for c in changes if c.kind == "policy"), None)
     found = between(both.before, both.after, limit, runner)
-    remarks = *_about(policy), *_besides(policy, found), *both.set_off
-    return replace(found, remarks=remarks)
+    said = map(str, both.set_off)
+    remarks = *_about(policy), *_besides(policy, found), *said
+    return replace(found, remarks=remarks, set_off=both.set_off)
 
 
 def _besides(policy: Change | None, found: Effect) -> list[str]:
@@ -363,16 +276,18 @@ def scene_after(
     What does not change is taken from `now`. Raises InputError for a policy that the
     server would refuse.
     """
-    from reconcile.scene import Scene, read_words, row_of, stored, tailnet, wanted
+    from reconcile.scene import Scene, read_words, stored, tailnet, wanted
 
     users, nodes = users_after(live, changes), nodes_after(live, changes)
     written = any(change.kind == "policy" for change in changes)
-    words: Words = stored(live.policy)
+    old: Words = stored(live.policy)
+    words = old
     if desired.policy and (written or words.value == desired.policy.value):
         words = wanted(desired.policy)  # its rules stand in the user's own files
-    nodes = _with_allowed_tags(nodes, users, words.value)
-    if written and row_of(live.server).approves:
-        nodes = _approved_by_write(live, changes, nodes, words.value)
+    nodes = with_allowed_tags(nodes, users, words.value)
+    if written:
+        more = _approvals(live, changes, old.value, words.value)
+        nodes = with_approvals(nodes, more)
     policy = now.policy if now else None
     if not policy or written:
         policy = read_words(words, live.server, policy)

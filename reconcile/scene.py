@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconcile import hujson
 from reconcile.desired.state import WantedPolicy
+from reconcile.diff.policies import ON_SERVER
 from reconcile.errors import Diagnostic, InputError, Position, ReconcileError
 from reconcile.model import Node, PolicyText, ServerInfo, User
 from reconcile.policy.document import Policy, Problem
@@ -20,8 +21,6 @@ from reconcile.policy.words import counted
 
 if TYPE_CHECKING:
     from reconcile.policy.access import Access
-
-ON_SERVER = "(policy on the server)"
 
 
 @dataclass(frozen=True, slots=True)

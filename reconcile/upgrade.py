@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from reconcile import checks
+from reconcile.after import approved_by
 from reconcile.desired.state import Desired
-from reconcile.effect import Effect, flow, paths, with_approvals
+from reconcile.effect import Effect, flow, paths
 from reconcile.errors import Diagnostic
-from reconcile.model import Live, ServerInfo
+from reconcile.model import Live, ServerInfo, route_order
 from reconcile.plan import build
 from reconcile.policy.claims import Assert
 from reconcile.policy.document import Policy
@@ -182,15 +183,14 @@ def _retagged(now: Scene, there: Scene) -> Iterator[Retagged]:
 
 def _approvals(now: Scene, old: Release, new: Release) -> Iterator[Approval]:
     """Yield what the next policy write approves there, and would not approve here."""
-    if old.approves or not new.approves:
+    if old.approves_always or not new.approves_always:
         return
     nodes = tuple(machine.node for machine in now.tailnet.machines)
-    after = with_approvals(nodes, now.tailnet.users, now.words.value)
-    for one, other in zip(nodes, after, strict=True):
-        more = other.approved - one.approved
-        if more:
-            routes = tuple(sorted(more))
-            yield Approval(one.name, routes, sentence("approves", old, new))
+    more = approved_by(nodes, now.tailnet.users, now.words.value)
+    for node in nodes:
+        if routes := more.get(node.id):
+            told = sentence("approves_always", old, new)
+            yield Approval(node.name, tuple(sorted(routes, key=route_order)), told)
 
 
 # -- what the files say ----------------------------------------------------------------

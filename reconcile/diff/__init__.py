@@ -14,7 +14,7 @@ from reconcile.diff.origins import with_origins
 from reconcile.diff.policies import diff_policy, facts
 from reconcile.diff.removals import check_removals
 from reconcile.diff.silent import check_former_names, dropped
-from reconcile.diff.users import diff_users
+from reconcile.diff.users import called, diff_users
 from reconcile.model import Live, Node, User
 
 
@@ -35,7 +35,10 @@ def diff(
     live = _in_order(live)
     found = Found("error" if desired.if_unsupported == "error" else "warning")
     diff_policy(desired, live, found)
-    diff_nodes(desired, live, facts(desired, live, written=policy_written), found)
+    due = any(change.kind == "policy" for change in found.changes)
+    users = called(desired, live)
+    known = facts(desired, live, users, written=policy_written, due=due)
+    diff_nodes(desired, live, known, found)
     diff_users(desired, live, found)
     check_removals(desired, live, base, found)
     check_former_names(desired, live, found)

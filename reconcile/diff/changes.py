@@ -12,7 +12,7 @@ State = dict[str, Any]
 # Findings that stand for something that is not as desired: errors in a plan, which
 # cannot go there, and drift in the eyes of `drift`, which only says so.
 DIFFERENCES = frozenset(
-    {"RC0206", "RC0212", "RC0302", "RC0303", "RC0304", "RC0305", "RC0306"}
+    {"RC0206", "RC0212", "RC0302", "RC0303", "RC0304", "RC0305", "RC0306", "RC0309"}
 )
 
 

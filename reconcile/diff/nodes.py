@@ -1,6 +1,6 @@
 """Nodes: name, tags, approved routes, exit node, key expiry, removal."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from reconcile.desired import entries
@@ -8,6 +8,7 @@ from reconcile.desired.scalars import flow
 from reconcile.desired.settings import Places
 from reconcile.desired.state import NEVER, Desired, Expiry, NodeSettings, WantedNode
 from reconcile.diff import replacement
+from reconcile.diff.approvals import Unwanted
 from reconcile.diff.binding import Bindings, Bound, bind
 from reconcile.diff.changes import (
     Action,
@@ -32,11 +33,13 @@ from reconcile.model import (
     natural,
     route_order,
 )
+from reconcile.policy.fields import Path
 from reconcile.remedies import Drop, Help, Put
 
 _REAUTH = "cannot be undone from here: the device must re-authenticate"
 _ENROL = "the device must enrol again"
 _LATER = "takes effect when the node advertises it"
+_AGAIN = "autoApprovers approve it again"
 _LOGIN = "the device is logged out until it logs in again"
 
 
@@ -221,18 +224,19 @@ class _Comparison:
 
     def _routes(self) -> None:
         """Compare subnet routes and exit node, which are one list on the server."""
-        automatic = self._automatic()
+        unwanted = Unwanted(self.bound, self._anyway(), self.facts, self.found)
         routes = self.settings.routes
         if routes is not None:
-            self._subnets(routes.approve - EXIT_ROUTES, routes.mode, automatic)
+            self._subnets(routes.approve - EXIT_ROUTES, routes.mode, unwanted)
         wanted = self.settings.exit_node
-        if wanted is not None and wanted != self.node.exit_node:
-            if not wanted and automatic & EXIT_ROUTES:
-                self._approved_anyway({"exit_node"})
-            else:
-                self.after["exit_node"] = wanted
-                if wanted and not self.node.available & EXIT_ROUTES:
-                    self.notes["exit_node"] = f"not advertised yet: {_LATER}"
+        if wanted is False and unwanted.exit_node(self.address):
+            if self.node.exit_node and unwanted.says("exit_node"):
+                self.stuck["exit_node"] = False
+                self.reasons["exit_node"] = _AGAIN
+        elif wanted is not None and wanted != self.node.exit_node:
+            self.after["exit_node"] = wanted
+            if wanted and not self.node.available & EXIT_ROUTES:
+                self.notes["exit_node"] = f"not advertised yet: {_LATER}"
         if not self._approved_after():
             self._caveat("node.routes.empty")
         self._ahead()
@@ -250,17 +254,18 @@ class _Comparison:
             told = f"{self.address}: {listed} approved, but not advertised: {_LATER}"
             self.found.notes.append(told)
 
-    def _subnets(
-        self, approve: frozenset[str], mode: str, automatic: frozenset[str]
-    ) -> None:
+    def _subnets(self, approve: frozenset[str], mode: str, unwanted: Unwanted) -> None:
         extra = self.node.routes - approve
-        kept = extra if mode == "at-least" else extra & automatic
-        if mode == "exact" and kept:
-            self._approved_anyway(kept)
+        kept = extra if mode == "at-least" else unwanted.routes & extra
+        if mode == "exact":
+            stays = unwanted.subnets(self.address, approve)
+            if stuck := kept - stays:
+                self.stuck["routes"] = self._sorted(self.node.routes - stuck)
+                self.reasons["routes"] = _AGAIN
         wanted = approve | kept
         if wanted == self.node.routes:
             return
-        self.after["routes"] = sorted(wanted, key=route_order)
+        self.after["routes"] = self._sorted(wanted)
         added = wanted - self.node.routes
         if absent := added - self.node.available:
             listed = ", ".join(sorted(absent, key=route_order))
@@ -268,19 +273,16 @@ class _Comparison:
         elif added:
             self.notes["routes"] = "advertised, not approved yet"
 
-    def _automatic(self) -> frozenset[str]:
-        """The approved routes that the policy would approve again by itself."""
-        if self.settings.routes is None and self.settings.exit_node is None:
-            return frozenset()
-        if not self.node.approved:
-            return frozenset()
-        return self.facts.auto_approved(self.node)
+    @staticmethod
+    def _sorted(routes: Collection[str]) -> list[str]:
+        return sorted(routes, key=route_order)
 
-    def _approved_anyway(self, routes: Collection[str]) -> None:
-        listed = ", ".join(sorted(routes)).replace("exit_node", "exit node")
-        self.found.notes.append(
-            f"{self.address}: {listed} approved by autoApprovers (not drift)"
-        )
+    def _anyway(self) -> Mapping[str, Path]:
+        """The routes that the policy approves, whatever is wanted of the node."""
+        if self.settings.routes is None and self.settings.exit_node is None:
+            return {}
+        tags = self.after.get("tags", self.node.tags)
+        return self.facts.approved_anyway(self.node, frozenset(tags))
 
     def _approved_after(self) -> bool:
         """Whether anything stays approved; True as well when routes do not change."""

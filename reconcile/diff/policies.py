@@ -1,6 +1,8 @@
 """The policy: one document, compared by bytes or by meaning, told by meaning."""
 
 from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from reconcile.desired.state import Desired, WantedPolicy
@@ -9,8 +11,9 @@ from reconcile.diff.found import Found
 from reconcile.errors import InputError, Position
 from reconcile.hujson import parse
 from reconcile.model import Live, Node, PolicyText, User
+from reconcile.policy import fields
 from reconcile.policy.changes import Item, compare
-from reconcile.policy.identity import auto_approved
+from reconcile.policy.identity import approvals
 from reconcile.policy.references import references
 from reconcile.policy.releases import release
 
@@ -22,30 +25,83 @@ _NOT_DELIVERED = (
     "(policy.mode: database), so it is written over the API"
 )
 
+ON_SERVER = "(policy on the server)"
+
 
 class PolicyFacts:
-    """What nodes must know of the policy that will be in force after the plan."""
+    """What nodes must know of the policy that will be in force after the plan.
 
-    def __init__(self, value: Any, users: tuple[User, ...]) -> None:
-        self._value, self._users = value, users
+    `users` are those of the server, called as they will be; `locate` gives the place
+    of a part of the policy, and `written` tells that the plan writes it.
+    """
+
+    def __init__(
+        self,
+        value: Any,
+        users: tuple[User, ...],
+        locate: Callable[..., Position],
+        *,
+        written: bool,
+    ) -> None:
+        self._value, self._users, self._locate = value, users, locate
         self.owned_tags = frozenset(references(value).tags)
+        self._written = written
 
-    def auto_approved(self, node: Node) -> frozenset[str]:
-        """Return the routes of a node that the policy approves by itself."""
-        return auto_approved(self._value, node, self._users)
+    def approved_anyway(
+        self, node: Node, tags: frozenset[str]
+    ) -> Mapping[str, fields.Path]:
+        """Return the routes that the server will approve, whatever the files say.
+
+        That is what is approved and will be approved again, and what a policy write of
+        the plan approves. `tags` are those that the node will have; each route has the
+        path of the item of the policy that does it.
+        """
+        again = approvals(self._value, replace(node, tags=tags), self._users)
+        new: Mapping[str, fields.Path] = {}
+        if self._written:  # which goes before the node gets its tags
+            new = {**again, **approvals(self._value, node, self._users)}
+        return {
+            **{r: path for r, path in new.items() if r not in node.approved},
+            **{r: path for r, path in again.items() if r in node.approved},
+        }
+
+    def told(self, path: fields.Path) -> str:
+        """Say what an item of `autoApprovers` approves a route for, and where it is."""
+        value = self._value
+        for step in path:
+            value = value[step]
+        steps = path if isinstance(path[-1], str) else path[:-1]
+        within = ".".join(f'"{s}"' if "/" in str(s) else str(s) for s in steps)
+        return f"{within} approves it for {value}, {self._locate(path)}"
 
 
-def facts(desired: Desired, live: Live, *, written: bool = True) -> PolicyFacts:
+def facts(
+    desired: Desired,
+    live: Live,
+    users: tuple[User, ...] = (),
+    *,
+    written: bool = True,
+    due: bool = False,
+) -> PolicyFacts:
     """Return the facts of the policy that will be in force.
 
     It is the wanted one, or the live one where that is unmanaged or not `written`.
+    `due` tells that the plan has to write it; `users` are called as they will be.
     """
-    value: Any = {}
     if desired.policy is not None and written:
-        value = desired.policy.value
-    elif live.policy is not None:
-        value = _value(live.policy.text)
-    return PolicyFacts(value, live.users or ())
+        policy = desired.policy
+        return PolicyFacts(policy.value, users, policy.locate, written=due)
+    text = live.policy.text if live.policy else None
+    return PolicyFacts(_value(text), users, _stored(text or "{}"), written=False)
+
+
+def _stored(text: str) -> Callable[..., Position]:
+    """Return what finds a place in a policy that is only on the server."""
+
+    def locate(path: fields.Path) -> Position:
+        return parse(text, ON_SERVER).locate(path)
+
+    return locate
 
 
 def refusal(desired: Desired, live: Live) -> str:

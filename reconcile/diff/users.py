@@ -1,6 +1,7 @@
 """Users: created, renamed, removed; never deleted and made anew for a new name."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from reconcile.desired import entries
@@ -52,6 +53,18 @@ def diff_users(desired: Desired, live: Live, found: Found) -> None:
     for name, account in local.items():
         if desired.users is not None and name not in kept:
             _unlisted(account, desired, departures, found)
+
+
+def called(desired: Desired, live: Live) -> tuple[User, ...]:
+    """Return the users of a server with the names that they will have."""
+    local = {user.name: user for user in live.users or () if not user.provider}
+    gone = unwanted_users(desired, live)
+    wanted = {n: u for n, u in (desired.users or {}).items() if n not in gone}
+    new = {old: name for name, old in _renames(wanted, local, Found()).items()}
+    return tuple(
+        user if user.provider else replace(user, name=new.get(user.name, user.name))
+        for user in live.users or ()
+    )
 
 
 def _foreign(

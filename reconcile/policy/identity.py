@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from reconcile.model import EXIT_ROUTES, Node, User, user_labels
-from reconcile.policy import selectors
-from reconcile.policy.fields import entries, find, get, strings
+from reconcile.policy import fields, selectors
+from reconcile.policy.fields import entries, find, strings
 from reconcile.policy.sets import prefix
 
 
@@ -137,28 +137,37 @@ def allowed_tags(value: object, node: Node, users: Sequence[User]) -> frozenset[
 
 
 def auto_approved(value: object, node: Node, users: Sequence[User]) -> frozenset[str]:
-    """Return the routes that a node advertises and the policy approves by itself.
+    """Return the routes that a node advertises and the policy approves by itself."""
+    return frozenset(approvals(value, node, users))
+
+
+def approvals(
+    value: object, node: Node, users: Sequence[User]
+) -> Mapping[str, fields.Path]:
+    """Return the same, each route with the path of the first item that approves it.
 
     Exit routes are approved only by `autoApprovers.exitNode`: an entry `0.0.0.0/0`
     under `routes` covers every IPv4 subnet route, but never the exit route.
     """
     directory = Directory.of(value, users)
-    approvers = get(value, "autoApprovers")
+    approvers = find(value, "autoApprovers")
+    if approvers is None:
+        return {}
+    top, below = approvers
     covering = [
-        prefix(route)
-        for _, route, names in entries(approvers, "routes")
-        if selectors.is_address(route) and _selected(directory, names, node)
+        (prefix(route), (top, *path))
+        for entry, route, names in entries(below, "routes")
+        if selectors.is_address(route)
+        for path, text in strings(entry, names)
+        if directory.selects(text, node)
     ]
-    approved = {
-        route
-        for route in node.available - EXIT_ROUTES
-        if any(prefix(route) <= wider for wider in covering)
-    }
-    exit_node = find(approvers, "exitNode")
-    if exit_node and _selected(directory, exit_node[1], node):
-        approved |= node.available & EXIT_ROUTES
-    return frozenset(approved)
-
-
-def _selected(directory: Directory, names: object, node: Node) -> bool:
-    return any(directory.selects(text, node) for _, text in strings((), names))
+    found: dict[str, fields.Path] = {}
+    for route in node.available - EXIT_ROUTES:
+        network = prefix(route)
+        if path := next((path for wider, path in covering if network <= wider), None):
+            found[route] = path
+    name, names = find(below, "exitNode") or ("", None)
+    for path, text in strings((top, name), names):
+        if directory.selects(text, node):
+            return found | dict.fromkeys(node.available & EXIT_ROUTES, path)
+    return found

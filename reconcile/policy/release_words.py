@@ -215,8 +215,9 @@ _WORDS: Mapping[str, Sentence] = {
         "those of its pre-auth key",
         "counts the tags of the pre-auth key, and those that a device asks for",
     ),
-    "approves": _either(
+    "approves_always": _either(
         "approves what `autoApprovers` cover whenever a policy is written",
-        "approves what `autoApprovers` cover only when a node joins",
+        "approves what `autoApprovers` cover only when a policy that is written "
+        "changes rules",
     ),
 }

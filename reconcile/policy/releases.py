@@ -80,7 +80,7 @@ class Release:
     empty_is_open: bool = True  # no `acls`, no `grants`: all is allowed, else nothing
     self_drops_groups: bool = False  # see `Resolver.heeded`
     members_by_at: bool = False  # `group:x@` in a group is a user, not a group
-    approves: bool = True  # auto-approves routes whenever a policy is written
+    approves_always: bool = True  # routes at each policy write, also of the same one
     stored_tags: bool = True  # else the pre-auth key's count, and those asked for
 
 
@@ -136,7 +136,7 @@ _V026 = replace(
     nonroot=False,
     empty_is_open=False,
     self_drops_groups=False,
-    approves=False,
+    approves_always=False,
 )
 _TAILSCALE = Release(
     "tailscale",

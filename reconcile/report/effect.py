@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
+from reconcile.after import SetOff
 from reconcile.effect import Effect, Flow, Runner
 from reconcile.errors import Position
 from reconcile.model import natural
@@ -152,6 +153,17 @@ def as_json(effect: Effect | None) -> dict[str, Any] | None:
         "unsure": dict(sorted(effect.unsure.items())),
         "remarks": list(effect.remarks),
         "runner": _runner_json(effect.runner) if effect.runner else None,
+        "set_off": [_set_off_json(one) for one in effect.set_off],
+    }
+
+
+def _set_off_json(one: SetOff) -> dict[str, Any]:
+    return {
+        "address": one.address,
+        "server_id": one.server_id,
+        "by": "autoApprovers",
+        "routes": list(one.routes),
+        "source": place_json(one.position),
     }
 
 
@@ -218,7 +230,13 @@ def from_json(entry: dict[str, Any] | None) -> Effect | None:
         remarks=tuple(entry["remarks"]),
         failure=entry["reason"],
         runner=_load_runner(entry.get("runner")),
+        set_off=tuple(map(_load_set_off, entry.get("set_off", ()))),
     )
+
+
+def _load_set_off(entry: dict[str, Any]) -> SetOff:
+    place = place_from_json(entry["source"])
+    return SetOff(entry["address"], entry["server_id"], tuple(entry["routes"]), place)
 
 
 def _load_runner(entry: dict[str, Any] | None) -> Runner | None:

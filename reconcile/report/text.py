@@ -23,6 +23,7 @@ from reconcile.order import steps
 from reconcile.plan import Failed, Plan
 from reconcile.policy.words import plural
 from reconcile.report import effect, origin
+from reconcile.report.besides import Besides
 from reconcile.report.closing import LEFT_OUT_BY, closing
 from reconcile.report.line import LEFT, Line, Paint, plain
 from reconcile.report.safe import safe, safe_lines
@@ -132,6 +133,7 @@ def _section(
     plan: Plan, kind: str, title: str, paint: Paint, *, text_diff: bool
 ) -> list[str]:
     changes = [change for change in plan.changes if change.kind == kind]
+    besides = Besides(plan, kind)
     lines: list[str] = []
     for change in changes:
         if change.policy is not None:
@@ -139,9 +141,11 @@ def _section(
             lines += _policy(change, change.policy, paint, text_diff=text_diff)
         else:
             lines += (line.draw(paint) for line in _change(change, plan.base))
+            lines += (line.draw(paint) for line in besides.of(change))
     for change in plan.stuck:
         if change.kind == kind:
             lines += (line.draw(paint) for line in _stuck(change, plan.base))
+    lines += (line.draw(paint) for line in besides.rest())
     if kind == "node":
         lines += _replaced(plan, paint)
         for pending in plan.pending:

@@ -123,6 +123,27 @@ PLANS = {
     ),
 }
 
+APPROVING = (
+    '{"acls": [{"action": "accept", "src": ["alice@"], "dst": ["*:*"]}], '
+    '"autoApprovers": {"routes": {"10.0.0.0/8": ["alice@"]}, "exitNode": ["alice@"]}}'
+)
+_ROUTES = ["10.1.0.0/16", "10.2.0.0/16", "0.0.0.0/0", "::/0"]
+_ROUTER = node(1, "gw", available=_ROUTES, approved=_ROUTES)
+PLANS |= {
+    "a route that is approved again": (
+        "nodes: { gw: { routes: { approve: [10.2.0.0/16] } } }",
+        live([user(1, "alice")], [_ROUTER], policy=APPROVING),
+        {"RC0309"},
+    ),
+    "an exit node that is approved again, in an overlay": (
+        "servers: { a: { url: https://hs.example.com } }\n"
+        "overlays: { a: { nodes: { gw: { exit_node: false } } } }\n"
+        "nodes: { gw: {} }",
+        live([user(1, "alice")], [_ROUTER], policy=APPROVING),
+        {"RC0309"},
+    ),
+}
+
 WAITING = {
     "installed anew": (
         'nodes: { nas: { match: { id: 1, preauth_key: "4" }, exit_node: false } }',

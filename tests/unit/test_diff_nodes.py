@@ -312,19 +312,92 @@ AUTO = (
 )
 
 
-def test_what_auto_approvers_approved_is_no_drift(wanted):
-    desired = wanted("nodes: { nas: { routes: { approve: [192.168.0.0/16] } } }")
-    me = node(
-        1,
-        "nas",
-        approved=["10.1.0.0/16", "192.168.0.0/16"],
-        available=["10.1.0.0/16", "192.168.0.0/16"],
+def routed(*routes, **fields):
+    known = {"approved": routes, "available": routes}
+    return node(1, "nas", **{**known, **fields})
+
+
+NO_DRIFT = {
+    "a part of a network that the entry approves": (
+        "nodes: { nas: { routes: { approve: [10.0.0.0/8, 192.168.0.0/16] } } }"
+    ),
+    "only defaults want none": (
+        "defaults: { nodes: { routes: { approve: [192.168.0.0/16] } } }\n"
+        "nodes: { nas: {} }"
+    ),
+    "only a rule wants none": (
+        "nodes: { nas: {} }\n"
+        "node_rules: [{ match: { name: n* }, routes: { approve: [192.168.0.0/16] } }]"
+    ),
+}
+
+
+@pytest.mark.parametrize("yaml", NO_DRIFT.values(), ids=NO_DRIFT)
+def test_what_auto_approvers_approved_is_no_drift(wanted, yaml):
+    me = routed("10.0.0.0/8", "10.1.0.0/16", "192.168.0.0/16")
+    state = live([user(1, "alice")], [me], policy=AUTO)
+    found = diff(wanted(yaml), state)
+    assert (found.changes, found.problems, found.stuck) == ((), (), ())
+    told = "10.1.0.0/16 approved by autoApprovers (not drift)"
+    assert found.notes[0].endswith(told)
+
+
+def test_what_is_wanted_otherwise_and_approved_again_is_an_error(wanted):
+    files = "nodes: { nas: { routes: { approve: [192.168.0.0/16] } } }"
+    state = live(
+        [user(1, "alice")], [routed("10.1.0.0/16", "192.168.0.0/16")], policy=AUTO
     )
-    found = diff(desired, live([user(1, "alice")], [me], policy=AUTO))
+    found = diff(wanted(files), state)
+    (problem,) = found.problems
+    assert (problem.code, problem.severity) == ("RC0309", "error")
+    assert str(problem) == (
+        "tailnet.yaml:2:25: error[RC0309]: node:nas: 10.1.0.0/16 cannot be "
+        'un-approved: autoApprovers.routes."10.0.0.0/8" approves it for group:ops, '
+        "(policy on the server):1:128"
+    )
     assert found.changes == ()
-    assert found.notes == (
-        "node:nas: 10.1.0.0/16 approved by autoApprovers (not drift)",
+    assert [change.after for change in found.stuck] == [{"routes": ["192.168.0.0/16"]}]
+    softer = diff(wanted(f"{files}\nif_unsupported: warn"), state)
+    assert [p.severity for p in softer.problems] == ["warning"]
+
+
+def test_the_line_of_the_policy_file_is_told(wanted):
+    text = AUTO.replace('"exitNode"', '\n"exitNode"')
+    files = "nodes: { nas: { exit_node: false } }\npolicy: { file: policy.hujson }"
+    me = routed("0.0.0.0/0", "::/0", tags=["tag:router"])
+    found = diff(wanted(files, policy_hujson=text), live(nodes=[me], policy=text))
+    (problem,) = found.problems
+    assert "exit node cannot be un-approved" in problem.message
+    assert "exitNode approves it for tag:router, policy.hujson:2:14" in problem.message
+
+
+def test_what_the_policy_write_of_the_plan_approves_is_an_error_as_well(wanted):
+    """Else the plan after it would want to take it away again."""
+    files = (
+        "nodes: { nas: { routes: { approve: [] } } }\npolicy: { file: policy.hujson }"
     )
+    desired = wanted(files, policy_hujson=AUTO)
+    me = node(1, "nas", available=["10.1.0.0/16"])
+    found = diff(desired, live([user(1, "alice")], [me], policy='{"acls": []}'))
+    assert [p.code for p in found.problems] == ["RC0309"]
+    assert found.stuck == ()
+    unwritten = diff(desired, live([user(1, "alice")], [me], policy=AUTO))
+    assert unwritten.problems == ()  # it is as wanted, and nothing is written
+
+
+def test_tags_and_names_count_as_they_will_be(wanted):
+    """An un-approval comes after new tags, and after the rename of a user."""
+    files = "nodes: { nas: { tags: [tag:db], routes: { approve: [] } } }"
+    tagged = routed("10.1.0.0/16", tags=["tag:router"])
+    both = AUTO.replace('"tag:router": []', '"tag:router": [], "tag:db": []')
+    change = one(wanted(files), live([user(1, "alice")], [tagged], policy=both))
+    assert change.after == {"tags": ["tag:db"], "routes": []}
+    files = (
+        "users: { alice: { was: alicia } }\nnodes: { nas: { routes: { approve: [] } } }"
+    )
+    mine = routed("10.1.0.0/16", user="alicia")
+    found = diff(wanted(files), live([user(1, "alicia")], [mine], policy=AUTO))
+    assert [p.code for p in found.problems] == ["RC0309"]
 
 
 @pytest.mark.parametrize(
@@ -344,13 +417,12 @@ def test_what_they_would_not_approve_again_is_drift(wanted, fields):
     assert one(desired, state).after == {"routes": []}
 
 
-def test_an_auto_approved_exit_node_is_no_drift(wanted):
-    desired = wanted("nodes: { gw: { exit_node: false } }")
-    pair = ["0.0.0.0/0", "::/0"]
-    me = node(1, "gw", tags=["tag:router"], approved=pair, available=pair)
+def test_an_exit_node_that_defaults_do_not_want_is_no_drift(wanted):
+    desired = wanted("defaults: { nodes: { exit_node: false } }\nnodes: { nas: {} }")
+    me = routed("0.0.0.0/0", "::/0", tags=["tag:router"])
     found = diff(desired, live([user(1, "alice")], [me], policy=AUTO))
-    assert found.changes == ()
-    assert found.notes == ("node:gw: exit node approved by autoApprovers (not drift)",)
+    assert (found.changes, found.problems) == ((), ())
+    assert found.notes == ("node:nas: exit node approved by autoApprovers (not drift)",)
 
 
 # -- expiry ----------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from reconcile.plan import build
 from reconcile.report.effect import as_json, from_json, section, total
 from reconcile.report.json_plan import dumps, loads
 from reconcile.report.line import plain
+from reconcile.report.text import render_plans
 from tests.support import live, node, owned, user
 
 RULE = '{"action": "accept", "src": ["%s"], "dst": ["%s"], "proto": "tcp"}'
@@ -272,8 +273,74 @@ def test_a_policy_that_approves_routes_by_itself(wanted):
     new = policy(("alice@", "10.1.0.0/16:443"), more=f"{OWNERS}, {approvers}")
     desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
     there = nodes(available=["10.1.0.0/16"])
-    assert effect(desired, live(USERS, there, text)).paths_gained == 1
-    assert effect(desired, live(USERS, there, text, "0.26")).paths_gained == 0
+    for release in ("0.26", "0.29"):
+        found = effect(desired, live(USERS, there, text, release))
+        assert found.paths_gained == 1
+        (one,) = found.set_off
+        assert (str(one.position), one.routes) == (
+            "policy.hujson:1:93",
+            ("10.1.0.0/16",),
+        )
+        assert as_json(from_json(as_json(found))) == as_json(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "approves"),
+    [
+        (('"acls"', '"ssh": [], "acls"'), False),
+        (('"autoApprovers": {', '"autoApprovers": {"exitNode": ["bob@"], '), False),
+        (('"acls"', '"groups": {"group:x": ["bob@"]}, "acls"'), False),
+        (('"tag:router": []', '"tag:router": ["bob@"]'), True),
+        (("10.1.0.0/16:443", "10.1.0.0/16:80"), True),
+    ],
+    ids=["ssh", "exit node", "unused group", "tag owner", "rule"],
+)
+def test_026_approves_only_when_rules_owners_or_routes_change(wanted, change, approves):
+    """The row was seen on 0.26.1; later ones approve at each write of a policy."""
+    approvers = '"autoApprovers": {"routes": {"10.0.0.0/8": ["bob@"]}}'
+    old = policy(("alice@", "10.1.0.0/16:443"), more=f"{OWNERS}, {approvers}")
+    desired = wanted(
+        "policy: { file: policy.hujson }", policy_hujson=old.replace(*change)
+    )
+    there = nodes(available=["10.1.0.0/16", *EXITS])
+    routes = {
+        release: effect(desired, live(USERS, there, old, release)).set_off
+        for release in ("0.26", "0.27")
+    }
+    assert bool(routes["0.26"]) is approves
+    assert routes["0.27"]
+
+
+def test_routes_that_a_plan_writes_itself_are_the_whole_list(wanted):
+    """They go to the server after the policy: what that approved is gone then."""
+    approvers = '"autoApprovers": {"routes": {"10.1.0.0/16": ["bob@"]}}'
+    new = policy(more=f"{OWNERS}, {approvers}")
+    entry = "nodes: { desk: { routes: { approve: [10.2.0.0/16], mode: at-least } } }"
+    desired = wanted(f"{entry}\npolicy: {{ file: policy.hujson }}", policy_hujson=new)
+    there = nodes(available=["10.1.0.0/16", "10.2.0.0/16"])
+    assert effect(desired, live(USERS, there, DB)).set_off == ()
+
+
+def test_where_the_lines_of_what_is_set_off_stand(wanted):
+    approvers = (
+        '"autoApprovers": {"routes": {"10.0.0.0/8": ["bob@"]},\n"exitNode": ["bob@"]}'
+    )
+    new = policy(more=f"{OWNERS}, {approvers}")
+    desired = wanted(
+        "nodes: { desk: { expiry: 2031-01-01 } }\npolicy: { file: policy.hujson }",
+        policy_hujson=new,
+    )
+    there = nodes(available=["10.1.0.0/16", *EXITS])
+    state = live(USERS, there, DB)
+    plan = build(desired, state, name="hs")
+    for changes in (plan.changes, [c for c in plan.changes if c.kind == "policy"]):
+        found = of_changes(desired, state, changes)
+        text = render_plans([replace(plan, changes=tuple(changes), access=found)])
+        lines = text[text.index("node:desk (#2)") :].splitlines()
+        at = lines.index(next(line for line in lines if "routes " in line))
+        assert "10.1.0.0/16" in lines[at]
+        assert "by autoApprovers" in lines[at]
+        assert "exit node   no -> yes" in lines[at + 1]
 
 
 @pytest.mark.parametrize(
