@@ -146,7 +146,10 @@ def test_the_last_tag_cannot_be_removed_from_028_on(wanted, release):
 
 @pytest.mark.parametrize(
     ("release", "caveats"),
-    [("0.26", ["by the old tags"]), ("0.27", ["until the server restarts"])],
+    [
+        ("0.26", ["by the old tags"]),
+        ("0.27", ["by the old tags", "until the server restarts"]),
+    ],
 )
 def test_the_last_tag_can_be_removed_before_but_027_forgets_it(
     wanted, release, caveats
