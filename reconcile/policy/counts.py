@@ -13,6 +13,7 @@ from reconcile.policy.matrix import Matrix
 from reconcile.policy.reach import minus
 from reconcile.policy.rows import Row
 from reconcile.policy.universe import Universe, World, bits, merge
+from reconcile.policy.words import Size
 
 
 class Things:
@@ -34,6 +35,12 @@ class Things:
             found = [i for i, each in enumerate(self._networks) if each & cells]
             self._known[cells] = merge(1 << i for i in found) << universe.size
         return universe.nodes(nodes) | self._known[cells]
+
+    def size(self, places: int) -> Size:
+        """Count the nodes and the networks in a set, however rules cut it up."""
+        found = self.of(places)
+        nodes = (found & self._universe.low).bit_count()
+        return Size(nodes, found.bit_count() - nodes)
 
     def pairs(self, members: int, targets: int) -> int:
         """Count the pairs of a source and another destination.

@@ -318,9 +318,7 @@ class Naming:
 
     def size(self, members: int) -> Size:
         """Count the nodes and the networks in a set, however rules cut it up."""
-        found = self._things.of(members)
-        nodes = (found & self._universe.low).bit_count()
-        return Size(nodes, found.bit_count() - nodes)
+        return self._things.size(members)
 
     @cached_property
     def _things(self) -> Things:

@@ -294,9 +294,15 @@ def test_a_dead_rule_says_what_is_missing():
 def test_a_broad_rule_says_what_it_opens():
     (reason,) = why(policy(acl("*", "*:*"), WEB, DB))
     assert (
-        reason
-        == "it lets 7 places reach 7 places (42 pairs): *; 2 other rules add nothing to it"
+        reason == "it lets 6 nodes, 1 network reach 6 nodes, 1 network (42 paths): *"
+        "; 2 other rules add nothing to it"
     )
+
+
+def test_a_path_over_both_address_families_counts_once():
+    one_family = acl("*", "10.1.2.3:53", "100.64.0.1:53")
+    found = why(policy(acl("*", "*:*"), one_family))
+    assert any("(42 paths)" in reason for reason in found)
 
 
 def test_tags_that_the_files_give_are_not_missing():

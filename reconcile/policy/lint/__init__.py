@@ -99,15 +99,18 @@ def _dead(ground: Ground, overlap: Overlap, told: set[str]) -> Iterator[Problem]
             continue  # the files will see to it
         told.update(reasons)
         if reasons or isinstance(rule, SshRule) or not rule.capabilities:
-            why = "; ".join([*dict.fromkeys(reasons.values())][:NAMED])
-            why = why or (_NOT_OFFERED if ground.leads_out(rule) else _apart(rule))
-            yield dead(rule, why, "remove the rule, or correct what it names")
+            help = "remove the rule, or correct what it names"
+            why = "; ".join([*dict.fromkeys(reasons.values())][:NAMED]) or _apart(rule)
+            if not reasons and ground.leads_out(rule):
+                why, help = _NOT_OFFERED
+            yield dead(rule, why, help)
 
 
 _NOT_OFFERED = (
-    "no exit node is offered to its sources: that takes a rule to autogroup:internet "
-    "(up to 0.28 in a rule of its own), or to the exit node itself, and a client that "
-    "offers to be an exit node uses no other"
+    "no exit node is offered to its sources: an address of the internet does not do "
+    "that, and a client that offers to be an exit node uses no other",
+    "write autogroup:internet for what exit nodes reach (up to 0.28 in a rule of its "
+    "own), or add a rule to the exit node itself",
 )
 
 
@@ -158,7 +161,7 @@ def _is_most(matrix: Matrix, index: int, overlap: Overlap, number: int) -> bool:
         return False
     if any(target.selector.autogroup == "self" for target in rule.targets):
         return False
-    return overlap.extent(number).pairs > MOST * nodes * (nodes - 1)
+    return overlap.extent(number).paths > MOST * nodes * (nodes - 1)
 
 
 def _told(matrix: Matrix, overlap: Overlap, number: int, added: dict[int, int]) -> str:
@@ -166,8 +169,8 @@ def _told(matrix: Matrix, overlap: Overlap, number: int, added: dict[int, int]) 
     adds = "adds" if more == 1 else "add"
     others = f"; {counted(more, 'other rule')} {adds} nothing to it" if more else ""
     return (
-        f"it lets {counted(extent.sources, 'place')} reach "
-        f"{counted(extent.targets, 'place')} ({counted(extent.pairs, 'pair')}): "
+        f"it lets {extent.sources} reach {extent.targets}"
+        f" ({counted(extent.paths, 'path')}): "
         f"{', '.join(matrix.atoms.names(extent.atoms))}{others}"
     )
 

@@ -13,10 +13,12 @@ from functools import lru_cache
 
 from reconcile.policy.counts import Things
 from reconcile.policy.document import Origin, Rule, targets_of
+from reconcile.policy.families import Families
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.reach import Reach, disjoint, minus
 from reconcile.policy.reading.ssh import localpart_domain
 from reconcile.policy.universe import World, bits, merge
+from reconcile.policy.words import Size
 
 Among = Callable[[Origin], bool]
 
@@ -31,11 +33,11 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How many sources and destinations, how many pairs of them, by which atoms."""
+    """How many sources and destinations, how many paths, by which atoms."""
 
-    sources: int
-    targets: int
-    pairs: int
+    sources: Size
+    targets: Size
+    paths: int
     atoms: int
 
 
@@ -118,16 +120,21 @@ class Overlap:
 
     def extent(self, number: int) -> "Extent":
         """Return how much a rule opens."""
-        sources = targets = atoms = pairs = 0
+        parts: list[tuple[int, int]] = []
+        atoms = 0
         for crowd in self.where.get(number, ()):
-            reached = merge(each for _, each in crowd.opened[number])
+            parts.append(
+                (crowd.members, merge(each for _, each in crowd.opened[number]))
+            )
             atoms |= merge(each for each, _ in crowd.opened[number])
-            sources |= crowd.members
-            targets |= reached
-            pairs += self.things.pairs(crowd.members, reached)
-        things = self.things.of
-        counts = things(sources).bit_count(), things(targets).bit_count()
-        return Extent(counts[0], counts[1], pairs, atoms)
+        families = Families(self._matrix.universe, [self._matrix.worlds[self._index]])
+        found = families.together(parts)
+        return Extent(
+            self.things.size(merge(ends.members for ends in found)),
+            self.things.size(merge(ends.targets for ends in found)),
+            sum(self.things.pairs(ends.members, ends.targets) for ends in found),
+            atoms,
+        )
 
     def example(self, members: int, targets: int) -> str:
         """Return a pair of nodes out of two sets."""
