@@ -7,13 +7,16 @@ server was as the files of this commit. There is no other state.
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from reconcile.desired.servers import SIMULATOR, default_name
-from reconcile.desired.state import Desired
+from reconcile import desired as desired_state
+from reconcile.desired.servers import ALL, SIMULATOR, default_name
+from reconcile.desired.state import Desired, ServerRef
 from reconcile.errors import InputError
-from reconcile.git import Checkout, applied_ref, short
+from reconcile.git import Checkout, applied_ref, checkout, short, top_of, written
+from reconcile.options import Options
 from reconcile.plan import Base
 from reconcile.text import STDIN, Storage
 
@@ -44,17 +47,82 @@ class Known:
     own: bool = False
 
 
+class History:
+    """What the repository of the files knows of the applies to one server.
+
+    `top` is its work tree and `checkout` the commit that the files stand in; both are
+    None without one.
+    """
+
+    def __init__(self, desired: Desired, server: ServerRef, options: Options) -> None:
+        self._desired, self._options = desired, options
+        paths = [path for path, _ in desired.files if path != STDIN]
+        self.top = top_of(written(paths[0])) if paths else None
+        self.checkout = checkout(paths)
+        folder = self.checkout.folder if self.checkout else None
+        self._known = known_as(server.url, server.name, folder)
+
+    @property
+    def label(self) -> str:
+        """The commit of the files as people know it, "" for none."""
+        return self.checkout.label if self.checkout else ""
+
+    @cached_property
+    def last(self) -> LastApply:
+        """What was applied last to this server, looked up at the first question."""
+        options = self._options
+        name = self._desired.server.name if self._desired.server else None
+        read = partial(
+            desired_state.read,
+            options.files,
+            server=name if options.server == ALL else options.server,
+            environ=options.environ,
+            offline=True,
+        )
+        return last_apply(
+            self.checkout,
+            self._known,
+            self._desired,
+            lambda storage: read(storage=storage),
+        )
+
+    def holds(self, path: str) -> bool:
+        """Tell whether a file is as it was in the commit that was applied last."""
+        if self.checkout is None or not self.last.commit:
+            return False
+        with closing(self.checkout.at(self.last.commit)) as commit:
+            return commit.holds(written(path))
+
+    def record(self) -> str:
+        """Remember that the files were applied; return what became known.
+
+        Nothing is remembered of files that do not stand in a commit. Raises
+        ReconcileError when git refuses.
+        """
+        here, last = self.checkout, self.last
+        if here is None or here.edited or not _on_disk(self._desired):
+            return ""
+        if here.commit == last.commit:
+            return ""
+        here.record(self._known.identity)
+        return f"{applied_ref(self._known.identity)} is {here.label} now"
+
+
 def known_as(url: str, name: str, top: str | None) -> Known:
     """Return under which name the last apply to a server is kept.
 
     `name` is what the files call it, `top` the folder of the repository.
     """
-    identity = _identity(url, top or "")
+    identity = place(url, top or "")
     plain = name in (identity, "")
     return Known(identity, "" if plain else name, name != default_name(url))
 
 
-def _identity(url: str, top: str) -> str:
+def place(url: str, top: str = "") -> str:
+    """Return what a server is: host, port and path, or where its world is.
+
+    A world inside of the folder `top` is named from there.
+    """
     if url.startswith(SIMULATOR):
         world = Path(url.removeprefix(SIMULATOR)).resolve()
         home = Path(top).resolve()
@@ -133,22 +201,6 @@ def _at(
                 f"cannot be read: {first.position}: {first.message}",
             )
     return LastApply(oid, Base(name, then))
-
-
-def record(
-    checkout: Checkout | None, server: Known, desired: Desired, last: LastApply
-) -> str:
-    """Remember that the files were applied to a server; return what became known.
-
-    Nothing is remembered of files that do not stand in a commit. Raises
-    ReconcileError when git refuses.
-    """
-    if checkout is None or checkout.edited or not _on_disk(desired):
-        return ""
-    if checkout.commit == last.commit:
-        return ""
-    checkout.record(server.identity)
-    return f"{applied_ref(server.identity)} is {checkout.label} now"
 
 
 def _on_disk(desired: Desired) -> bool:

@@ -103,6 +103,8 @@ TITLES = {
     "RC0610": "Test that fails",
     "RC0611": "Assertion that does not hold",
     # RC07xx: what a file, which may come from a stranger, does not do without leave
+    "RC0701": "Program that nobody allowed",
+    "RC0702": "Address that the API key may not belong to",
     "RC0703": "File outside of the repository",
     # RC09xx: the embedded server
     "RC0901": "World file that is broken",

@@ -6,19 +6,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from reconcile.desired.state import ServerRef
-from reconcile.errors import AuthError, InputError, ReconcileError
+from reconcile.applied import History
+from reconcile.connection import default_server, open_server
+from reconcile.desired.state import Desired, ServerRef
+from reconcile.errors import AuthError, Exit, InputError, ReconcileError
+from reconcile.leave import Leave
+from reconcile.options import Options
 from reconcile.server import now
 from reconcile.server.headscale import Headscale
 from reconcile.server.releases import CAPABILITIES
-from reconcile.session import (
-    DEFAULT_FILE,
-    Options,
-    credential,
-    default_server,
-    load,
-    open_server,
-)
+from reconcile.session import DEFAULT_FILE, load
 
 _SOON = timedelta(days=14)
 # The words for the writes that the release table has a caveat for.
@@ -36,13 +33,15 @@ _CAVEATS = {
 class Finding:
     """One line of the examination: fine, wrong (with the remedy), or just a fact.
 
-    `sign` is what stands in front of it; only `!!` means that something is wrong.
+    `sign` is what stands in front of it; only `!!` means that something is wrong,
+    and `code` is how a command ends then.
     """
 
     ok: bool
     text: str
     remedy: str = ""
     fact: str = ""
+    code: Exit = Exit.ERROR
 
     @property
     def sign(self) -> str:
@@ -55,19 +54,19 @@ def examine(options: Options) -> Iterator[Finding]:
 
     What a failed check makes impossible is not tried.
     """
-    for ref in _servers(options):
-        if isinstance(ref, Finding):
-            yield ref
+    for found in _servers(options):
+        if isinstance(found, Finding):
+            yield found
         else:
-            yield from _server(ref, options)
+            yield from _server(found, options)
 
 
-def _servers(options: Options) -> Iterator[Finding | ServerRef]:
+def _servers(options: Options) -> Iterator[Finding | Desired]:
     if options.files == (DEFAULT_FILE,) and not Path(DEFAULT_FILE).exists():
         yield Finding(
             True, f"files: no {DEFAULT_FILE} here, looking at the server only"
         )
-        yield default_server(options.environ)
+        yield Desired(server=None)
         return
     try:
         states = load(options)
@@ -78,16 +77,19 @@ def _servers(options: Options) -> Iterator[Finding | ServerRef]:
             f"files: {number} finding{'' if number == 1 else 's'}, the first at "
             f"{error.diagnostics[0].position}",
             "see them all: reconcile validate",
+            code=error.exit_code,
         )
         return
     for state in states:
         yield Finding(True, f"files: {', '.join(path for path, _ in state.files)}")
-        yield state.server or default_server(options.environ)
+        yield state
 
 
-def _server(ref: ServerRef, options: Options) -> Iterator[Finding]:
+def _server(desired: Desired, options: Options) -> Iterator[Finding]:
+    ref = desired.server or default_server(options.environ)
+    leave = Leave(ref, options, History(desired, ref, options))
     try:
-        server = open_server(ref, options)
+        server = open_server(ref, options, leave)
     except ReconcileError as error:
         yield _failure(error)
         return
@@ -98,20 +100,20 @@ def _server(ref: ServerRef, options: Options) -> Iterator[Finding]:
             True, f"version: {server.version}, treated as Headscale {release}"
         )
         try:
-            yield from _inside(server, ref, options)
+            yield from _inside(server, ref)
         except ReconcileError as error:
             yield _failure(error)
 
 
 def _failure(error: ReconcileError) -> Finding:
     what = "credential" if isinstance(error, AuthError) else "server"
-    return Finding(False, f"{what}: {error}", error.hint)
+    return Finding(False, f"{what}: {error}", error.hint, code=error.exit_code)
 
 
-def _inside(server: Headscale, ref: ServerRef, options: Options) -> Iterator[Finding]:
+def _inside(server: Headscale, ref: ServerRef) -> Iterator[Finding]:
     live = server.read({"policy"})
     yield Finding(True, f"credential: accepted ({_origin(ref)})")
-    yield from _expiry(server, ref, options)
+    yield from _expiry(server)
     if live.policy is not None:
         yield _policy(live.policy.writable, live.policy.text is not None)
     for name, words in CAPABILITIES.items():
@@ -127,8 +129,8 @@ def _origin(ref: ServerRef) -> str:
     return f"from the file {ref.file}" if ref.file else f"from the variable {ref.env}"
 
 
-def _expiry(server: Headscale, ref: ServerRef, options: Options) -> Iterator[Finding]:
-    expiry = server.credential_expiry(credential(ref, options.environ).reveal())
+def _expiry(server: Headscale) -> Iterator[Finding]:
+    expiry = server.credential_expiry()
     if expiry is None:
         yield Finding(True, "credential expiry: the server does not tell")
         return

@@ -152,7 +152,9 @@ class InputError(ReconcileError):
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
-        super().__init__("\n".join(str(finding) for finding in self.diagnostics))
+        text = "\n".join(str(finding) for finding in self.diagnostics)
+        alone = len(self.diagnostics) == 1
+        super().__init__(text, self.diagnostics[0].help if alone else "")
         if exit_of(self.diagnostics) == Exit.REFUSED:
             self.exit_code = Exit.REFUSED
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from reconcile.errors import ReconcileError
+from reconcile.programs import environment
 
 _SHORT = 7
 _OID = re.compile(r"[0-9a-f]{40,64}")
@@ -33,12 +34,13 @@ _RUNS_NOTHING = (
     "-c", "core.fsmonitor=false",
     "-c", f"core.hooksPath={os.devnull}",
 )  # fmt: skip
-# Git needs no more of the environment than this: the rest may hold an API key.
+# What git needs of the environment beside what every program gets.
 _FOR_GIT = re.compile(
-    r"PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TMPDIR|TEMP|TMP|XDG_CONFIG_HOME|SYSTEMROOT"
-    r"|USERPROFILE|APPDATA|PROGRAMDATA|GIT_CONFIG_\w+|GIT_(?:AUTHOR|COMMITTER)_\w+"
+    r"GIT_CONFIG_\w+|GIT_(?:AUTHOR|COMMITTER)_\w+"
     r"|GIT_CEILING_DIRECTORIES|GIT_DISCOVERY_ACROSS_FILESYSTEM"
 )
+# Where a repository remembers, for itself alone, what a person gave leave to.
+_LEAVE = "reconcile.allow"
 
 
 def short(commit: str) -> str:
@@ -108,6 +110,28 @@ class Checkout:
             raise ReconcileError(f"git could not set {ref}: {' '.join(why[:1])}")
 
 
+def allowed(top: Path) -> frozenset[str]:
+    """Return what the repository remembers that somebody gave leave to."""
+    return frozenset(
+        _git(str(top), "config", "--local", "--get-all", _LEAVE).splitlines()
+    )
+
+
+def allow(top: Path, mark: str) -> None:
+    """Let the repository remember a leave; where git cannot, it is asked again."""
+    _git(str(top), *_allowing(mark))
+
+
+def allow_command(top: Path, mark: str) -> list[str]:
+    """Return the command with which a person gives that leave."""
+    here = written(".").is_relative_to(top)
+    return ["git", *([] if here else ["-C", str(top)]), *_allowing(mark)]
+
+
+def _allowing(mark: str) -> tuple[str, ...]:
+    return "config", "--local", "--add", _LEAVE, mark
+
+
 def checkout(paths: Iterable[str]) -> Checkout | None:
     """Return the commit that the files stand in, None outside of git.
 
@@ -171,8 +195,8 @@ def _command(folder: str, *arguments: str) -> list[str]:
 
 def _environment() -> dict[str, str]:
     """Return the environment for git: what it needs, and no secret."""
-    needed = {k: v for k, v in os.environ.items() if _FOR_GIT.fullmatch(k.upper())}
-    return {**needed, **_QUIETLY}
+    own = [name for name in os.environ if _FOR_GIT.fullmatch(name.upper())]
+    return {**environment(os.environ, own), **_QUIETLY}
 
 
 class Commit:

@@ -9,17 +9,15 @@ from pathlib import Path
 
 from reconcile import desired as desired_state
 from reconcile import files
+from reconcile.connection import default_server, open_server
 from reconcile.desired.servers import SIMULATOR
 from reconcile.desired.write import write
 from reconcile.errors import InputError, ReconcileError, UsageError
+from reconcile.leave import URL, Leave
 from reconcile.model import Live
+from reconcile.options import Options
 from reconcile.plan import Plan, build
-from reconcile.session import (
-    DEFAULT_FILE,
-    Options,
-    default_server,
-    open_server,
-)
+from reconcile.session import DEFAULT_FILE
 
 KINDS = ("user", "node", "policy")
 
@@ -37,7 +35,8 @@ def read_everything(
 ) -> Live:
     """Return the live state of a server that no file names yet."""
     ref = default_server(options.environ, url)
-    with closing(open_server(ref, options)) as server:
+    named = replace(options, environ={**options.environ, URL: ref.url})
+    with closing(open_server(ref, options, Leave(ref, named))) as server:
         live = server.read(frozenset(kinds))
     if ref.url.startswith(SIMULATOR):
         live = replace(live, server=replace(live.server, url=ref.url))

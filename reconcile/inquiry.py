@@ -11,8 +11,9 @@ from reconcile.desired.state import Desired
 from reconcile.effect import Effect
 from reconcile.errors import ReconcileError, UsageError
 from reconcile.model import Live, ServerInfo
+from reconcile.options import Options
 from reconcile.plan import build
-from reconcile.session import DEFAULT_FILE, Options, Run, load, snapshot_live
+from reconcile.session import DEFAULT_FILE, Run, load, snapshot_live
 from reconcile.text import decode, read
 from reconcile.upgrade import Upgrade
 

@@ -4,20 +4,20 @@ Every command starts here, so that `plan`, `drift` and `apply` cannot differ in 
 they get to a plan.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, fields, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from reconcile import desired as desired_state
 from reconcile import snapshot
-from reconcile.applied import Known, LastApply, known_as, last_apply, record
+from reconcile.applied import History
+from reconcile.connection import default_server, open_server
 from reconcile.desired.accepts import sift
-from reconcile.desired.servers import ALL, SIMULATOR, default_name
+from reconcile.desired.servers import SIMULATOR, default_name
 from reconcile.desired.state import Delivery, Desired, ServerRef
 from reconcile.diff import kinds_needed
 from reconcile.diff.changes import Change
@@ -31,42 +31,16 @@ from reconcile.errors import (
     StalePlan,
     UsageError,
 )
-from reconcile.git import checkout
+from reconcile.leave import Leave
 from reconcile.model import Live, Node, Operation, natural
-from reconcile.plan import Asked, Plan, build
+from reconcile.options import Options
+from reconcile.plan import Plan, build
 from reconcile.policy.words import plural
 from reconcile.runner import own_node
-from reconcile.server import connect
-from reconcile.server.credential import Secret, from_command, from_env, from_file
 from reconcile.server.headscale import Headscale
-from reconcile.text import STDIN
 
 if TYPE_CHECKING:
-    import httpx
-
     from reconcile.checks import Checks
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the global flags say."""
-
-    files: tuple[str, ...]
-    environ: Mapping[str, str]
-    server: str | None = None
-    target: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    snapshot: str | None = None
-    theirs: bool = False
-    single_policy_write: bool = False
-    timeout: float | None = None
-    parallelism: int = 32
-    release: str | None = None
-
-    @property
-    def asked(self) -> Asked:
-        """What a plan is asked for with, without what is only about the way there."""
-        return Asked(*(getattr(self, field.name) for field in fields(Asked)))
 
 
 def load(options: Options, *, offline: bool = False) -> tuple[Desired, ...]:
@@ -95,81 +69,6 @@ DEFAULT_FILE = "tailnet.yaml"
 _DELIVERY = 30.0  # seconds for a program that delivers a policy
 
 
-def default_server(environ: Mapping[str, str], url: str | None = None) -> ServerRef:
-    """Return the server that the environment names, for files that name none."""
-    address = url or environ.get("HEADSCALE_URL", "")
-    if not address:
-        raise UsageError(
-            "no server: neither the file nor HEADSCALE_URL names one",
-            "export HEADSCALE_URL=https://… and HEADSCALE_API_KEY=…, or add "
-            "`server: { type: headscale, url: … }` to the file",
-        )
-    return ServerRef(name=default_name(address), type="headscale", url=address)
-
-
-def open_server(
-    ref: ServerRef, options: Options, *, writable: bool = False
-) -> Headscale:
-    """Connect to a server, read-only unless asked otherwise.
-
-    Raises AuthError when there is no credential, ServerError when it does not answer
-    as it should.
-    """
-    if ref.type != "headscale":
-        raise ReconcileError(
-            "this version talks to Headscale only",
-            "Tailscale's own service comes in a later version",
-        )
-    transport: httpx.BaseTransport | None = None
-    url = ref.url
-    if url.startswith(SIMULATOR):
-        from reconcile.simulator import SimulatorTransport
-
-        world = Path(url.removeprefix(SIMULATOR))
-        transport = SimulatorTransport(world, create=writable)
-        url = "http://simulator"
-    _require_http(url)
-    return connect(
-        url,
-        credential(ref, options.environ),
-        writable=writable,
-        timeout=options.timeout,
-        connections=options.parallelism,
-        transport=transport,
-    )
-
-
-def _require_http(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        secret = bool(parts.username or parts.password)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
-        valid = valid and parts.port != 0 and url.isprintable() and " " not in url
-    except ValueError:  # such as a port that is no number, or `[` without `]`
-        secret, valid = "@" in url, False
-    if secret:
-        raise UsageError(
-            "the server's URL holds a user name or a password",
-            "leave it out; the API key comes from HEADSCALE_API_KEY",
-        )
-    if not valid:
-        raise UsageError(
-            f"{url} is not the URL of a server",
-            "it looks like https://headscale.example.com",
-        )
-
-
-def credential(ref: ServerRef, environ: Mapping[str, str]) -> Secret:
-    """Return the API key of a server, from where the file says it is."""
-    if ref.command:
-        return from_command(ref.command)
-    if ref.file:
-        return from_file(ref.file)
-    if ref.url.startswith(SIMULATOR) and not environ.get(ref.env):
-        return Secret("simulator")
-    return from_env(ref.env, environ)
-
-
 class Run:
     """The desired state of one server, and how its live state is got at.
 
@@ -181,7 +80,6 @@ class Run:
     ) -> None:
         self.desired = desired
         self._options = options
-        self._checkout = checkout(path for path, _ in desired.files if path != STDIN)
         self.server: Headscale | None = None
         self._live: Callable[[AbstractSet[str]], Live]
         self._last: Live
@@ -191,7 +89,10 @@ class Run:
             self._live = partial(_only, saved)
         else:
             self.ref = desired.server or default_server(options.environ)
-            self.server = open_server(self.ref, options, writable=writable)
+        self._history = History(desired, self.ref, options)
+        self._leave = Leave(self.ref, options, self._history)
+        if options.snapshot is None:
+            self.server = open_server(self.ref, options, self._leave, writable=writable)
             self._live = self.server.read
 
     def close(self) -> None:
@@ -222,8 +123,8 @@ class Run:
         """
         self._last = self.read()
         made = replace(self._build(limited=limited), asked=self._options.asked)
-        if self._before.why_not:
-            made = replace(made, notes=(*made.notes, self._before.why_not))
+        if why := self._history.last.why_not:
+            made = replace(made, notes=(*made.notes, why))
         return self._checked(self.judged(made)) if check else self._sifted(made)
 
     def _build(self, *, limited: bool) -> Plan:
@@ -234,8 +135,8 @@ class Run:
             self.desired,
             self._last,
             name=self.ref.name,
-            commit=self._checkout.label if self._checkout else "",
-            base=self._before.base,
+            commit=self._history.label,
+            base=self._history.last.base,
             bridge=not options.single_policy_write,
         )
         if not limited:
@@ -245,30 +146,6 @@ class Run:
             return plan
         theirs = (escape(address) for address in plan.conflicts)
         return made(target=options.target, exclude=(*options.exclude, *theirs))
-
-    @cached_property
-    def _before(self) -> LastApply:
-        """What was applied last to this server, looked up for the first plan."""
-        options = self._options
-        name = self.desired.server.name if self.desired.server else None
-        read = partial(
-            desired_state.read,
-            options.files,
-            server=name if options.server == ALL else options.server,
-            environ=options.environ,
-            offline=True,
-        )
-        return last_apply(
-            self._checkout,
-            self._known,
-            self.desired,
-            lambda storage: read(storage=storage),
-        )
-
-    @property
-    def _known(self) -> Known:
-        top = self._checkout.folder if self._checkout else None
-        return known_as(self.shown_url, self.ref.name, top)
 
     def applied(self, plan: Plan) -> str:
         """Remember that the server is as the files say; return what to tell of it.
@@ -280,7 +157,7 @@ class Run:
         if plan.limited or options.target or options.exclude:
             return ""
         try:
-            return record(self._checkout, self._known, self.desired, self._before)
+            return self._history.record()
         except ReconcileError as error:
             return str(error)
 
@@ -417,9 +294,9 @@ class Run:
         if self.server is None:
             raise UsageError("apply needs a server, not a snapshot")
         policy = self.desired.policy
-        way = policy.deliver if policy and operation.verb == "policy.set" else None
+        way = self._way_of_policy() if operation.verb == "policy.set" else None
         try:
-            if way and self._last.server.lacks("policy.write"):
+            if way:
                 self._deliver(way, operation, self.server)
             else:
                 self.server.write(operation)
@@ -429,10 +306,27 @@ class Run:
                 error.args = (f"{place}: {error}",) if place else error.args
             raise
 
+    def require_leave(self, plan: Plan) -> None:
+        """Make sure of the leave for what an apply of a plan would run or write.
+
+        Raises InputError (exit code 4) without it.
+        """
+        if any(change.kind == "policy" for change in plan.changes):
+            self._way_of_policy()
+
+    def _way_of_policy(self) -> Delivery | None:
+        """Return how the policy is delivered, None when the server takes it."""
+        policy, way = self.desired.policy, None
+        if policy and self._last.server.lacks("policy.write"):
+            way = policy.deliver
+        if way:
+            self._leave.deliver(way)
+        return way
+
     def _deliver(self, way: Delivery, operation: Operation, server: Headscale) -> None:
         from reconcile.delivery import deliver
 
-        environ = {k: v for k, v in self._options.environ.items() if k != self.ref.env}
+        environ = self._leave.environment(server.holds_key)
         text = server.policy_to_write(operation)
         patience = self._options.timeout or _DELIVERY
         deliver(way, text, server.policy, environ, timeout=patience)

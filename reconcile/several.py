@@ -4,8 +4,9 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 
 from reconcile.errors import ReconcileError, UsageError
+from reconcile.options import Options
 from reconcile.plan import Failed, Plan
-from reconcile.session import Options, Run, load
+from reconcile.session import Run, load
 
 
 def runs(

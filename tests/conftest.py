@@ -1,5 +1,7 @@
 """What every test may use."""
 
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -14,9 +16,10 @@ settings.load_profile("busy")
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch):
     """Keep the tests apart from the settings of whoever runs them."""
-    mine = "HEADSCALE_URL", "HEADSCALE_API_KEY", "FORCE_COLOR", "NO_COLOR", "COLUMNS"
-    for name in mine:
-        monkeypatch.delenv(name, raising=False)
+    mine = "FORCE_COLOR", "NO_COLOR", "COLUMNS", "RECONCILE_ALLOW_COMMANDS"
+    for name in (*mine, *(n for n in os.environ if n.startswith("HEADSCALE_"))):
+        if name != "HEADSCALE_BINARIES":
+            monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ DOORS = {
     "yaml": {"source.py"},
     "jsonschema": {"desired"},
     "deepdiff": {"policy"},
-    "httpx": {"server", "simulator", "session.py"},  # the session only for its type
+    "httpx": {"server", "simulator", "connection.py"},  # that only for its type
     "httpx_retries": {"server"},
 }
 

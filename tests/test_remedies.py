@@ -12,8 +12,8 @@ from reconcile import snapshot
 from reconcile.desired import schema
 from reconcile.diff.changes import Action
 from reconcile.errors import InputError
+from reconcile.options import Options
 from reconcile.remedies import Add, Drop, Put, Rename
-from reconcile.session import Options
 from reconcile.several import make_plans
 from reconcile.source import parse
 from tests.remedies import make, paste

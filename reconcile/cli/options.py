@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from reconcile.cli.terminal import flags
+from reconcile.cli.terminal import asker, flags
 from reconcile.model import RELEASES
 
 if TYPE_CHECKING:
-    from reconcile.session import Options
+    from reconcile.options import Options
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -75,6 +75,18 @@ _LIVE = [
         type=click.FloatRange(0.1, 3600),
         metavar="SECONDS",
         help="Longest wait for one answer (30; for writes more, with many nodes).",
+    ),
+    click.option(
+        "--api-key-file",
+        metavar="FILE",
+        help="Where the API key is, whatever the files say.",
+    ),
+]
+_LEAVE = [
+    click.option(
+        "--allow-commands",
+        is_flag=True,
+        help="Run what the files name, and connect to where they say.",
     ),
 ]
 _PLAN = [
@@ -147,16 +159,17 @@ snapshot = _add(_FROM)
 files = _add(_FILES)
 offline = _add(_FILES + _FROM)
 release = _add(_RELEASE)
-live = _add(_FILES + _LIVE)
+live = _add(_FILES + _LIVE + _LEAVE)
 connection = _add(_LIVE)
-plan = _add(_FILES + _LIVE + _PLAN + _WRITES + _FROM)
-apply = _add(_FILES + _LIVE + _PLAN + _WRITES + _PARALLEL)
+plan = _add(_FILES + _LIVE + _LEAVE + _PLAN + _WRITES + _FROM)
+apply = _add(_FILES + _LIVE + _LEAVE + _PLAN + _WRITES + _PARALLEL)
 
 
 def collect(**flags: Any) -> "Options":
     """Return the Options that the flags of a command stand for."""
-    from reconcile.session import DEFAULT_FILE, Options
+    from reconcile.options import Options
+    from reconcile.session import DEFAULT_FILE
 
     given = {name: value for name, value in flags.items() if value is not None}
     given["files"] = tuple(given.get("files") or (DEFAULT_FILE,))
-    return Options(environ=os.environ, **given)
+    return Options(environ=os.environ, ask=asker(), **given)

@@ -212,10 +212,10 @@ def doctor(**flags: Any) -> int:
     from reconcile.report.safe import safe
     from reconcile.report.width import filled
 
-    healthy = True
+    codes: list[int] = []
     colour = {"ok": "green", "yes": "green", "!!": "red"}
     for finding in examine(options.collect(**flags)):
-        healthy = healthy and finding.ok
+        codes += [] if finding.ok else [finding.code]
         sign = paint()(f"{finding.sign:<4}", colour.get(finding.sign, ""))
         lines = filled(f"    {safe(finding.text)}", 6)
         lines[0] = f"{sign}{lines[0].lstrip()}"
@@ -223,7 +223,7 @@ def doctor(**flags: Any) -> int:
             label = "" if finding.ok else "= help: "
             lines += filled(f"      {label}{safe(finding.remedy)}", 8)
         out("".join(f"{line}\n" for line in lines))
-    return Exit.OK if healthy else Exit.ERROR
+    return worst(codes)
 
 
 @click.command()

@@ -136,6 +136,18 @@ def note(text: str) -> None:
         click.echo(line, err=True)
 
 
+def asker() -> Callable[[str], bool] | None:
+    """Return what asks the person at the terminal, None when nobody is there."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+
+    def ask(question: str) -> bool:
+        click.echo(question, err=True)
+        return click.confirm("Allow it?", default=False, err=True)
+
+    return ask
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """How plans are shown: as text or JSON, with all lines, on standard error."""

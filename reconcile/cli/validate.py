@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from reconcile.desired.findings import Findings
     from reconcile.desired.state import Desired, WantedPolicy
     from reconcile.inquiry import Inquiry
+    from reconcile.options import Options
     from reconcile.policy.reading.reception import Reception
-    from reconcile.session import Options
 
 
 @dataclass(frozen=True, slots=True)

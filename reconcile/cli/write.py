@@ -115,6 +115,8 @@ def _applied(runs: Sequence["Run"], plans: Sequence["Plan"], way: _Way) -> int:
         for run_, plan_ in zip(runs, plans, strict=True):
             _remember(run_, plan_)
         return _report(plans, [], way)
+    for run_, plan_ in zip(runs, plans, strict=True):
+        run_.require_leave(plan_)
     if way.asks:
         _ask()
     return _carryout(runs, plans, way)

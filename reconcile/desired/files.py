@@ -20,7 +20,7 @@ from reconcile.source import Source, parse
 from reconcile.variables import quoted
 
 _KEY = re.compile(r"\b(?:hskey|tskey)-[A-Za-z0-9_-]{8,}")
-_NOT_INCLUDED = ("server", "servers", "include")
+_NOT_INCLUDED = ("server", "servers", "variables", "include")
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +251,7 @@ class Files:
             ):
                 continue
             del value[section]
-            why = "an included file describes neither servers nor further includes"
+            why = "an included file describes no servers, variables or further includes"
             if section not in _NOT_INCLUDED:
                 why = f"it may hold only: {', '.join(owns or ())}"
             self.findings.error(

@@ -65,14 +65,17 @@ def _delivery(tree: Tree) -> Delivery | None:
     if said is None:
         return None
     command, then = said.get("command", []), said.get("then", [])
+    place = tree.locate(_DELIVER, key=True)
     if command:
-        return Delivery(f"by: {_shown(command)}", command=tuple(command))
+        told = f"by: {_shown(command)}"
+        return Delivery(told, command=tuple(command), position=place)
     folder = folder_of(tree.locate((*_DELIVER, "file")))
     told = f"to: {folder / as_written(said['file'])}"
     return Delivery(
         f"{told}, {f'then: {_shown(then)}' if then else _UNREAD}",
         file=str(folder / said["file"]),
         then=tuple(then),
+        position=place,
     )
 
 

@@ -107,7 +107,7 @@ def _state(
     reader = SettingsReader(tree, findings, now)
     wanted = policy.read(tree, files, findings, runs.word if runs else "")
     desired = Desired(
-        server=servers.reference(tree, server),
+        server=servers.reference(tree, server, files),
         release=runs,
         users=users.read(tree, findings),
         nodes=nodes.read_nodes(reader),

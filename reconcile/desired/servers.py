@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from reconcile.desired.files import folder_of
+from reconcile.desired.files import Files, folder_of
 from reconcile.desired.findings import Findings, did_you_mean, proposal
 from reconcile.desired.layers import Tree
 from reconcile.desired.state import Said, ServerRef
@@ -101,20 +101,25 @@ def _of(tree: Tree, name: str | None) -> tuple[Path, dict[str, Any]]:
     return path, value
 
 
-def reference(tree: Tree, name: str | None) -> ServerRef | None:
-    """Return where a server is; None when the files do not say."""
+def reference(
+    tree: Tree, name: str | None, files: Files | None = None
+) -> ServerRef | None:
+    """Return where a server is; None when the files do not say.
+
+    `files` tells how far they reach.
+    """
     path, value = _of(tree, name)
     if not value:
         return None
     place = tree.locate((*path, "url"))
     url = _absolute(value["url"], place)
-    key: dict[str, Any] = value.get("credentials", {}).get("api_key", {})
+    key = _api_key(value)
+    key_place = tree.locate((*path, "credentials", "api_key"))
     where: dict[str, Any] = {}
     if "file" in key:
-        key_place = tree.locate((*path, "credentials", "api_key", "file"))
         where = {"env": "", "file": str(folder_of(key_place) / key["file"])}
     elif "command" in key:
-        where = {"env": "", "command": tuple(map(str, key["command"]))}
+        where = {"env": "", "command": tuple(key["command"])}
     elif "env" in key:
         where = {"env": str(key["env"])}
     return ServerRef(
@@ -122,8 +127,23 @@ def reference(tree: Tree, name: str | None) -> ServerRef | None:
         type=value.get("type", "headscale"),
         url=url,
         position=place,
+        credential=key_place,
+        variables=tuple(tree.value.get("variables", ())),
+        keys=_keys(tree),
+        root=files.border(place).root if files else None,
         **where,
     )
+
+
+def _api_key(server: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = server.get("credentials", {}).get("api_key", {})
+    return found
+
+
+def _keys(tree: Tree) -> frozenset[str]:
+    """Return the variables that hold the API key of any server of the files."""
+    servers = [tree.value.get("server", {}), *tree.value.get("servers", {}).values()]
+    return frozenset(str(_api_key(each).get("env", "")) for each in servers) - {""}
 
 
 def _absolute(url: str, place: Position) -> str:

@@ -7,6 +7,7 @@ nothing of that kind is wanted.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from reconcile.errors import Diagnostic, Position
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from reconcile.policy.claims import Assert
 
 NEVER: Literal["never"] = "never"
+API_KEY = "HEADSCALE_API_KEY"
 # What a match may say that outlives a new installation of the device.
 _LASTING = ("hostname", "user", "preauth_key", "tag")
 Expiry = datetime | Literal["never"]
@@ -26,15 +28,23 @@ class ServerRef:
 
     `url` is http(s)://… or simulator:PATH. Exactly one of `env`, `file`, `command`
     says where the API key is read from; the default is the variable HEADSCALE_API_KEY.
+
+    `variables` are the variables of the environment that the files say they use, and
+    `keys` those of them that hold the API key of any server. What the server's files
+    name is read inside of `root` only; None is for a server that no file names.
     """
 
     name: str
     type: Literal["headscale", "tailscale"]
     url: str
-    env: str = "HEADSCALE_API_KEY"
+    env: str = API_KEY
     file: str = ""
     command: tuple[str, ...] = ()
     position: Position | None = None
+    credential: Position | None = None
+    variables: tuple[str, ...] = ()
+    keys: frozenset[str] = frozenset()
+    root: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +193,7 @@ class Delivery:
     file: str = ""
     then: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    position: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)

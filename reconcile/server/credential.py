@@ -38,7 +38,7 @@ def from_env(name: str, environ: Mapping[str, str]) -> Secret:
 def from_file(path: str) -> Secret:
     """Return the key that stands in a file. Raises AuthError when it cannot."""
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise AuthError(
@@ -48,15 +48,21 @@ def from_file(path: str) -> Secret:
     return _checked(text, path)
 
 
-def from_command(command: Sequence[str]) -> Secret:
+def from_command(command: Sequence[str], environ: Mapping[str, str]) -> Secret:
     """Return the key that a program prints, such as `pass show headscale`.
 
-    Its error output is not repeated, since a program of this sort may print secrets.
-    Raises AuthError when the program cannot be run, fails, or takes over a minute.
+    `environ` are the variables that it gets. Its error output is not repeated, since
+    a program of this sort may print secrets. Raises AuthError when the program cannot
+    be run, fails, or takes over a minute.
     """
     try:
         done = subprocess.run(
-            list(command), capture_output=True, text=True, timeout=60, check=False
+            list(command),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=environ,
         )
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__

@@ -21,6 +21,7 @@ from reconcile.model import (
     User,
     instant,
 )
+from reconcile.programs import holds
 from reconcile.server import entries
 from reconcile.server.http import Http, error_message
 from reconcile.server.releases import Release, detect
@@ -104,14 +105,19 @@ class Headscale:
         """Return the text of the policy as the server shows it, None for none."""
         return self._read_policy().text
 
-    def credential_expiry(self, key_prefix: str) -> datetime | None:
-        """Return when the API key with this prefix expires, None if it is not listed.
+    def holds_key(self, text: str) -> bool:
+        """Tell whether the API key of this server stands in a text."""
+        return self._http.key is not None and holds(text, self._http.key.reveal())
 
-        `key_prefix` is the whole key; the list shows its beginning only.
+    def credential_expiry(self) -> datetime | None:
+        """Return when the API key expires, None if it is not listed.
+
+        The list shows the beginning of each key only.
         """
+        key = self._http.key.reveal() if self._http.key else ""
         for entry in entries.items(self._http.get("/api/v1/apikey"), "apiKeys"):
             prefix = str(entry.get("prefix", "")).removesuffix("-***")
-            if prefix and key_prefix.startswith(prefix):
+            if prefix and key.startswith(prefix):
                 return entries.parse_instant(entry.get("expiration"))
         return None
 

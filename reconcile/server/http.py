@@ -114,6 +114,11 @@ class Http:
         self.timeout = timeout or _READ
         self.chosen = timeout is not None
 
+    @property
+    def key(self) -> Secret | None:
+        """The API key that is sent with every request."""
+        return self._key
+
     def close(self) -> None:
         """Close every connection."""
         self._client.close()

@@ -49,6 +49,7 @@ def deliver(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HEADSCALE_URL", server.url)
     monkeypatch.setenv("HEADSCALE_API_KEY", server.api_key)
+    monkeypatch.setenv("RECONCILE_ALLOW_COMMANDS", "1")
 
     def apply(tag: str) -> int:
         assert server.process is not None

@@ -49,6 +49,7 @@ COMMAND = f"command: [{PYTHON}, receive.py, two words]"
 def ground(tmp_path, monkeypatch):
     """A world in file mode, programs, and a function that writes the files anew."""
     monkeypatch.setenv("HEADSCALE_URL", "simulator:world.json")
+    monkeypatch.setenv("RECONCILE_ALLOW_COMMANDS", "1")  # leave: see test_leave.py
     monkeypatch.setattr(delivery, "_PATIENCE", 0.5)
     (tmp_path / "reload.py").write_text(RELOAD)
     (tmp_path / "receive.py").write_text(RECEIVE)

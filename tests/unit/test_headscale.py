@@ -44,10 +44,10 @@ class Wire(httpx.BaseTransport):
         return httpx.Response(200, json=found)
 
 
-def server(wire, **options):
+def server(wire, key="key", **options):
     return connect(
         "http://hs",
-        Secret("key"),
+        Secret(key),
         writable=True,
         transport=wire,
         clock=lambda: NOW,
@@ -368,6 +368,5 @@ def test_the_credential_is_told_apart_from_the_keys_of_others():
             }
         }
     )
-    one = server(wire)
-    assert one.credential_expiry("hskey-api-mine-SECRET").year == 2032
-    assert one.credential_expiry("hskey-api-none-SECRET") is None
+    assert server(wire, "hskey-api-mine-SECRET").credential_expiry().year == 2032
+    assert server(wire, "hskey-api-none-SECRET").credential_expiry() is None

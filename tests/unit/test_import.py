@@ -182,7 +182,7 @@ def test_drift_notices_what_changes_after_an_import(world, command):
         assert code == 2, change
 
 
-def test_a_simulated_world_is_named_from_the_folder_of_the_file(command):
+def test_a_simulated_world_is_named_from_the_folder_of_the_file(repository, command):
     assert command("simulate", "new", "--world", "world.json", "--demo")[0] == 0
     code, _, _ = command("import", "--url", "simulator:world.json", "-o", "deep/files")
     assert code == 0

@@ -235,6 +235,7 @@ servers:
 def several(write, monkeypatch, tmp_path):  # noqa: F811
     write(SEVERAL)
     monkeypatch.setenv("HEADSCALE_API_KEY", "key")
+    monkeypatch.setenv("HEADSCALE_API_KEY_HOST", "127.0.0.1:9")
     (tmp_path / "lab.json").write_text(json.dumps(WORLD))
 
 

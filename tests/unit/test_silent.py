@@ -91,6 +91,7 @@ NEVER_IDLE = {
     "accept.code": "as for the entry",
     "accept.for": "as for the entry",
     "accept.because": "it is shown",
+    "variables": "it allows; programs get what it names",
     "include": "one that finds no file is an error, RC0024",
     "nodes.pending": "it speaks of nodes that are not there",
     "nodes.replace": "it waits until a device is installed anew",

@@ -26,10 +26,10 @@ from typing import Any
 
 from reconcile import inquiry, snapshot
 from reconcile.errors import InputError
+from reconcile.options import Options
 from reconcile.report import upgrade
 from reconcile.server import connect
 from reconcile.server.credential import Secret
-from reconcile.session import Options
 from tests.contract import real
 from tests.contract.policies.comparison import tolerated
 from tests.contract.policies.server import PolicyServer
