@@ -1,9 +1,9 @@
 """`access`: who can reach what, why, and what a change would open. Only reads."""
 
-import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from ipaddress import ip_interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,18 +17,19 @@ from reconcile.variables import quoted
 if TYPE_CHECKING:
     from reconcile.inquiry import Inquiry
     from reconcile.policy.access import Access
-    from reconcile.policy.claims import Port
     from reconcile.policy.entries import Entry
+    from reconcile.policy.tailnet import Machine
+    from reconcile.policy.traffic import Traffic
     from reconcile.scene import Scene
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_CAPABILITY = re.compile(r"[\w-]+(\.[\w-]+)+/.+")
-
-
 _PICTURES = ("mermaid", "dot")
 _MOST_ARROWS = 60
 _ALIKE = 0.7  # how much of a name must be right for the other to be proposed
 _NAMED = 12
+# What stands before a colon that is a part of a name.
+_KINDS = frozenset({"tag", "group", "autogroup", "node", "user", "ipset", "svc"})
+_EG = "write tag:db:5432, nas:ssh or [fd7a::1]:443"
 
 
 def answering(*pictures: str) -> Callable[[_F], _F]:
@@ -63,14 +64,15 @@ def access() -> None:
 
     Names are those of the policy (alice@, group:x, tag:x, autogroup:x), of nodes
     (node:nas or nas), addresses, and internet for what is behind exit nodes. A port
-    is 443, 53/udp, ssh for logging in, or the name of a capability.
+    is 443, 8000-8100, 53/udp, * for every port, icmp, ssh for logging in, or the name
+    of a capability; without one every port is meant.
     """
 
 
 @access.command("list")
 @click.option("-s", "--source", metavar="NAME", help="Only from there.")
 @click.option("-d", "--to", "target", metavar="NAME", help="Only to there.")
-@click.option("--port", metavar="PORT", help="Only this port: 443, 53/udp, ssh.")
+@click.option("--port", metavar="PORT", help="Only this port: 443, 53/udp.")
 @_full
 @answering(*_PICTURES)
 def list_(
@@ -82,14 +84,12 @@ def list_(
     **flags: Any,
 ) -> int:
     """List who reaches what, grouped by the names that people use."""
-    from reconcile.policy.claims import Port
-
-    wanted = _port(port) if port is not None else Port(None)
+    wanted = _traffic(port) if port is not None else None
     _require_snapshot(flags["snapshot"])
     names = [name for name in (source, target) if name is not None]
-    asked, found = _asked(names, **flags)
+    asked, found = _asked(names, wanted, **flags)
     sides = [-1 if n is None else _find(found, n) for n in (source, target)]
-    entries = found.entries(sides[0], sides[1], *wanted, names)
+    entries = found.entries(sides[0], sides[1], wanted, words=names)
     return _entries(asked, found, entries, asked.title, names, format_, full)
 
 
@@ -103,39 +103,91 @@ def _require_snapshot(path: str | None) -> None:
 
 
 @access.command()
-@click.argument("target", metavar="DST:PORT")
+@click.argument("target", metavar="DST[:PORT]")
 @_full
 @answering(*_PICTURES)
 def who(target: str, full: bool, format_: str, **flags: Any) -> int:
-    """List who reaches one port of a destination."""
+    """List who reaches a destination on a port, on some of several, or on any."""
     name, port = _destination(target)
-    asked, found = _asked([name], **flags)
-    entries = found.entries(-1, _find(found, name), *port, [name])
+    asked, found = _asked([name], port, **flags)
+    entries = found.entries(-1, _find(found, name), port, words=[name])
     title = f"{asked.title}, to {target}"
     return _entries(asked, found, entries, title, [name], format_, full)
 
 
 @access.command()
 @click.argument("source", metavar="SRC")
-@click.argument("target", metavar="DST:PORT")
+@click.argument("target", metavar="DST[:PORT]")
 @answering()
 def why(source: str, target: str, format_: str, **flags: Any) -> int:
-    """Say by which rules a source reaches a port, or which come nearest."""
+    """Say by which rules a source reaches a port, or which come nearest.
+
+    Of several ports the answer is yes when all are open, and in part when some are.
+    """
     from reconcile.policy.claims import SSH
+    from reconcile.policy.traffic import Traffic
     from reconcile.report.access import why_json, why_text
     from reconcile.report.json_plan import write
 
     name, port = _destination(target)
-    asked, found = _asked([source, name], **flags)
+    asked, found = _asked([source, name], port, **flags)
     scene = _concerned(asked.scene, found, _find(found, source) | _find(found, name))
-    answer = found.why(source, name, *port)
-    needed = found.why(source, name, 22) if port.number == SSH else None
+    if port.is_ping:
+        return _ping(replace(asked, scene=scene), found, source, target, format_)
+    answer = found.why(source, name, port)
+    needed = found.why(source, name, 22) if port == Traffic(word=SSH) else None
     question = f"{source} -> {target} on {asked.title}"
     given = question, answer, scene, {**found.unsure, **scene.unsure}
     if format_ == "json":
         out(write(why_json(*given, needed)))
     else:
         out(why_text(*given, paint(), needed))
+    return Exit.OK
+
+
+def _ping(
+    asked: "Inquiry", found: "Access", source: str, target: str, format_: str
+) -> int:
+    """Tell what filter, server and client make of ICMP."""
+    from reconcile.policy.traffic import ANY_TRAFFIC
+    from reconcile.policy.ways import ways
+    from reconcile.report.json_plan import write
+    from reconcile.report.ping import Ping, ping_json, ping_text
+
+    name, port = _destination(target)
+    ping = Ping(
+        f"{source} -> {target} on {asked.title}",
+        found.why(source, name, port),
+        found.why(source, name, ANY_TRAFFIC),
+        ways(found, _find(found, source), _find(found, name)),
+        asked.scene,
+        {**found.unsure, **asked.scene.unsure},
+    )
+    out(write(ping_json(ping)) if format_ == "json" else ping_text(ping, paint()))
+    return Exit.OK
+
+
+@access.command()
+@click.argument("node", metavar="NODE")
+@answering()
+def sees(node: str, format_: str, **flags: Any) -> int:
+    """List the peers, routes and exit nodes that the server shows to a node, and why.
+
+    A rule that leads to a peer or from it makes both visible to each other: being
+    shown is not access. `access why` tells what is open.
+    """
+    from reconcile.policy.offers import Offers
+    from reconcile.report.json_plan import write
+    from reconcile.report.sees import View, sees_json, sees_text
+
+    asked, found = _asked([node], None, **flags)
+    machine = _only_node(found, node)
+    offers = Offers(asked.scene.policy, asked.scene.tailnet, found.world.resolver)
+    peers = offers.peers(machine)
+    withheld = offers.withheld(machine, peers)
+    unsure = {**found.unsure, **asked.scene.unsure}
+    view = View(asked.title, asked.scene, machine, peers, [*withheld], unsure)
+    out(write(sees_json(view)) if format_ == "json" else sees_text(view, paint()))
     return Exit.OK
 
 
@@ -189,44 +241,57 @@ def diff(
     return Exit.ERROR if effect.failure else Exit.OK
 
 
-for _command in (list_, who, why, diff):
+for _command in (list_, who, why, sees, diff):
     options.output(_command)
 
 
-def _port(text: str) -> "Port":
-    from reconcile.policy.claims import Port, port
+def _traffic(text: str) -> "Traffic":
+    from reconcile.policy.traffic import FORMS, traffic
 
-    if _CAPABILITY.fullmatch(text):
-        return Port(text)
     try:
-        return port(text)
+        return traffic(text)
     except ValueError:
-        raise UsageError(
-            f"{quoted(text)} is not a port",
-            "write 443, 53/udp, ssh for logging in, or the name of a capability",
-        ) from None
+        raise UsageError(f"{quoted(text)} is not a port", FORMS) from None
 
 
-def _destination(text: str) -> tuple[str, "Port"]:
-    name, colon, port = text.rpartition(":")
-    if not colon or not name:
+def _destination(text: str) -> tuple[str, "Traffic"]:
+    """Return a name and what is asked of it: `tag:db:5432`, `nas`, `[fd7a::1]:443`.
+
+    An IPv6 address needs brackets before a port, and none without one.
+    """
+    from reconcile.policy.traffic import EVERY_PORT
+
+    inside, bracket, rest = text.partition("]")
+    if text.startswith("[") and bracket and rest[:1] in ("", ":"):
+        name, colon, port = inside[1:], rest[:1], rest[1:]
+    elif _is_address(text):
+        name, colon, port = text, "", ""
+    else:
+        name, colon, port = text.rpartition(":")
+    if not colon or name in _KINDS:
+        return name if bracket else text, EVERY_PORT
+    if not name:
         raise UsageError(
-            f"{quoted(text)} has no port",
-            "write tag:db:5432, nas:ssh or [fd7a::1]:443; all ports: reconcile access "
-            "list --to NAME",
+            f"{quoted(text)} has no destination", f"before the colon; {_EG}"
         )
-    if name.startswith("[") and name.endswith("]"):
-        name = name[1:-1]
-    return name, _port(port)
+    return name, _traffic(port)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_interface(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _asked(
-    names: Sequence[str], live: bool, **flags: Any
+    names: Sequence[str], port: "Traffic | None", live: bool, **flags: Any
 ) -> tuple["Inquiry", "Access"]:
     from reconcile.inquiry import ask
 
     asked = ask(options.collect(**flags), live=live)
-    return asked, asked.scene.access.asking(names)
+    return asked, asked.scene.access.asking(names, port)
 
 
 def _find(found: "Access", name: str) -> int:
@@ -241,9 +306,33 @@ def _find(found: "Access", name: str) -> int:
         names = list(dict.fromkeys(found.names()))
         like = get_close_matches(meant, names, n=1, cutoff=_ALIKE)
         hint = f"did you mean {like[0]}? " if like and like[0] != name else ""
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        hint += f"known here: {', '.join(names[:_NAMED]) or 'no name at all'}{more}"
-        raise ReconcileError(str(unknown.args[0]), hint) from None
+        raise ReconcileError(str(unknown.args[0]), hint + _known(names)) from None
+
+
+def _known(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"known here: {', '.join(names[:_NAMED]) or 'no name at all'}{more}"
+
+
+def _only_node(found: "Access", name: str) -> "Machine":
+    """Return the one node that a name means.
+
+    Raises ReconcileError for a name that nobody knows, or that means several nodes.
+    """
+    from reconcile.policy.words import NODE, listed
+
+    places = _find(found, name)
+    nodes = found.matrix.universe.nodes(found.matrix.universe.split(places)[0])
+    meant = [m for number, m in found.world.machines.items() if nodes >> number & 1]
+    if len(meant) == 1:
+        return meant[0]
+    if not meant:
+        why_not = found.absent(name) or "it is a network"
+        nodes_here = [machine.name for machine in found.world.machines.values()]
+        raise ReconcileError(f"{name} is no node: {why_not}", _known(nodes_here))
+    names = [f"{NODE}{machine.name}" for machine in meant]
+    several = f"{name} means {len(meant)} nodes: {listed(names)}"
+    raise ReconcileError(several, f"ask about one of them, such as {names[0]}")
 
 
 def _concerned(scene: "Scene", found: "Access", places: int) -> "Scene":

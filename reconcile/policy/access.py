@@ -17,23 +17,31 @@ from reconcile.policy.absence import Absence
 from reconcile.policy.atoms import service
 from reconcile.policy.claims import SSH
 from reconcile.policy.counts import Things, totals
-from reconcile.policy.document import Origin, Policy, Rule, SshRule, targets_of
+from reconcile.policy.document import (
+    Origin,
+    Policy,
+    Rule,
+    Service,
+    SshRule,
+    targets_of,
+)
 from reconcile.policy.entries import Asked, Entry, listed, unsure
 from reconcile.policy.identity import Directory
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.naming import Naming
-from reconcile.policy.reach import Reach
+from reconcile.policy.reach import Reach, reached_by
 from reconcile.policy.releases import TCP
 from reconcile.policy.rows import Row
 from reconcile.policy.selectors import LITERAL, SELF, UNKNOWN, Selector
 from reconcile.policy.sets import IntervalSet, prefixes
 from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.targets import Compiled
+from reconcile.policy.traffic import Traffic
 from reconcile.policy.universe import World, merge
 from reconcile.policy.words import NODE
 
 # A port's number, SSH for logging in, the name of a capability, or None for all.
-Port = int | str | None
+Port = int | str | Traffic | None
 
 _ITSELF = "the destination is the source: it needs no rule"
 _NO_FAMILY = "the two ends have no address of one family: IPv4 and IPv6 do not mix"
@@ -46,9 +54,13 @@ class Access:
     """
 
     def __init__(
-        self, policy: Policy, tailnet: Tailnet, asked: Sequence[IntervalSet] = ()
+        self,
+        policy: Policy,
+        tailnet: Tailnet,
+        asked: Sequence[IntervalSet] = (),
+        services: Sequence[Service] = (),
     ) -> None:
-        self._look_at(Matrix([World.of(policy, tailnet)], asked), 0)
+        self._look_at(Matrix([World.of(policy, tailnet)], asked, services), 0)
 
     @classmethod
     def of(cls, matrix: Matrix, index: int) -> "Access":
@@ -61,12 +73,17 @@ class Access:
         self.matrix, self.index = matrix, index
         self.world = matrix.worlds[index]
 
-    def asking(self, names: Iterable[str]) -> "Access":
-        """Return the access with networks cut so that names mean whole parts of it."""
+    def asking(self, names: Iterable[str], port: Port = None) -> "Access":
+        """Return the access with networks and services cut as a question needs them.
+
+        What names and port mean are whole parts of it then.
+        """
         asked = list(filter(None, map(self._literal, names)))
-        if all(map(self.matrix.universe.is_cut_at, asked)):
+        services = port.services if isinstance(port, Traffic) else ()
+        is_cut = all(map(self.matrix.universe.is_cut_at, asked))
+        if is_cut and self.matrix.atoms.knows(services):
             return self
-        return Access(self.world.policy, self.world.tailnet, asked)
+        return Access(self.world.policy, self.world.tailnet, asked, services)
 
     def _literal(self, text: str) -> IntervalSet:
         if text.startswith(NODE) or (selector := self._meant(text)).kind not in LITERAL:
@@ -145,16 +162,20 @@ class Access:
 
     def services(self, port: Port, protocol: int = TCP) -> int:
         """Return the atoms of a port as a set."""
+        atoms = self.matrix.atoms
+        if isinstance(port, Traffic):
+            if not port.word:
+                return atoms.mask(port.services) if port.services else atoms.traffic
+            port = port.word
         if port is None:
             return -1
         if isinstance(port, int):
-            return self.matrix.atoms.at(protocol, port)
-        atoms = self.matrix.atoms
+            return atoms.at(protocol, port)
         return atoms.logins if port == SSH else atoms.named(port)
 
     def who(self, target: str, port: Port, protocol: int = TCP) -> list[Entry]:
         """Return who reaches a port of a node, address or selector."""
-        access = self.asking([target])
+        access = self.asking([target], port)
         found = access.find(target)
         return access.entries(-1, found, port, protocol, [target])
 
@@ -165,7 +186,7 @@ class Access:
         For logging in over SSH `rules` are the SSH rules alone; `opened` and `allowed`
         heed that port 22 must be open as well.
         """
-        access = self.asking([source, target])
+        access = self.asking([source, target], port)
         if access is not self:
             return access.why(source, target, port, protocol)
         sources, targets = self.find(source), self.find(target)
@@ -179,14 +200,16 @@ class Access:
         atoms, words = self.services(port, protocol), (source, target)
         opened = self.entries(sources, targets, port, protocol, words)
         rows = [row for row in self.matrix.rows if row.members & sources]
+        is_login = SSH in (port, port.word if isinstance(port, Traffic) else "")
         found = [
             self._match(number, rule, rows, sources, targets, atoms)
             for number, rule in self.matrix.rules[self.index].items()
-            if isinstance(rule.origin, SshRule) is (port == SSH)
+            if isinstance(rule.origin, SshRule) is is_login
         ]
         matches = _once(each for each in found if not each.missing)
         nearest = _once(each for each in found if len(each.missing) == 1)
-        lacking = self.missing(sources, targets, atoms)
+        whole = isinstance(port, Traffic) and port.whole
+        lacking = self.missing(sources, targets, atoms, whole=whole)
         unserved = self.unserved(target)
         return Why(
             bool(opened) and not lacking and not unserved,
@@ -248,12 +271,18 @@ class Access:
                 yield f"{NODE}{machine.name}"
 
     def missing(
-        self, sources: int, targets: int, atoms: int, without: int = 0
+        self,
+        sources: int,
+        targets: int,
+        atoms: int,
+        without: int = 0,
+        whole: bool = False,
     ) -> dict[int, int]:
         """Return which targets are not reached, and by which of the sources.
 
-        A node is reached by any of its addresses, and any of the atoms will do;
-        `without` leaves rules out. Nothing is missing from a node to itself.
+        A node is reached by any of its addresses, and any of the atoms will do, or with
+        `whole` all of them are needed; `without` leaves rules out. Nothing is missing
+        from a node to itself.
         """
         universe = self.matrix.universe
         found: dict[int, int] = defaultdict(int)
@@ -261,10 +290,8 @@ class Access:
             nodes, cells = universe.split(here)
             for members, rows in self.matrix.sources(there):
                 reached = merge(
-                    to & family
+                    reached_by(self._reach(row, without), atoms, whole) & family
                     for row, family in rows
-                    for opened, to in self._reach(row, without)
-                    if opened & atoms
                 )
                 numbers = universe.nodes(nodes) & ~universe.nodes(reached)
                 lack = universe.both(numbers) & self.world.present

@@ -71,6 +71,15 @@ class Atoms:
         )
 
     @property
+    def traffic(self) -> int:
+        """The atoms of all packets: neither logins nor capabilities."""
+        return sum(1 << i for i, atom in enumerate(self.list) if atom.protocols)
+
+    def knows(self, services: Iterable[Service]) -> bool:
+        """Tell whether atoms are cut so that they make up these services exactly."""
+        return all(service in self._masks for service in services)
+
+    @property
     def ssh(self) -> dict[tuple[str, bool], int]:
         """The number of the atom of each login, with and without check."""
         return self._logins

@@ -137,10 +137,7 @@ class Filters:
             yield PortRule(own, tuple(services), rule)
 
     def _granted(self, machine: Machine, rule: Rule) -> Iterator[CapabilityRule]:
-        targets = [target.selector for target in rule.targets]
-        if not self.policy.release.hosted:
-            # Headscale skips a whole destination for one member whom it cannot find.
-            targets = [t for t in targets if not self.resolver.strangers(t)]
+        targets = granted_on(rule, self.policy, self.resolver)
         values = rule.capabilities
         yield from self._capability(machine, rule, rule.sources, targets, values)
         for name, companion in _COMPANIONS.items():
@@ -191,6 +188,22 @@ class Filters:
             yield CapabilityRule(others, (machine.addresses,), values, rule)
         elif others.overlaps(machine.addresses):
             yield CapabilityRule(own, (machine.addresses,), values, rule)
+
+
+def granted_on(rule: Rule, policy: Policy, resolver: Resolver) -> list[Selector]:
+    """Return the destinations of a grant that its capabilities hold on.
+
+    Headscale skips a whole destination for one member whom it cannot find.
+    """
+    targets = targets_of(rule)
+    if policy.release.hosted:
+        return targets
+    return [t for t in targets if not resolver.strangers(t)]
+
+
+def companions(rule: Rule) -> list[str]:
+    """Return the capabilities that a rule gives in the other direction besides."""
+    return [_COMPANIONS[name] for name in rule.capabilities if name in _COMPANIONS]
 
 
 def _narrowed(machine: Machine, entry: IntervalSet) -> list[IntervalSet]:

@@ -26,14 +26,21 @@ _SELF = Selector("autogroup", SELF)
 
 
 class Matrix:
-    """The access of all sources to all destinations in each of some worlds."""
+    """The access of all sources to all destinations in each of some worlds.
+
+    Networks and services are cut so that those that are `asked` are whole parts.
+    """
 
     def __init__(
-        self, worlds: Sequence[World], asked: Iterable[IntervalSet] = ()
+        self,
+        worlds: Sequence[World],
+        asked: Iterable[IntervalSet] = (),
+        services: Iterable[Service] = (),
     ) -> None:
         self.worlds = worlds
         self.universe = Universe(worlds, chain(_literals(worlds), asked))
-        self.atoms = Atoms(_services(worlds), _logins(worlds), _capabilities(worlds))
+        known = chain(_services(worlds), services)
+        self.atoms = Atoms(known, _logins(worlds), _capabilities(worlds))
         # The same rule has the same number in every world.
         self.rules: list[dict[int, Compiled]] = []
         self._numbers: dict[object, int] = {}

@@ -21,6 +21,16 @@ def disjoint(opened: Iterable[tuple[int, int]]) -> Reach:
     return [(atoms, targets) for targets, atoms in merged.items()]
 
 
+def reached_by(reach: Reach, atoms: int, whole: bool) -> int:
+    """Return the destinations on which any of the atoms is open, or all of them."""
+    met = [(opened & atoms, targets) for opened, targets in reach if opened & atoms]
+    found = 0 if not whole else -1
+    for _, targets in met:
+        found = found & targets if whole else found | targets
+    opened = sum(each for each, _ in met)
+    return 0 if whole and opened != atoms else found
+
+
 @lru_cache(maxsize=4096)
 def pieces(sets: tuple[int, ...]) -> list[tuple[int, tuple[int, ...]]]:
     """Return the pieces that sets of atoms cut each other into, and whose each is.

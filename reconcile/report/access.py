@@ -44,7 +44,7 @@ def entries_text(
     lines = [paint(safe(f"Access on {title} ({nodes})"), "bold")]
     for remark in said(scene.policy):
         lines += [paint(line, "red") for line in filled(f"  ! {safe(remark)}", 4)]
-    lines += list(_table(entries[:most], scene)) or ["  nobody"]
+    lines += list(entries_table(entries[:most], scene)) or ["  nobody"]
     lines += [line for note in notes for line in filled(f"    {safe(note)}", 4)]
     if most is not None and len(entries) > most:
         lines.append(f"  … and {len(entries) - most} more (--full shows them)")
@@ -52,14 +52,17 @@ def entries_text(
     return "\n".join([*lines, *doubts(unsure, paint)]) + "\n"
 
 
-def _table(entries: Sequence[Entry], scene: Scene, indent: int = 0) -> Iterator[str]:
+def entries_table(
+    entries: Sequence[Entry], scene: Scene, indent: int = 0
+) -> Iterator[str]:
+    """Yield who reaches what, a line an entry or more."""
     rows = [_row(entry, scene) for entry in entries]
     for lines in table(rows, (" " * (indent + 2), " -> ", "   ", "   ")):
         yield from lines
 
 
 def _row(entry: Entry, scene: Scene) -> list[str]:
-    rules = [_place(rule, scene) for rule in entry.rules]
+    rules = [rule_place(rule, scene) for rule in entry.rules]
     return [
         safe(side(entry.sources, entry.source_size)),
         safe(side(entry.targets, entry.target_size)),
@@ -68,7 +71,7 @@ def _row(entry: Entry, scene: Scene) -> list[str]:
     ]
 
 
-def _place(rule: Origin, scene: Scene) -> str:
+def rule_place(rule: Origin, scene: Scene) -> str:
     """Return a rule with its file and line: `acls[3] policy.hujson:48`."""
     if rule is None:
         return _NO_RULE
@@ -110,11 +113,12 @@ def _entry_json(entry: Entry, scene: Scene) -> dict[str, Any]:
         "family": entry.family,
         "services": list(entry.services),
         "paths": entry.paths,
-        "rules": [_rule_json(rule, scene) for rule in entry.rules],
+        "rules": [rule_json(rule, scene) for rule in entry.rules],
     }
 
 
-def _rule_json(rule: Origin, scene: Scene) -> dict[str, Any]:
+def rule_json(rule: Origin, scene: Scene) -> dict[str, Any]:
+    """Return a rule with its place as JSON; null for "no policy at all"."""
     if rule is None:
         return {"rule": None, "source": None, "via": []}
     place = place_json(scene.place(rule.path))
@@ -152,23 +156,23 @@ def _lead(line: str) -> int:
 def _why(answer: Why, scene: Scene, port: Why | None) -> Iterator[str]:
     if answer.opened and not answer.allowed:
         yield "  Only this of it:"
-        yield from _table(answer.opened, scene, indent=2)
+        yield from entries_table(answer.opened, scene, indent=2)
     if answer.unserved:
         yield safe(f"  Nothing leads to {counted(answer.unserved)}")
-    yield from _held_back(answer, scene.policy.release)
+    yield from held_back(answer, scene.policy.release)
     if port is not None:
         yield f"  Logging in: {_login(answer)}"
-    yield from _reasons(answer, scene)
+    yield from reasons(answer, scene)
     if port is not None:
         yield f"  Port 22: {_open(port)}"
-        yield from _reasons(port, scene)
+        yield from reasons(port, scene)
     if answer.through:
         yield safe(f"  Through {counted(answer.through)}")
     if not answer.opened:
         yield from _instead(answer)
 
 
-def _held_back(answer: Why, release: Release) -> Iterator[str]:
+def held_back(answer: Why, release: Release) -> Iterator[str]:
     """Say that a filter allows it, but that the client may not choose the exit node."""
     if not answer.held_back:
         return
@@ -184,7 +188,8 @@ def _held_back(answer: Why, release: Release) -> Iterator[str]:
     yield f"  A rule to {offering}, offers it."
 
 
-def _reasons(answer: Why, scene: Scene) -> Iterator[str]:
+def reasons(answer: Why, scene: Scene) -> Iterator[str]:
+    """Yield the rules that allow it, or those that come nearest."""
     for match in answer.rules:
         yield from _matched(match, scene)
     if answer.nearest:
@@ -227,7 +232,7 @@ def verdict(answer: Why) -> str:
 
 
 def _matched(match: Match, scene: Scene) -> Iterator[str]:
-    yield f"  {safe(_place(match.rule, scene))}"
+    yield f"  {safe(rule_place(match.rule, scene))}"
     for label, names in (("source", match.sources), ("target", match.targets)):
         if names:
             yield from filled(f"      {label} matched by {safe(', '.join(names))}", 8)
@@ -267,13 +272,14 @@ def why_json(
     """Return the answer to "why" as JSON; `port_22` is null but for logging in."""
     return {
         "question": question,
-        **_answer_json(answer, scene),
-        "port_22": _answer_json(port, scene) if port else None,
+        **answer_json(answer, scene),
+        "port_22": answer_json(port, scene) if port else None,
         "unsure": dict(sorted(unsure.items())),
     }
 
 
-def _answer_json(answer: Why, scene: Scene) -> dict[str, Any]:
+def answer_json(answer: Why, scene: Scene) -> dict[str, Any]:
+    """Return one answer to "why" as JSON, the question left out."""
     entries = {
         "opened": answer.opened,
         "instead": answer.instead,
@@ -295,7 +301,7 @@ def _answer_json(answer: Why, scene: Scene) -> dict[str, Any]:
 
 def _match_json(match: Match, scene: Scene) -> dict[str, Any]:
     return {
-        **_rule_json(match.rule, scene),
+        **rule_json(match.rule, scene),
         "sources": list(match.sources),
         "targets": list(match.targets),
         "missing": list(match.missing),

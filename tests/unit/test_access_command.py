@@ -329,8 +329,10 @@ def test_a_host_of_the_policy_goes_by_its_name(ask):
     assert "10.1.0.0/16" not in out
 
 
-@pytest.mark.parametrize("text", ["db-1", "db-1:http", "db-1:0", ":22", "db-1:1/xyz"])
-def test_a_destination_needs_a_port(ask, text):
+@pytest.mark.parametrize(
+    "text", ["db-1:http", "db-1:0", ":22", "db-1:1/xyz", "db-1:", "db-1:9-8", "db-1:1-"]
+)
+def test_what_is_no_port_is_refused(ask, text):
     assert ask("who", text)[0] == 64
 
 

@@ -1,0 +1,1 @@
+"""What real clients are shown of a tailnet, held against `access sees`."""

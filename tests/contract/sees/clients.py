@@ -1,0 +1,145 @@
+"""Real clients of one server: which peers, routes and exit nodes each is shown.
+
+usage: unshare -n python -m tests.contract.sees.clients RELEASE COUNT FILE
+
+Runs in a network namespace of its own: starts a server of the release and the clients,
+stores one policy after the other, and writes into FILE what each client has then, beside
+a snapshot of the server.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from reconcile.model import Live
+from reconcile.snapshot import loads
+from tests.contract import real
+from tests.contract.clients import Clients
+from tests.contract.policies.clients import OPEN, furnish
+from tests.contract.policies.server import PolicyServer
+from tests.contract.sees.cases import BASE, NODES, USERS, Policy, policies
+from tests.contract.sees.comparison import Seen, expected
+
+Answer = dict[str, Any]
+_STEADY, _PATIENCE = 0.6, 4.0  # seconds
+_TRIES = 3
+NOTHING = BASE | {"acls": []}
+
+
+def shown(netmap: Answer) -> dict[str, list[str]]:
+    """Return the peers of a client's map, each with the routes that lead through it."""
+    return {
+        peer["Name"].partition(".")[0]: sorted(
+            set(peer.get("AllowedIPs") or ()) - set(peer["Addresses"])
+        )
+        for peer in netmap.get("Peers") or ()
+    }
+
+
+def look(joined: Clients, wanted: Seen | None) -> Seen:
+    """Return what all clients are shown, once it is steady.
+
+    They hear of it a moment later, so that what is not as wanted is waited for.
+    """
+    start = since = time.monotonic()
+    seen: Seen = {}
+    while True:
+        now = {node.name: shown(joined.netmap(node.name)) for node in NODES}
+        moment = time.monotonic()
+        if now != seen:
+            seen, since = now, moment
+        if seen == wanted and moment - start >= _STEADY:
+            return seen
+        if moment - since >= _STEADY and moment - start >= _PATIENCE:
+            return seen
+        time.sleep(0.2)
+
+
+class Asked:
+    """Clients of one server that are asked what they are shown."""
+
+    def __init__(self, server: PolicyServer, joined: Clients, live: Live) -> None:
+        self.server, self.joined, self.live = server, joined, live
+
+    def all(self, count: int) -> Iterator[Answer]:
+        """Store each policy that the server takes; yield what clients are shown."""
+        for name, policy in policies(self.server.server.release, count):
+            if self.server.put(policy) is None:
+                print(name, flush=True)
+                yield {"name": name, "policy": policy, "seen": self._seen(policy)}
+
+    def _seen(self, policy: Policy) -> Seen:
+        """Return what clients are shown under a policy, told to them from nothing.
+
+        Servers leave peers of an earlier policy on a client that is still to be told
+        of their routes, and send who has no rule at all every peer that changes
+        (0.29.2): what is not as expected is told anew.
+        """
+        wanted, nothing = (expected(self.live, each) for each in (policy, NOTHING))
+        for _ in range(_TRIES):
+            self.server.put(NOTHING)
+            look(self.joined, nothing)
+            self.server.put(policy)
+            seen = look(self.joined, wanted)
+            if seen == wanted:
+                break
+        return seen
+
+
+def snapshot(server: real.RealServer, file: Path) -> Answer:
+    """Return the live state of a server as `reconcile snapshot` saves it."""
+    subprocess.run(
+        [sys.executable, "-m", "reconcile", "snapshot", "-o", str(file)],
+        env={
+            **os.environ,
+            "HEADSCALE_URL": server.url,
+            "HEADSCALE_API_KEY": server.api_key,
+        },
+        check=True,
+        timeout=60,
+    )
+    return dict(json.loads(file.read_text()))
+
+
+def main(release: str, count: int, file: Path) -> None:
+    """Furnish the namespace, let the clients join, and write what they are shown."""
+    furnish()
+    with tempfile.TemporaryDirectory() as folder:
+        server = real.RealServer(
+            release, "tailnet", Path(folder, "server"), users=USERS, nodes=()
+        )
+        server.nodes = ()
+        server.prepare()
+        with (
+            real.running(server),
+            PolicyServer(server) as asked,
+            Clients(server) as joined,
+        ):
+            asked.put(OPEN)
+            for number, node in enumerate(NODES, 1):
+                key = asked.key(list(USERS).index(node.user) + 1, node.tags)
+                joined.join(node.name, key, list(node.routes))
+                asked.approve(number, list(node.approved))
+            live = snapshot(server, Path(folder, "live.json"))
+            told = loads(json.dumps(live), "live.json")
+            found = list(Asked(asked, joined, told).all(count))
+    file.write_text(json.dumps({"release": release, "live": live, "asked": found}))
+
+
+def answers(release: str, count: int, folder: Path) -> Answer:
+    """Ask the clients of a release in a namespace of their own."""
+    file = folder / f"sees-{release}.json"
+    program = [sys.executable, "-m", "tests.contract.sees.clients"]
+    command = ["unshare", "-n", *program, release, str(count), str(file)]
+    subprocess.run(command, check=True, timeout=1500)
+    return dict(json.loads(file.read_text()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
