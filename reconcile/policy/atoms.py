@@ -14,6 +14,8 @@ from reconcile.policy.releases import PINGABLE, SCTP, TCP, UDP
 from reconcile.policy.sets import IntervalSet
 from reconcile.policy.words import USE
 
+NONROOT = "autogroup:nonroot"
+OTHERS = "every other login"  # of `autogroup:nonroot`: those that no rule names
 _PORTED = (TCP, UDP, SCTP)
 _NAMES = {number: name for name, number in reversed(PROTOCOLS.items())}
 _ANY = (0, 65535)
@@ -24,8 +26,8 @@ class Atom:
     """A piece of service: protocols and ports, a login over SSH, or a capability.
 
     `protocols` behave alike in every rule; those without ports have `ports` None.
-    For SSH `login` is the user as the rule writes it and `check` whether it asks. The
-    same `capability` with another `value` is another atom.
+    For SSH `login` is the user as the rule writes it, or OTHERS, and `check` whether it
+    asks. The same `capability` with another `value` is another atom.
     """
 
     protocols: tuple[int, ...] = ()
@@ -46,7 +48,7 @@ class Atoms:
         capabilities: Iterable[tuple[str, str]] = (),
     ) -> None:
         distinct = set(services)
-        wanted = sorted(set(logins))
+        wanted = sorted(_told_apart(set(logins)))
         self.list: list[Atom] = []
         self._starts: list[tuple[frozenset[int], int, list[int]]] = []
         for protocols in _classes(distinct):
@@ -69,6 +71,16 @@ class Atoms:
             for index, atom in enumerate(self.list)
             if TCP in atom.protocols and atom.ports and _within(22, atom.ports)
         )
+
+    def login(self, login: str, check: bool) -> int:
+        """Return the atoms of a login; OTHERS is every login but root."""
+        if login != OTHERS:
+            return 1 << self._logins[login, check]
+        return sum(1 << n for n in self._nonroot(check).values())
+
+    def _nonroot(self, check: bool) -> dict[str, int]:
+        known = self._logins.items()
+        return {name: n for (name, c), n in known if c is check and name != "root"}
 
     @property
     def traffic(self) -> int:
@@ -125,10 +137,6 @@ class Atoms:
         """Return a set of atoms as people write it: `tcp 22,443`, `all ports`."""
         chosen = [atom for index, atom in enumerate(self.list) if mask >> index & 1]
         by_ports: dict[str, list[int]] = {}
-        logins = []
-        for atom in chosen:
-            if atom.login:
-                logins.append(f"ssh as {atom.login}{' (check)' if atom.check else ''}")
         protocols = sorted(
             {p for atom in chosen for p in atom.protocols},
             key=lambda number: (number not in _PORTED, number),
@@ -138,12 +146,34 @@ class Atoms:
             text = _ports([atom.ports or _ANY for atom in mine])
             by_ports.setdefault(text, []).append(protocol)
         found = [_name(numbers, text) for text, numbers in by_ports.items()]
+        logins = [f"ssh as {name}" for name in self._login_names(mask)]
         return found + logins + [self._use(atom) for atom in chosen if atom.capability]
+
+    def _login_names(self, mask: int) -> list[str]:
+        """Name logins; those that `autogroup:nonroot` stands for are not named again."""
+        found = []
+        for check in (False, True):
+            nonroot = self._nonroot(check)
+            known = self._logins.items()
+            names = [n for (n, c), i in known if c is check and mask >> i & 1]
+            if OTHERS in names:
+                but = [name for name, i in nonroot.items() if not mask >> i & 1]
+                names = [name for name in names if name not in nonroot]
+                names.append(NONROOT + (f" but {', '.join(but)}" if but else ""))
+            found += [name + " (check)" * check for name in names]
+        return sorted(found)
 
     def _use(self, atom: Atom) -> str:
         """Name a capability, with its value where there is more than one."""
         several = self.named(atom.capability).bit_count() > 1
         return f"{USE}{atom.capability}" + f" {atom.value}" * several
+
+
+def _told_apart(logins: set[tuple[str, bool]]) -> set[tuple[str, bool]]:
+    """Return logins, and where OTHERS is among them, all that others are told from."""
+    names = {name for name, _ in logins}
+    checks = {check for name, check in logins if name == OTHERS}
+    return logins | {(n, check) for check in checks for n in names if n != "root"}
 
 
 def service(protocol: int, port: int) -> str:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
-from reconcile.policy.atoms import Atoms
+from reconcile.policy.atoms import NONROOT, OTHERS, Atoms
 from reconcile.policy.document import Rule, Service, SshRule, targets_of
 from reconcile.policy.pairing import canonical
 from reconcile.policy.reach import Reach, common, disjoint, joined
@@ -251,9 +251,8 @@ class _Compiler:
         check = rule.action == "check" and release.ssh_checks
         by_sources: dict[tuple[Selector, ...], int] = defaultdict(int)
         for user in rule.users:
-            by_sources[resolver.logging_in(rule, user)] |= (
-                1 << self._atoms.ssh[user, check]
-            )
+            login = self._atoms.login(_login(user, self._world), check)
+            by_sources[resolver.logging_in(rule, user)] |= login
         maps = release.localpart and any(map(localpart_domain, rule.users))
         at_home = maps and any(target.text != SELF for target in rule.targets)
         targets = self._targets.of(rule.targets) & self._world.present
@@ -316,7 +315,12 @@ def _logins(worlds: Iterable[World]) -> Iterator[tuple[str, bool]]:
         for rule in world.policy.ssh:
             check = rule.action == "check" and world.policy.release.ssh_checks
             for user in rule.users:
-                yield user, check
+                yield _login(user, world), check
+
+
+def _login(user: str, world: World) -> str:
+    """Return a login of a rule; `autogroup:nonroot` is itself one up to 0.26."""
+    return OTHERS if user == NONROOT and world.policy.release.nonroot else user
 
 
 def _used(rule: Rule) -> Iterator[tuple[str, str]]:

@@ -417,3 +417,34 @@ def test_a_login_that_a_port_opens_is_put_down_to_the_port() -> None:
     found = diff((closed, tailnet()), (opened, tailnet()))
     assert lines(found.gained) == ["ann -> tag:db tcp 22 ssh as root (2x2)"]
     assert because(found) == [("acls[1]",)]
+
+
+@pytest.mark.parametrize(
+    ("action", "gained", "lost"),
+    [
+        ("accept", "ssh as autogroup:nonroot but ops", "ssh as root"),
+        ("check", "ssh as autogroup:nonroot (check)", "ssh as ops ssh as root"),
+    ],
+)
+def test_every_login_but_root_holds_those_that_were_open(
+    action: str, gained: str, lost: str
+) -> None:
+    named = {"action": "accept", "src": ["ann@"], "dst": ["tag:db"]}
+    wider = {**named, "action": action, "users": ["autogroup:nonroot"]}
+    port = acl("ann@", "tag:db:22", proto="tcp")
+    found = diff(
+        (policy(port, ssh=[{**named, "users": ["ops", "root"]}]), tailnet()),
+        (policy(port, ssh=[wider]), tailnet()),
+    )
+    assert lines(found.gained) == [f"ann -> tag:db {gained} (2x2)"]
+    assert lines(found.lost) == [f"ann -> tag:db {lost} (2x2)"]
+
+
+def test_a_check_of_every_login_asks_for_those_that_another_rule_names() -> None:
+    rule = {"action": "accept", "src": ["ann@"], "dst": ["tag:db"], "users": ["ops"]}
+    every = {**rule, "action": "check", "users": ["autogroup:nonroot"]}
+    port = acl("ann@", "tag:db:22", proto="tcp")
+    access = Access(policy(port, ssh=[rule, every]), tailnet())
+    assert lines(access.entries()) == [
+        "ann -> tag:db tcp 22 ssh as autogroup:nonroot (check) (2x2)"
+    ]

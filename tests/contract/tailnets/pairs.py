@@ -85,6 +85,7 @@ class Chain:
 
     def _rename(self, state: State) -> Edit | None:
         local = [p for p in state.people if self._is_single(state, p.name)]
+        local = [p for p in local if not p.provider_id]
         if not local:
             return None
         person = self._maker.dice.choice(local)

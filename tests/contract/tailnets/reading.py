@@ -27,6 +27,8 @@ _NUMBERS = {
 }
 _OTHER = ("ssh as ", "can use ")
 SELF = "autogroup:self"
+_OWN = r"ssh as localpart:\*@(\S+)( \(check\))?"
+_BUT_OWN = r"ssh as .+ but .*localpart:\*@([^\s,]+).*?( \(check\))?"
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class Printed:
         """Return the paths that an entry gives to one of its sources."""
         if not entry["services"]:
             return self._had[place]
-        mine = services | self._own_logins(place, entry["services"])
+        mine = services | self._own_logins(place, entry["services"], _OWN)
+        mine &= ~self._own_logins(place, entry["services"], _BUT_OWN)
         there = self._own(place) if entry["targets"] == [SELF] else targets
         there &= self._family(entry.get("family", ""))
         return mine * there if there else 0
@@ -98,11 +101,11 @@ class Printed:
         devices = self._names.state.devices
         return {d.owner for d in devices if d.id in ids and d.owner is not None}
 
-    def _own_logins(self, place: int, words: Sequence[str]) -> int:
+    def _own_logins(self, place: int, words: Sequence[str], pattern: str) -> int:
         """Return the logins that are the source's own: the name before its domain."""
         found = 0
         for word in words:
-            local = re.fullmatch(r"ssh as localpart:\*@(\S+)( \(check\))?", word)
+            local = re.fullmatch(pattern, word)
             for owner in self._owners(place) if local else ():
                 person = self._names.state.person(owner)
                 name, _, domain = (person.email if person else "").rpartition("@")
@@ -132,7 +135,9 @@ def services_of(
         login = re.fullmatch(r"ssh as (.*?)( \(check\))?", word)
         if login:
             kind = CHECK if login[2] else SSH
-            found |= probes.logging_in(kind, several.get(login[1], [login[1]]))
+            whole, _, rest = login[1].partition(" but ")
+            names = set(several.get(whole, [whole])) - set(rest.split(", "))
+            found |= probes.logging_in(kind, names)
         elif not word.startswith(_OTHER):
             found |= probes.opening(*_service(word))
     return found
