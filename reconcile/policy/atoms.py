@@ -150,7 +150,7 @@ class Atoms:
         return found + logins + [self._use(atom) for atom in chosen if atom.capability]
 
     def _login_names(self, mask: int) -> list[str]:
-        """Name logins; those that `autogroup:nonroot` stands for are not named again."""
+        """Name logins; what `autogroup:nonroot` stands for is not named again."""
         found = []
         for check in (False, True):
             nonroot = self._nonroot(check)

@@ -5,7 +5,7 @@ counts as "the internet", or any other rule to or from it; and the filter of the
 node keeps a destination by how it is written.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from tests.contract.tailnets.ranges import inside, is_public, number, overlap, spans
@@ -31,9 +31,15 @@ class Offers:
     """Which nodes are offered which exit node, by the rules of a filter."""
 
     def __init__(
-        self, state: State, rules: Iterable[Mapping[str, Any]], release: str
+        self,
+        state: State,
+        rules: Iterable[Mapping[str, Any]],
+        release: str,
+        peers: Set[tuple[int, int]],
     ) -> None:
+        """Take the filter, and the ids of nodes that other rules make peers."""
         self._state, self._rules, self._release = state, list(rules), release
+        self._peers = peers
 
     def to(self, exit_: Device) -> set[int]:
         """Return the ids of the nodes to which an exit node is offered."""
@@ -44,6 +50,9 @@ class Offers:
         }
 
     def _offered(self, device: Device, exit_: Device) -> bool:
+        ids = device.id, exit_.id
+        if ids in self._peers or ids[::-1] in self._peers:
+            return True
         return any(
             self._leads(rule, device, exit_) or self._leads(rule, exit_, device)
             for rule in self._rules

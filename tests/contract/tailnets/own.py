@@ -5,6 +5,7 @@ No debug page shows `autogroup:self` and `via`: the server compiles them node by
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from reconcile.model import EXIT_ROUTES
@@ -27,7 +28,18 @@ _NUMBERS = {
     "sctp": 132,
 }
 _TAILNET = ("100.64.0.0/10", "fd7a:115c:a1e0::/48")  # `*` as a destination with `via`
-Opening = tuple[int, int, int]  # sources, destinations, services
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a rule opens on some nodes, by id, which alone are given it."""
+
+    sources: int
+    targets: int
+    services: int
+    nodes: frozenset[int]
+
+
 _OLD = {"0.27": (6, 17), "0.28": (6, 17)}  # what no protocol means, where it is less
 
 
@@ -84,7 +96,8 @@ def _to_self(
     chosen = _devices(names, sources, state)
     for person in state.people:
         mine = {d.id for d in state.devices if d.owner == person.id}
-        yield probes.of(mine & chosen), probes.of(mine), services
+        sources = probes.of(mine & chosen)
+        yield Opening(sources, probes.of(mine), services, frozenset(mine))
 
 
 def dropped(release: str, state: State) -> set[str]:
@@ -126,7 +139,8 @@ def _via(
         if not set(device.tags) & set(rule["via"]):
             continue
         for text in rule["dst"]:
-            yield sources, _steered(names, probes, device, text), services
+            targets = _steered(names, probes, device, text)
+            yield Opening(sources, targets, services, frozenset({device.id}))
 
 
 def _steered(names: Names, probes: Probes, device: Device, text: str) -> int:

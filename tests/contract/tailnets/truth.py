@@ -46,11 +46,16 @@ class Truth:
         self.open = [0] * probes.size
         state, rules = compiled.state, compiled.filter
         openings = list(self._openings(rules))
-        for each in openings:
-            self._allow(each.sources, each.targets & self.names.senders, each.services)
+        for rule in openings:
+            self._allow(rule.sources, rule.targets & self.names.senders, rule.services)
+        peers: set[tuple[int, int]] = set()
         for each in own.openings(self.names, probes, state, release):
-            self._allow(*each)
-        self._through_exits(openings, exits.Offers(state, rules, release), release)
+            self._allow(each.sources, each.targets, each.services)
+            if each.targets:
+                sources = (probes.points[i].devices for i in _bits(each.sources))
+                peers |= {(s, t) for ids in sources for s in ids for t in each.nodes}
+        offers = exits.Offers(state, rules, release, peers)
+        self._through_exits(openings, offers, release)
         self._drop_what_is_no_path()
         self._log_in(compiled.ssh)
 
