@@ -7,7 +7,14 @@ from reconcile.policy.access import Access
 from reconcile.policy.causes import Blame
 from reconcile.policy.counts import Things, Totals, totals
 from reconcile.policy.document import Policy
-from reconcile.policy.entries import LIMIT, Entry, Group, Groups, Teller, unsure
+from reconcile.policy.entries import (
+    LIMIT,
+    Entry,
+    Group,
+    Groups,
+    Teller,
+    unsure,
+)
 from reconcile.policy.happenings import Happenings
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.naming import Naming
@@ -91,7 +98,7 @@ class _Comparison:
         )
         return AccessDiff(
             totals(matrix, first, last),
-            tellers[1].entries(gained[:limit]),
+            tellers[1].by_danger(tellers[1].entries(gained[:limit])),
             tellers[0].entries(lost[:limit]),
             sum(len(found[limit:]) for found in (gained, lost)) if limit else 0,
             unsure([matrix.worlds[index] for index in self._indexes]),

@@ -12,7 +12,7 @@ from reconcile.policy.families import Families
 from reconcile.policy.fields import Path
 from reconcile.policy.happenings import Happening, Happenings
 from reconcile.policy.matrix import Matrix
-from reconcile.policy.naming import Naming, Side
+from reconcile.policy.naming import INTERNET, Naming, Side
 from reconcile.policy.reach import Reach, joined
 from reconcile.policy.rows import Row
 from reconcile.policy.selectors import SELF, Selector
@@ -21,6 +21,8 @@ from reconcile.policy.words import EVERYTHING, USER, Size
 
 Kind = Literal["policy", "nodes", "both", "release"]
 LIMIT = 100  # entries of a list that are named, the largest first
+_FAR = frozenset({EVERYTHING, INTERNET, "0.0.0.0/0", "::/0"})
+_AS_ROOT = "ssh as root"
 _LOOKED_AT = 50  # rows of one entry that are asked for their rules
 
 
@@ -324,6 +326,22 @@ class Teller:
     def entries(self, groups: Iterable[Group]) -> tuple[Entry, ...]:
         """Return the entries of groups, in their order."""
         return tuple(entry for group in groups for entry in self._told(group))
+
+    def by_danger(self, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+        """Return what is gained in the order in which people should read it.
+
+        First what leads to every node or to the internet, then logins as root, then
+        what most sources have.
+        """
+        return tuple(sorted(entries, key=self._danger))
+
+    def _danger(self, entry: Entry) -> tuple[bool, bool, int]:
+        universe, world = self._matrix.universe, self._matrix.worlds[self._index]
+        reached = entry.reached | universe.single(entry.members)
+        left = universe.nodes(world.present) & ~universe.nodes(reached)
+        far = not left or not _FAR.isdisjoint(entry.targets)
+        root = any(service.startswith(_AS_ROOT) for service in entry.services)
+        return not far, not root, -sum(entry.source_size)
 
     def _told(self, group: Group) -> Iterator[Entry]:
         universe, causes = self._matrix.universe, group.causes

@@ -17,7 +17,7 @@ from reconcile.policy.sets import V6, IntervalSet, prefixes
 from reconcile.policy.universe import World, bits, merge
 from reconcile.policy.words import EVERYTHING, NODE, RESERVED, USER, Size
 
-_INTERNET = "autogroup:internet"
+INTERNET = "autogroup:internet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,9 +300,9 @@ class Naming:
 
     def _networks(self, cells: int, mask: int = -1) -> Iterator["_Name"]:
         """Yield the addresses of cells; what a host stands for goes by its name."""
-        internet = self._means(parse(_INTERNET)) & mask
+        internet = self._means(parse(INTERNET)) & mask
         if internet and not internet & ~cells:
-            yield _Name(_INTERNET, self._universe.public(self._world))
+            yield _Name(INTERNET, self._universe.public(self._world))
             cells &= ~internet
         if not cells:
             return

@@ -141,7 +141,8 @@ class _Worlds:
         matrix, worlds = self._matrix, self._matrix.worlds
         naming = Naming(matrix, worlds[index], worlds[1 - index])
         teller = Teller(matrix, naming, Happenings(matrix, 0, 1), index)
-        return teller.entries(teller.ordered(groups.all()))
+        entries = teller.entries(teller.ordered(groups.all()))
+        return teller.by_danger(entries) if index else entries
 
 
 def _shared(paths: Reach, named: Named) -> list[tuple[tuple[str, ...], Reach]]:

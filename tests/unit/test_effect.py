@@ -90,6 +90,40 @@ def test_a_lost_path_names_the_rule_as_it_is_numbered_now(wanted):
     }
 
 
+def test_gains_stand_by_their_danger(wanted):
+    """To everything or the internet, logins as root, then by how many have it."""
+    logins = ", ".join(
+        '{"action": "accept", "src": ["bob@"], "dst": ["tag:db"], "users": ["%s"]}' % u
+        for u in ("ops", "root")
+    )
+    rules = (
+        ("alice@", "tag:db:5432"),
+        ("autogroup:member", "tag:db:80"),
+        ("alice@", "autogroup:internet:443"),
+        ("bob@", "*:53"),
+        ("bob@", "tag:db:22"),
+    )
+    new = policy(*rules, more=f'{OWNERS}, "ssh": [{logins}]')
+    desired = wanted("policy: { file: policy.hujson }", policy_hujson=new)
+    exits = node(4, "exit", tags=["tag:router"], approved=EXITS, available=EXITS)
+    there = (*nodes(), exits)
+    found = effect(desired, live(USERS, there, policy()))
+    shown = [
+        f"{', '.join(f.targets)} {', '.join(f.services)}".replace(" (check)", "")
+        for f in found.gained
+    ]
+    assert shown[:2] == [
+        "alice, node:db-1, node:exit, autogroup:internet tcp 53",
+        "autogroup:internet tcp 443",
+    ]
+    assert "ssh as root" in shown[2]
+    assert shown[3] == "tag:db tcp 80"
+    assert len(shown) > 4
+    back = wanted("policy: { file: policy.hujson }", policy_hujson=policy())
+    lost = effect(back, live(USERS, there, new)).lost
+    assert [f.paths for f in lost] == sorted((f.paths for f in lost), reverse=True)
+
+
 def test_a_group_that_changes_is_named_with_its_place(wanted):
     def of(members):
         groups = f'"groups": {{\n"group:ops": {members} }}, {OWNERS}'
