@@ -198,3 +198,19 @@ def set_off(
 
 def _in_order(one: SetOff) -> tuple[Natural, bool, tuple[int, int, int]]:
     return natural(one.address), one.exit_node, route_order(one.routes[0])
+
+
+def with_advertised(
+    before: Iterable[Node], after: Iterable[Node]
+) -> tuple[Node, ...] | None:
+    """Return nodes as they are once they advertise what has been approved ahead.
+
+    That is what is approved of them now and was not before; None where there is none.
+    """
+    old = {node.id: node.approved for node in before}
+    nodes, ahead = [], False
+    for node in after:
+        new = node.approved - old.get(node.id, node.approved) - node.available
+        ahead = ahead or bool(new)
+        nodes.append(replace(node, available=node.available | new) if new else node)
+    return tuple(nodes) if ahead else None

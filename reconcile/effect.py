@@ -15,6 +15,7 @@ from reconcile.after import (
     nodes_after,
     set_off,
     users_after,
+    with_advertised,
     with_allowed_tags,
     with_approvals,
 )
@@ -70,7 +71,8 @@ class Effect:
     nothing. `hidden` counts flows that are left out of the two lists, but not of the
     counts. `remarks` are sentences about the whole; `unsure` maps what cannot be
     known, and was taken as large as it could be, to the reason. `set_off` is what the
-    server changes by itself when the changes are made.
+    server changes by itself when the changes are made, `later` what opens when nodes
+    advertise what the changes approve ahead.
     """
 
     nodes: int = 0
@@ -88,6 +90,7 @@ class Effect:
     failure: str = ""
     runner: "Runner | None" = None
     set_off: tuple[SetOff, ...] = ()
+    later: tuple[Flow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,8 @@ class Sides:
 
     A side that cannot be evaluated is None, and `failure` says why. `refused` is what
     the server refuses in the policy, where the changes write one; `set_off` is what
-    the server does besides when it is written.
+    the server does besides when it is written. `later` is the state after them once
+    nodes advertise what is approved ahead, None where nothing is.
     """
 
     before: "Scene | None" = None
@@ -170,6 +174,7 @@ class Sides:
     failure: str = ""
     refused: tuple[Diagnostic, ...] = ()
     set_off: tuple[SetOff, ...] = ()
+    later: "Scene | None" = None
 
 
 def sides(desired: Desired, live: Live, changes: Sequence[Change]) -> Sides:
@@ -194,7 +199,19 @@ def sides(desired: Desired, live: Live, changes: Sequence[Change]) -> Sides:
             found += error.diagnostics
     said = tuple(replace(each, address="policy") for each in found)
     besides = _set_off(live, changes, before, after) if after and written else ()
-    return Sides(before, after, failures[0] if failures else "", said, besides)
+    later = _later(live, after) if after else None
+    return Sides(before, after, failures[0] if failures else "", said, besides, later)
+
+
+def _later(live: Live, after: "Scene") -> "Scene | None":
+    from reconcile.scene import tailnet
+
+    there = [machine.node for machine in after.tailnet.machines]
+    nodes = with_advertised(live.nodes or (), there)
+    if nodes is None:
+        return None
+    place = tailnet(after.tailnet.users, nodes, live.server, after.tailnet)
+    return replace(after, tailnet=place, computed=None)
 
 
 def _set_off(
@@ -227,7 +244,8 @@ def of_sides(
     found = between(both.before, both.after, limit, runner)
     said = map(str, both.set_off)
     remarks = *_about(policy), *_besides(policy, found), *said
-    return replace(found, remarks=remarks, set_off=both.set_off)
+    later = between(both.after, both.later, limit).gained if both.later else ()
+    return replace(found, remarks=remarks, set_off=both.set_off, later=later)
 
 
 def _besides(policy: Change | None, found: Effect) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from reconcile.model import Node, User
+from reconcile.model import Node, User, route_order
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.tailnet import Tailnet
 from reconcile.policy.universe import bits, merge
@@ -218,4 +218,11 @@ def _route_change(old: Node, new: Node) -> list[str]:
     if old.exit_node != new.exit_node:
         verb = "becomes" if new.exit_node else "is no longer"
         said.append(f"{verb} an exit node")
-    return said or ["advertises other routes"]
+    return said or _advertised(old, new)
+
+
+def _advertised(old: Node, new: Node) -> list[str]:
+    here, there = old.approved & old.available, new.approved & new.available
+    more, less = (sorted(s, key=route_order) for s in (there - here, here - there))
+    said = [f"advertises {', '.join(more)}"] if more else []
+    return said + ([f"no longer advertises {', '.join(less)}"] if less else [])

@@ -43,6 +43,7 @@ def section(effect: Effect, paint: Paint, *, full: bool = False) -> list[str]:
     if left := len(effect.lost) - len(shown):
         losses = "loss" if left == 1 else "losses"
         lines.append(f"    … and {left} more {losses}, of fewer paths (--full)")
+    lines += _flows("?", "opens", effect.later, paint)
     lines += _runner(effect.runner, paint) if effect.runner else []
     return lines + doubts(effect.unsure, paint)
 
@@ -101,11 +102,11 @@ def _flows(sign: str, verb: str, flows: Sequence[Flow], paint: Paint) -> Iterato
             safe(side(flow.sources, flow.source_size)),
             safe(side(flow.targets, flow.target_size)),
             safe(services_text(flow)),
-            safe(_because(flow)),
+            safe(_because(flow, "when" if sign == "?" else "because")),
         ]
         for flow in flows
     ]
-    colour = {"+": "green", "-": "red"}[sign]
+    colour = {"+": "green", "-": "red", "?": "yellow"}[sign]
     for lines in table(rows, (f"  {sign} {verb}   ", " -> ", "   ", "   ")):
         yield from (paint(line, colour) for line in lines)
 
@@ -122,11 +123,11 @@ def only(services: str, family: str) -> str:
     return f"{services} ({family} only)" if family else services
 
 
-def _because(flow: Flow) -> str:
+def _because(flow: Flow, word: str) -> str:
     if not flow.because:
         return ""
     place = f"  {flow.position.file}:{flow.position.line}" if flow.position else ""
-    return f"because {counted(flow.because)}{place}"
+    return f"{word} {counted(flow.because)}{place}"
 
 
 # -- JSON ------------------------------------------------------------------------------
@@ -153,6 +154,7 @@ def as_json(effect: Effect | None) -> dict[str, Any] | None:
         "unsure": dict(sorted(effect.unsure.items())),
         "remarks": list(effect.remarks),
         "runner": _runner_json(effect.runner) if effect.runner else None,
+        "later": [_flow_json(flow) for flow in effect.later],
         "set_off": [_set_off_json(one) for one in effect.set_off],
     }
 
@@ -230,6 +232,7 @@ def from_json(entry: dict[str, Any] | None) -> Effect | None:
         remarks=tuple(entry["remarks"]),
         failure=entry["reason"],
         runner=_load_runner(entry.get("runner")),
+        later=tuple(map(_load_flow, entry.get("later", ()))),
         set_off=tuple(map(_load_set_off, entry.get("set_off", ()))),
     )
 

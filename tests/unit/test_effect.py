@@ -92,10 +92,10 @@ def test_a_lost_path_names_the_rule_as_it_is_numbered_now(wanted):
 
 def test_gains_stand_by_their_danger(wanted):
     """To everything or the internet, logins as root, then by how many have it."""
-    logins = ", ".join(
-        '{"action": "accept", "src": ["bob@"], "dst": ["tag:db"], "users": ["%s"]}' % u
-        for u in ("ops", "root")
+    login = (
+        '{"action": "accept", "src": ["bob@"], "dst": ["tag:db"], "users": ["USER"]}'
     )
+    logins = ", ".join(login.replace("USER", user) for user in ("ops", "root"))
     rules = (
         ("alice@", "tag:db:5432"),
         ("autogroup:member", "tag:db:80"),
@@ -122,6 +122,27 @@ def test_gains_stand_by_their_danger(wanted):
     back = wanted("policy: { file: policy.hujson }", policy_hujson=policy())
     lost = effect(back, live(USERS, there, new)).lost
     assert [f.paths for f in lost] == sorted((f.paths for f in lost), reverse=True)
+
+
+def test_what_opens_when_a_node_advertises_what_is_approved_ahead(wanted):
+    rules = policy(("alice@", "10.1.0.0/16:443"), ("alice@", "autogroup:internet:53"))
+    entry = "desk: { routes: { approve: [10.1.0.0/16] }, exit_node: true }"
+    desired = wanted(f"nodes: {{ {entry} }}")
+    found = effect(desired, live(USERS, nodes(), rules))
+    assert (found.gained, found.paths_gained) == ((), 0)
+    assert told(found.later) == [
+        "alice -> autogroup:internet tcp 53: "
+        "node:desk advertises 0.0.0.0/0, 10.1.0.0/16, ::/0",
+        "alice -> 10.1.0.0/16 tcp 443: "
+        "node:desk advertises 0.0.0.0/0, 10.1.0.0/16, ::/0",
+    ]
+    assert "  ? opens   alice (1 node) -> 10.1.0.0/16" in "\n".join(
+        section(found, plain)
+    )
+    assert as_json(from_json(as_json(found))) == as_json(found)
+    there = nodes(approved=["10.1.0.0/16", *EXITS])
+    again = wanted(f"nodes: {{ {entry} }}\npolicy: {{ file: p }}", p=policy())
+    assert effect(again, live(USERS, there, rules)).later == ()
 
 
 def test_a_group_that_changes_is_named_with_its_place(wanted):
