@@ -106,6 +106,7 @@ TITLES = {
     "RC0701": "Program that nobody allowed",
     "RC0702": "Address that the API key may not belong to",
     "RC0703": "File outside of the repository",
+    "RC0704": "Variable that the file may not use",
     # RC09xx: the embedded server
     "RC0901": "World file that is broken",
 }

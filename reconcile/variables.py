@@ -12,6 +12,14 @@ _VARIABLE = re.compile(
 )
 
 
+# Variables that are called a secret: no text has a use for their value.
+_SECRET = re.compile(
+    r"(?:^|_)(?:KEY|PASS|AUTH|CREDENTIAL)S?$|SECRET|TOKEN|PASSW", re.IGNORECASE
+)
+# Variables that are meant for this program.
+_OURS = re.compile(r"(?:HEADSCALE|RECONCILE)_\w+")
+
+
 class Expanded(str):
     """A text that holds the value of a variable: shown as written, never expanded."""
 
@@ -31,6 +39,17 @@ def as_written(value: object) -> str:
     return value.written if isinstance(value, Expanded) else str(value)
 
 
+def used(value: object) -> list[str]:
+    """Return the names of the variables that a value of a file is made with."""
+    found = _VARIABLE.finditer(as_written(value))
+    return [each["name"] for each in found if each["name"]]
+
+
+def is_ours(name: str) -> bool:
+    """Tell a variable that is meant for this program, whatever the files say."""
+    return bool(_OURS.fullmatch(name))
+
+
 def fill_in(written: str, environ: Mapping[str, str]) -> tuple[str, Diagnostic | None]:
     """Return a text with its variables filled in, and what is wrong with one of them.
 
@@ -46,6 +65,9 @@ def fill_in(written: str, environ: Mapping[str, str]) -> tuple[str, Diagnostic |
         if name is None:
             problems.append(_malformed())
             return found.group()
+        if _SECRET.search(name):
+            problems.append(_secret(name))
+            return found.group()
         known = environ.get(name)
         if default is not None:
             return known or str(default[2:])
@@ -57,6 +79,17 @@ def fill_in(written: str, environ: Mapping[str, str]) -> tuple[str, Diagnostic |
     text = Expanded(_VARIABLE.sub(value, written))
     text.written = written
     return text, problems[0] if problems else None
+
+
+def _secret(name: str) -> Diagnostic:
+    return Diagnostic(
+        "RC0704",
+        f"the variable {name} is called a secret, and is filled into no text",
+        label="would be printed",
+        why="plans, findings and policies show what files say",
+        help="a server's key is named in `credentials`; call anything else by "
+        "another name",
+    )
 
 
 def _unset(name: str, environ: Mapping[str, str]) -> Diagnostic:

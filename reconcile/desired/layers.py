@@ -65,7 +65,9 @@ class Form:
 
 _SECTIONS = Form(
     maps=frozenset({(), ("users",), ("nodes",), ("servers",), ("overlays",)}),
-    lists=frozenset({("node_rules",), ("removed",), ("assert",), ("accept",)}),
+    lists=frozenset(
+        {("node_rules",), ("removed",), ("assert",), ("accept",), ("variables",)}
+    ),
 )
 
 

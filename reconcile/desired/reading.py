@@ -47,6 +47,8 @@ def read(
     files.add(paths)
     tree = merge(files.read, findings)
     chosen = servers.selected(tree, server, findings) if files.read else []
+    if files.read:
+        servers.check_variables(tree, findings)
     _check_version(files, findings)
     _check_variables(files, chosen, offline, findings)
     moment = now or datetime.now(UTC)
@@ -89,7 +91,8 @@ def _check_variables(
                 and path[1:]
                 and path[1] not in chosen
             )
-            if not elsewhere and not (offline and of_server):
+            unset = finding.code == "RC0009"
+            if not (unset and (elsewhere or (offline and of_server))):
                 findings.add(finding)
 
 

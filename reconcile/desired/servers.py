@@ -1,6 +1,6 @@
 """Which servers the files describe, and which of them a run is about."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,8 +9,9 @@ from reconcile.desired.findings import Findings, did_you_mean, proposal
 from reconcile.desired.layers import Tree
 from reconcile.desired.state import Said, ServerRef
 from reconcile.errors import Position
+from reconcile.remedies import Add, Put, Way
 from reconcile.source import Path
-from reconcile.variables import as_written, quoted
+from reconcile.variables import as_written, is_ours, quoted, used
 
 ALL = "all"
 SIMULATOR = "simulator:"
@@ -82,6 +83,47 @@ def _check_overlays(tree: Tree, names: Mapping[str, object], found: Findings) ->
                 tree.locate(("overlays", name), key=True),
                 **proposal(name, names, f"servers: {', '.join(names)}"),
             )
+
+
+def check_variables(tree: Tree, findings: Findings) -> None:
+    """Report variables of the environment that the servers' entries may not use.
+
+    A stranger's file could otherwise send any of them somewhere.
+    """
+    listed = [str(name) for name in tree.value.get("variables", ())]
+    for path, value in _texts(tree.value):
+        names = [str(value)] if path[-2:] == ("api_key", "env") else used(value)
+        for name in names:
+            if not is_ours(name) and name not in listed:
+                _unlisted(name, bool(listed), tree.locate(path), findings)
+
+
+def _texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Yield each text under `server` and `servers`, with its path."""
+    if isinstance(value, str):
+        yield path, value
+        return
+    inner: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, dict):
+        inner = value.items()
+    elif isinstance(value, list):
+        inner = enumerate(value)
+    for name, item in inner:
+        if path or name in ("server", "servers"):
+            yield from _texts(item, (*path, name))
+
+
+def _unlisted(name: str, more: bool, place: Position, findings: Findings) -> None:
+    path: Path = ("variables",)
+    way: Way = (Add(path, (name,)) if more else Put(path, f"[{name}]"),)
+    findings.error(
+        "RC0704",
+        f"the variable {name} is not one that this file uses for a server",
+        place,
+        why="files use HEADSCALE_*, RECONCILE_* and what they list under `variables`",
+        help=f"add {name} to `variables`" if more else f"add `variables: [{name}]`",
+        ways=(way,),
+    )
 
 
 def release(tree: Tree, name: str | None) -> Said | None:

@@ -298,6 +298,45 @@ FORM = {
         "does not belong into this file",
         "env: HEADSCALE_API_KEY",
     ),
+    "a variable of others in a URL": (
+        VERSION + "server: {url: |'https://x/${HOME:-}'}\n",
+        "RC0704",
+        "the variable HOME is not one",
+        "add `variables: [HOME]`",
+    ),
+    "one more variable of others": (
+        VERSION + "variables: [A]\nserver: {url: |'https://${A:-x}/${B:-}'}\n",
+        "RC0704",
+        "the variable B is not one",
+        "add B to `variables`",
+    ),
+    "a key in a variable of others": (
+        VERSION
+        + "server: {url: https://x, credentials: {api_key: {env: |SSH_AUTH}}}\n",
+        "RC0704",
+        "the variable SSH_AUTH is not one",
+        "variables: [SSH_AUTH]",
+    ),
+    "a program with a variable of others": (
+        VERSION + "server: {url: https://x, "
+        "credentials: {api_key: {command: [p, |'${HOME:-}']}}}\n",
+        "RC0704",
+        "HOME",
+        "variables",
+    ),
+    "a secret in a text": (
+        VERSION + "users: {alice: {display_name: |'${GITHUB_TOKEN:-}'}}\n",
+        "RC0704",
+        "GITHUB_TOKEN is called a secret",
+        "another name",
+    ),
+    "a key in a URL": (
+        VERSION + "variables: [HEADSCALE_API_KEY]\n"
+        "server: {url: |'https://x/${HEADSCALE_API_KEY:-}'}\n",
+        "RC0704",
+        "HEADSCALE_API_KEY is called a secret",
+        "credentials",
+    ),
     "two credentials": (
         VERSION
         + "server: {url: https://x, credentials: {api_key: |{env: A, file: b}}}\n",

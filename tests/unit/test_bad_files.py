@@ -187,7 +187,7 @@ def test_secrets_are_in_no_message():
     found = findings_of(
         VERSION + f"server: {{url: https://x, credentials: {{api_key: {secret}}}}}\n"
         f"users: {{alice: {{emial: {secret}}}}}\n"
-        "nodes: {tv: {tags: ['${TOKEN}']}}\n"
+        "nodes: {tv: {tags: ['${HEADSCALE_WORD}']}}\n"
     )
     for format in ("text", "json", "github", "gitlab", "sarif"):
         assert secret not in render(found, format)
@@ -196,14 +196,14 @@ def test_secrets_are_in_no_message():
 def test_the_value_of_a_variable_is_in_no_message(monkeypatch):
     with open("tailnet.yaml", "w") as handle:
         handle.write(
-            VERSION + "server: {url: '${TOKEN}'}\n"
-            "users: {'${TOKEN}': {until: '${TOKEN}'}}\n"
-            "nodes: {tv: {tags: ['${TOKEN}'], expiry: '${TOKEN}', "
-            "routes: {approve: ['${TOKEN}'], mode: '${TOKEN}'}, "
-            "match: {ip: '${TOKEN}', hostname: '*${TOKEN}'}}}\n"
+            VERSION + "server: {url: '${HEADSCALE_WORD}'}\n"
+            "users: {'${HEADSCALE_WORD}': {until: '${HEADSCALE_WORD}'}}\n"
+            "nodes: {tv: {tags: ['${HEADSCALE_WORD}'], expiry: '${HEADSCALE_WORD}', "
+            "routes: {approve: ['${HEADSCALE_WORD}'], mode: '${HEADSCALE_WORD}'}, "
+            "match: {ip: '${HEADSCALE_WORD}', hostname: '*${HEADSCALE_WORD}'}}}\n"
         )
     with pytest.raises(InputError) as caught:
-        read(["tailnet.yaml"], environ={"TOKEN": "S3CRET value"})
+        read(["tailnet.yaml"], environ={"HEADSCALE_WORD": "S3CRET value"})
     assert len(caught.value.diagnostics) >= 7
     for format in ("text", "json", "github", "gitlab", "sarif"):
         assert "S3CRET" not in render(caught.value.diagnostics, format)

@@ -163,7 +163,7 @@ def test_removed_and_manage():
     ("credentials", "where"),
     [
         ("{}", ("HEADSCALE_API_KEY", "", ())),
-        ("{api_key: {env: LAB_KEY}}", ("LAB_KEY", "", ())),
+        ("{api_key: {env: HEADSCALE_LAB}}", ("HEADSCALE_LAB", "", ())),
         ("{api_key: {file: keys/hs}}", ("", "sub/keys/hs", ())),
         ("{api_key: {command: [pass, show, hs]}}", ("", "", ("pass", "show", "hs"))),
     ],
@@ -187,8 +187,10 @@ def test_a_simulator_is_relative_to_the_file_that_names_it(folder):
     (desired,) = read(["sub/tailnet.yaml"], environ={})
     assert desired.server.url == "simulator:sub/lab.json"
     assert desired.server.name == "lab"
-    put("sub/tailnet.yaml", "version: 1\nserver: {url: '${URL}'}\n")
-    (desired,) = read(["sub/tailnet.yaml"], environ={"URL": "simulator:w.json"})
+    put("sub/tailnet.yaml", "version: 1\nserver: {url: '${HEADSCALE_URL}'}\n")
+    (desired,) = read(
+        ["sub/tailnet.yaml"], environ={"HEADSCALE_URL": "simulator:w.json"}
+    )
     assert desired.server.url == "simulator:w.json"
 
 
@@ -206,7 +208,7 @@ def test_a_single_server_goes_by_the_name_it_is_given():
 
 
 SERVERS = (
-    "servers: {prod: {url: https://a}, lab: {url: '${LAB}', name: ignored}}\n"
+    "servers: {prod: {url: https://a}, lab: {url: '${HEADSCALE_LAB}', name: ignored}}\n"
     "users: {alice: {email: a@example.com}}\n"
     "removed: [node:aa, node:bb]\n"
     "overlays:\n"
@@ -218,7 +220,9 @@ SERVERS = (
 
 def test_overlays():
     put("tailnet.yaml", "version: 1\n" + SERVERS)
-    prod, lab = read(["tailnet.yaml"], server="all", environ={"LAB": "https://b"})
+    prod, lab = read(
+        ["tailnet.yaml"], server="all", environ={"HEADSCALE_LAB": "https://b"}
+    )
     assert (prod.server.name, lab.server.name) == ("prod", "lab")
     assert [*prod.users] == ["alice"]
     assert lab.users["alice"].email == "a@example.com"
