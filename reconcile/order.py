@@ -106,19 +106,18 @@ def _user_steps(change: Change) -> Iterable[Step]:
 
 
 def _policy_steps(change: Change) -> Iterable[Step]:
-    """Write the text; with a bridge, write old and new rules together first."""
-    first, before = change.bridge or change.after["text"], change.before.get("text")
-    text = POLICY.field("text")
-    yield Step(
-        Operation("policy.set", change.address, value=first, before=before),
-        text.phase,
-    )
-    if change.bridge:
-        final = change.after["text"]
+    """Write the text; with a bridge, write old and new rules together first.
+
+    An apply that was cut off may have written those already.
+    """
+    text, before = POLICY.field("text"), change.before.get("text")
+    writes = [(change.bridge, text.phase)] if change.bridge not in ("", before) else []
+    final = text.narrowing if change.bridge else text.phase
+    for value, phase in (*writes, (change.after["text"], final)):
         yield Step(
-            Operation("policy.set", change.address, value=final, before=first),
-            text.narrowing,
+            Operation("policy.set", change.address, value=value, before=before), phase
         )
+        before = value
 
 
 def _node_steps(change: Change) -> Iterable[Step]:

@@ -35,7 +35,9 @@ def main() -> NoReturn:
     """Run the command line and end the process with the right exit code."""
     # Collecting costs a third of a large plan; what runs for long turns it on again.
     gc.disable()
-    signal.signal(signal.SIGTERM, _terminate)
+    for name in ("SIGTERM", "SIGHUP"):  # a runner is stopped, a terminal is closed
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _terminate)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # it is closed, as by `>&-` in a shell
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115

@@ -7,6 +7,7 @@ last or those that come first would lose their access for a while.
 
 from collections.abc import Iterable
 from dataclasses import replace
+from hashlib import sha256
 
 from reconcile.diff.changes import Change
 from reconcile.errors import InputError
@@ -17,6 +18,7 @@ from reconcile.policy.union import union
 _HEADER = (
     "Old and new rules together, while nodes change their tags; written by reconcile"
 )
+_DIGEST = "The next apply replaces it. Digest of the rest: "
 
 
 def with_bridge(changes: Iterable[Change]) -> tuple[Change, ...]:
@@ -45,4 +47,21 @@ def _bridge(change: Change) -> str:
         merged = union(before, parse(change.after["text"]).value)
     except (InputError, KeyError, AttributeError, TypeError):
         return ""
-    return render(merged, [_HEADER]) if merged else ""
+    if not merged:
+        return ""
+    return render(merged, [_HEADER, f"{_DIGEST}{_digest(render(merged))}"])
+
+
+def is_bridge(text: str | None) -> bool:
+    """Tell whether a policy is one of ours between two writes, as it was written.
+
+    An apply that was cut off leaves it on the server, and nobody else wants it there.
+    One that somebody edited since is theirs: its digest does not fit any more.
+    """
+    header, _, rest = (text or "").partition("\n")
+    said, _, body = rest.partition("\n")
+    return header == f"// {_HEADER}" and said == f"// {_DIGEST}{_digest(body)}"
+
+
+def _digest(body: str) -> str:
+    return sha256(body.encode()).hexdigest()[:16]

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from reconcile.desired.state import Desired
 from reconcile.diff.binding import Bound, bind
+from reconcile.diff.bridge import is_bridge
 from reconcile.diff.changes import Action, Change, Difference, Origin, State
 from reconcile.model import Live, Natural, natural
 
@@ -83,8 +84,11 @@ class _Then:
     def _policy(self, change: Change) -> Change:
         """Compare policies: the same text, else the same meaning.
 
-        A server that lays out its policy in another way has not changed it.
+        A server that lays out its policy in another way has not changed it, and a
+        policy between two writes was left there by an apply of ours.
         """
+        if is_bridge(change.before.get("text")):
+            return change
         was = self._changes.get(_identity(change))
         if was is None or was.policy is None or change.policy is None:
             return change

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconcile.desired.state import Desired, WantedPolicy
+from reconcile.diff.bridge import is_bridge
 from reconcile.diff.changes import Action, Change, PolicyChange, PolicyItem
 from reconcile.diff.found import Found
 from reconcile.errors import InputError, Position
@@ -23,6 +24,10 @@ _CLOSED = f"{_NO_RULES}NOTHING, and from 0.27 on everything"
 _NOT_DELIVERED = (
     "policy.deliver is not used: this Headscale keeps its policy in its database "
     "(policy.mode: database), so it is written over the API"
+)
+_UNFINISHED = (
+    "the policy on the server is the one between two writes of an apply that did not "
+    "end: this goes on where it stopped"
 )
 
 ON_SERVER = "(policy on the server)"
@@ -124,6 +129,8 @@ def diff_policy(desired: Desired, live: Live, found: Found) -> None:
     if wanted.text == actual.text:
         return
     before = _value(actual.text)
+    if is_bridge(actual.text):
+        found.notes.append(_UNFINISHED)
     if wanted.rendered and actual.text is not None and _same(before, wanted.value):
         return
     found.changes.append(

@@ -8,8 +8,10 @@ from jsonschema import Draft202012Validator
 
 from reconcile.desired.state import Desired
 from reconcile.diff import diff
+from reconcile.diff.bridge import with_bridge
 from reconcile.diff.changes import Action, Origin
 from reconcile.model import PolicyText
+from reconcile.order import steps
 from reconcile.plan import Base, build
 from reconcile.report.json_plan import dumps, loads, origins, to_json
 from reconcile.report.text import render_drift, render_plans
@@ -320,6 +322,40 @@ def test_a_policy_in_conflict_names_what_moved_on_the_server(filed):
     assert [(i.op, i.title, i.position) for i in change.policy.moved] == [
         ("add", "* -> *:443", None)
     ]
+
+
+def between(before, after):
+    """Return the text that stands on the server between the two writes of a policy."""
+    moving = [node(1, "nas", tags=["tag:web"])]
+    found = diff(after, live(nodes=moving, policy=before)).changes
+    (change,) = (c for c in with_bridge(found) if c.kind == "policy")
+    assert change.bridge
+    return change.bridge
+
+
+RETAGGED = "nodes: {{ nas: {{ tags: ['tag:db'] }} }}\npolicy: {}"
+
+
+def test_an_apply_that_was_cut_off_between_two_policy_writes_goes_on(wanted):
+    file, base = (wanted(RETAGGED.format(policy(port))) for port in (2, 1))
+    text = between(policy(1), file)
+    state = live(nodes=[node(1, "nas", tags=["tag:web"])], policy=text)
+    found = diff(file, state, base=base)
+    (change,) = (c for c in found.changes if c.kind == "policy")
+    assert change.origin is Origin.INTENT
+    assert any("goes on where it stopped" in note for note in found.notes)
+    writes = [s.operation for s in steps(with_bridge(found.changes))]
+    assert [o.verb for o in writes] == ["node.tags", "policy.set"]
+    assert writes[-1].value == change.after["text"]
+
+
+def test_a_policy_between_two_writes_that_was_edited_is_a_conflict(wanted):
+    file, base = (wanted(RETAGGED.format(policy(port))) for port in (2, 1))
+    text = between(policy(1), file).replace("*:1", "*:443")
+    found = diff(file, live(nodes=tagged("tag:web"), policy=text), base=base)
+    (change,) = (c for c in found.changes if c.kind == "policy")
+    assert change.origin is Origin.CONFLICT
+    assert not found.notes
 
 
 # -- how it is told --------------------------------------------------------------------
