@@ -31,7 +31,7 @@ from reconcile.policy.words import Size
 if TYPE_CHECKING:
     from reconcile.policy.counts import Totals
     from reconcile.policy.document import Policy
-    from reconcile.policy.entries import Entry
+    from reconcile.policy.entries import Behind, Entry
     from reconcile.policy.tailnet import Tailnet
     from reconcile.scene import Scene, Words
 
@@ -47,7 +47,8 @@ class Flow:
     """Paths that are gained or lost together, in words.
 
     `because` says what makes the difference, `rules` which rules allow it (of lost
-    paths: allowed it); `position` is where what makes the difference stands.
+    paths: allowed it); `position` is where what makes the difference stands. `behind`
+    finds the nodes behind the names; a saved plan may not have them.
     """
 
     sources: tuple[str, ...]
@@ -61,6 +62,7 @@ class Flow:
     rules: tuple[str, ...] = ()
     position: Position | None = None
     family: str = ""
+    behind: "Behind | None" = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,4 +403,5 @@ def flow(entry: "Entry", scene: "Scene") -> Flow:
         tuple(str(rule) for rule in entry.rules if rule is not None),
         scene.place(entry.place) if entry.place else None,
         entry.family,
+        entry.behind,
     )

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -55,9 +55,6 @@ def answering(*pictures: str) -> Callable[[_F], _F]:
     return decorate
 
 
-_full = options.full
-
-
 @click.group()
 def access() -> None:
     """Tell who can reach what, why, and what a change opens. Changes nothing.
@@ -73,13 +70,15 @@ def access() -> None:
 @click.option("-s", "--source", metavar="NAME", help="Only from there.")
 @click.option("-d", "--to", "target", metavar="NAME", help="Only to there.")
 @click.option("--port", metavar="PORT", help="Only this port: 443, 53/udp.")
-@_full
+@options.full
+@options.members
 @answering(*_PICTURES)
 def list_(
     source: str | None,
     target: str | None,
     port: str | None,
     full: bool,
+    members: bool,
     format_: str,
     **flags: Any,
 ) -> int:
@@ -90,7 +89,8 @@ def list_(
     asked, found = _asked(names, wanted, **flags)
     sides = [-1 if n is None else _find(found, n) for n in (source, target)]
     entries = found.entries(sides[0], sides[1], wanted, words=names)
-    return _entries(asked, found, entries, asked.title, names, format_, full)
+    shape = _Shape(asked.title, format_, full, members)
+    return _entries(asked, found, entries, names, shape)
 
 
 def _require_snapshot(path: str | None) -> None:
@@ -104,15 +104,16 @@ def _require_snapshot(path: str | None) -> None:
 
 @access.command()
 @click.argument("target", metavar="DST[:PORT]")
-@_full
+@options.full
+@options.members
 @answering(*_PICTURES)
-def who(target: str, full: bool, format_: str, **flags: Any) -> int:
+def who(target: str, full: bool, members: bool, format_: str, **flags: Any) -> int:
     """List who reaches a destination on a port, on some of several, or on any."""
     name, port = _destination(target)
     asked, found = _asked([name], port, **flags)
     entries = found.entries(-1, _find(found, name), port, words=[name])
-    title = f"{asked.title}, to {target}"
-    return _entries(asked, found, entries, title, [name], format_, full)
+    shape = _Shape(f"{asked.title}, to {target}", format_, full, members)
+    return _entries(asked, found, entries, [name], shape)
 
 
 @access.command()
@@ -195,13 +196,15 @@ def sees(node: str, format_: str, **flags: Any) -> int:
 @click.argument("snapshots", nargs=-1, metavar="[SNAPSHOT SNAPSHOT]")
 @click.option("--before", metavar="FILE", help="A policy file, with --after.")
 @click.option("--after", metavar="FILE", help="The policy file to compare it with.")
-@_full
+@options.full
+@options.members
 @answering(*_PICTURES)
 def diff(
     snapshots: tuple[str, ...],
     before: str | None,
     after: str | None,
     full: bool,
+    members: bool,
     format_: str,
     **flags: Any,
 ) -> int:
@@ -229,14 +232,15 @@ def diff(
     else:
         title, effect = inquiry.desired_effect(chosen)
     if format_ == "json":
-        out(write({"title": title, **(as_json(effect) or {})}))
+        out(write({"title": title, **(as_json(effect, members) or {})}))
     elif format_ in _PICTURES:
         from reconcile.report import graph
 
         most = None if full else _MOST_ARROWS
         out(graph.FORMS[format_](graph.of_effect(effect, title, most)))
     else:
-        lines = [safe(title), *section(effect, paint(), full=full)]
+        told = section(effect, paint(), full=full, members=members)
+        lines = [safe(title), *told]
         out("\n".join([*lines, total([effect]).strip()]) + "\n")
     return Exit.ERROR if effect.failure else Exit.OK
 
@@ -343,14 +347,22 @@ def _concerned(scene: "Scene", found: "Access", places: int) -> "Scene":
     return replace(scene, expired=scene.expired & asked)
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How a list of access is told: its title, and what the options say."""
+
+    title: str
+    format: str
+    full: bool
+    members: bool
+
+
 def _entries(
     asked: "Inquiry",
     found: "Access",
     entries: Sequence["Entry"],
-    title: str,
     names: Iterable[str],
-    format_: str,
-    full: bool,
+    shape: _Shape,
 ) -> int:
     from reconcile.policy.entries import LIMIT
     from reconcile.report import graph
@@ -358,14 +370,16 @@ def _entries(
     from reconcile.report.json_plan import write
 
     notes = [note for note in map(found.absent, names) if note]
-    if format_ == "json":
-        out(write(entries_json(entries, found, asked.scene, title, notes)))
-    elif format_ in _PICTURES:
+    given = entries, found, asked.scene, shape.title, notes
+    if shape.format == "json":
+        out(write(entries_json(*given, shape.members)))
+    elif shape.format in _PICTURES:
         unsure = [*found.unsure, *asked.scene.unsure]
-        most = None if full else _MOST_ARROWS
-        made = graph.of_entries(entries, f"Access on {title}", unsure, most, notes)
-        out(graph.FORMS[format_](made))
+        most = None if shape.full else _MOST_ARROWS
+        title = f"Access on {shape.title}"
+        made = graph.of_entries(entries, title, unsure, most, notes)
+        out(graph.FORMS[shape.format](made))
     else:
-        most = None if full else LIMIT
-        out(entries_text(entries, found, asked.scene, title, notes, paint(), most))
+        most = None if shape.full else LIMIT
+        out(entries_text(*given, paint(), most, shape.members))
     return Exit.OK

@@ -117,6 +117,13 @@ _FROM = [
 _FULL = [
     click.option("--full", is_flag=True, help="Every line, however many they are."),
 ]
+_MEMBERS = [
+    click.option(
+        "--members",
+        is_flag=True,
+        help="List the nodes behind every group of an access line.",
+    ),
+]
 _RELEASE = [
     click.option(
         "--release",
@@ -155,6 +162,7 @@ def _add(options: list[Callable[[_F], _F]]) -> Callable[[_F], _F]:
 output = _add(_OUTPUT)
 theirs = _add(_THEIRS)
 full = _add(_FULL)
+members = _add(_MEMBERS)
 snapshot = _add(_FROM)
 files = _add(_FILES)
 offline = _add(_FILES + _FROM)

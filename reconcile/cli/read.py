@@ -88,6 +88,7 @@ _text_diff = click.option(
 )
 @_text_diff
 @options.full
+@options.members
 @click.option(
     "--check",
     "--detailed-exitcode",
@@ -100,6 +101,7 @@ def plan(
     out: Path | None,
     text_diff: bool,
     full: bool,
+    members: bool,
     check: bool,
     **flags: Any,
 ) -> int:
@@ -111,9 +113,11 @@ def plan(
     plans, failed = make_plans(options.collect(**flags))
     aside = files.is_stdout(out)
     if out is not None and plans:
-        files.output(out, json_plan.dumps(plans, failed=failed).encode())
+        saved = json_plan.dumps(plans, failed=failed, members=members)
+        files.output(out, saved.encode())
     if not (aside and format_ == "json"):
-        show_plans(plans, View(format_, text_diff, full, err=aside), failed)
+        view = View(format_, text_diff, full, members, err=aside)
+        show_plans(plans, view, failed)
     code = exit_of(error for plan in plans for error in plan.errors)
     if out is not None and plans:
         note(f"Saved. {_applying(out, plans)}")
@@ -140,10 +144,27 @@ def _applying(saved: Path, plans: Sequence["Plan"]) -> str:
 @_format
 @_text_diff
 @options.full
-def show(plan_file: str, format_: str, text_diff: bool, full: bool) -> int:
+@options.members
+def show(
+    plan_file: str, format_: str, text_diff: bool, full: bool, members: bool
+) -> int:
     """Print a saved plan again."""
-    show_plans(saved_plans(plan_file), View(format_, text_diff, full))
+    plans = saved_plans(plan_file)
+    if members:
+        _require_members(plans)
+    show_plans(plans, View(format_, text_diff, full, members))
     return Exit.OK
+
+
+def _require_members(plans: Sequence["Plan"]) -> None:
+    """Refuse to list members where a plan was saved without them."""
+    found = [plan.access for plan in plans if plan.access]
+    lines = [line for each in found for line in (*each.gained, *each.lost, *each.later)]
+    if any(line.behind is None for line in lines):
+        raise UsageError(
+            "this plan was saved without the nodes behind its groups",
+            "save it anew with: reconcile plan --members --out FILE",
+        )
 
 
 @click.command()
@@ -151,6 +172,7 @@ def show(plan_file: str, format_: str, text_diff: bool, full: bool) -> int:
 @_format
 @_text_diff
 @options.full
+@options.members
 @click.option(
     "--drift-exit-code",
     type=click.IntRange(0, 255),
@@ -159,13 +181,18 @@ def show(plan_file: str, format_: str, text_diff: bool, full: bool) -> int:
     help="Exit code when something differs.",
 )
 def drift(
-    format_: str, text_diff: bool, full: bool, drift_exit_code: int, **flags: Any
+    format_: str,
+    text_diff: bool,
+    full: bool,
+    members: bool,
+    drift_exit_code: int,
+    **flags: Any,
 ) -> int:
     """Tell what on the server is not as the files say. Changes nothing."""
     from reconcile.several import make_plans
 
     plans, failed = make_plans(options.collect(**flags), check=False)
-    show_drift(plans, View(format_, text_diff, full), failed)
+    show_drift(plans, View(format_, text_diff, full, members), failed)
     findings = [d for plan in plans for d in plan.drift_diagnostics]
     if findings:
         print_diagnostics(findings)

@@ -150,11 +150,15 @@ def asker() -> Callable[[str], bool] | None:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How plans are shown: as text or JSON, with all lines, on standard error."""
+    """How plans are shown: as text or JSON, with all lines, on standard error.
+
+    `members` are the nodes behind the names of access lines.
+    """
 
     format: str = "text"
     text_diff: bool = False
     full: bool = False
+    members: bool = False
     err: bool = False
 
 
@@ -170,11 +174,13 @@ def show_plans(
 
     if view.format == "json":
         if plans:
-            out(json_plan.dumps(plans, failed=failed), err=view.err)
+            document = json_plan.dumps(plans, failed=failed, members=view.members)
+            out(document, err=view.err)
         print_failed(failed)
         _plan_diagnostics(plans)
         return
-    shape = text.Shape(paint(err=view.err), view.text_diff, view.full)
+    how = view.text_diff, view.full, view.members
+    shape = text.Shape(paint(err=view.err), *how)
     whole, summary = text.plans_and_summary(plans, shape, failed)
     out(whole, err=view.err)
     _plan_diagnostics(plans)

@@ -41,6 +41,7 @@ _PROGRESS = click.Choice(["auto", "plain", "json", "none"])
     "--format", "format_", type=click.Choice(["text", "json"]), default="text"
 )
 @options.full
+@options.members
 def apply(
     plan_file: str | None,
     auto_approve: bool,
@@ -50,6 +51,7 @@ def apply(
     progress: str,
     format_: str,
     full: bool,
+    members: bool,
     **flags: Any,
 ) -> int:
     """Make the server what the files say: plan, ask, do it, read back.
@@ -73,7 +75,8 @@ def apply(
     how = chosen.parallelism, fail_fast, progress
     try:
         good, plans = _planned(opened, failed, saved)
-        way = _Way(format_, tuple(failed), checksum, ours, asks, full, how)
+        view = View(format_, full=full, members=members)
+        way = _Way(view, tuple(failed), checksum, ours, asks, how)
         return _applied(good, plans, way)
     finally:
         for run_ in opened:
@@ -88,27 +91,26 @@ class _Way:
     `how` is the parallelism, whether to fail fast, and the form of progress.
     """
 
-    format: str
+    view: View
     failed: tuple["Failed", ...]
     checksum: str | None
     ours: bool
     asks: bool
-    full: bool
     how: tuple[int, bool, str]
 
 
 def _applied(runs: Sequence["Run"], plans: Sequence["Plan"], way: _Way) -> int:
     """Show plans, refuse what must not be, ask, and do it."""
-    if way.format == "text":
-        show_plans(plans, View(full=way.full), way.failed)
+    if way.view.format == "text":
+        show_plans(plans, way.view, way.failed)
     else:
         print_failed(way.failed)
     _require(plans, way.checksum)
     if not way.ours:
         _require_no_conflict(plans)
     if code := exit_of(error for plan in plans for error in plan.errors):
-        if way.format == "json":
-            show_plans(plans, View(way.format))
+        if way.view.format == "json":
+            show_plans(plans, way.view)
         click.echo("Nothing was changed.", err=True)
         return code
     if not any(plan.changes for plan in plans):
@@ -276,7 +278,7 @@ def _carryout(opened: Sequence["Run"], plans: Sequence["Plan"], way: _Way) -> in
 def _report(plans: Sequence["Plan"], outcomes: Sequence["Outcome"], way: _Way) -> int:
     from reconcile.report.outcome import render_json, render_text
 
-    if way.format == "text":
+    if way.view.format == "text":
         out(render_text(outcomes, paint()))
     elif plans:
         out(render_json(plans, outcomes, way.failed))

@@ -1,8 +1,9 @@
 """Entries of access lists: who, where, by which services, and because of what."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from reconcile.policy.causes import Causes, Part
@@ -19,6 +20,7 @@ from reconcile.policy.selectors import SELF, Selector
 from reconcile.policy.universe import World, merge
 from reconcile.policy.words import EVERYTHING, USER, Size
 
+Behind = Callable[[], Mapping[str, tuple[str, ...]]]
 Kind = Literal["policy", "nodes", "both", "release"]
 LIMIT = 100  # entries of a list that are named, the largest first
 _FAR = frozenset({EVERYTHING, INTERNET, "0.0.0.0/0", "::/0"})
@@ -35,7 +37,7 @@ class Entry:
     address family is reached although both ends have both. `rules` are those that
     allow it (for lost access: that allowed it), None among them for "no policy at
     all"; `because` says in words what made the difference, and `place` is where that
-    stands in the new policy.
+    stands in the new policy. `behind` finds the nodes behind the names.
     """
 
     sources: tuple[str, ...]
@@ -51,6 +53,7 @@ class Entry:
     place: Path | None = None
     members: int = 0
     reached: int = 0
+    behind: Behind | None = field(default=None, compare=False, repr=False)
 
 
 # -- of one state, rule by rule --------------------------------------------------------
@@ -180,6 +183,7 @@ def _listed(
     )
     for line in naming.lines(*ends):
         own = opened.own
+        groups = ((SELF, line.reached),) if own else line.groups[1]
         yield Entry(
             line.sources,
             (SELF,) if own else line.targets,
@@ -191,6 +195,7 @@ def _listed(
             line.family,
             members=line.members,
             reached=line.reached,
+            behind=partial(naming.behind, (*line.groups[0], *groups)),
         )
 
 
@@ -377,6 +382,7 @@ class Teller:
                 next((place for place in because.values() if place), None),
                 line.members,
                 line.reached,
+                partial(self._naming.behind, (*line.groups[0], *line.groups[1])),
             )
 
     def _because(self, group: Group) -> Mapping[str, Path | None]:

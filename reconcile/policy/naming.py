@@ -20,12 +20,16 @@ from reconcile.policy.words import EVERYTHING, NODE, RESERVED, USER, Size
 INTERNET = "autogroup:internet"
 
 
+Groups = tuple[tuple[str, int], ...]  # names, each with the set that it means
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """The names of both sides of a line, and what they stand for.
 
     `family` is `IPv4` or `IPv6` where only that is reached although both ends have
-    both, and no name says so by itself; else "".
+    both, and no name says so by itself; else "". `groups` are the names of each side
+    that stand for more than themselves, with what they stand for.
     """
 
     sources: tuple[str, ...]
@@ -33,6 +37,7 @@ class Line:
     members: int
     reached: int
     family: str = ""
+    groups: tuple[Groups, Groups] = ((), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,8 @@ class Naming:
                 there = there if fewer else list(self._addressed(members))
                 here = list(self._addressed(reached)) if fewer else here
             names = tuple(map(str, there)), tuple(map(str, here))
-            yield Line(*names, members, reached, family)
+            groups = _groups(there, mask), _groups(here, mask)
+            yield Line(*names, members, reached, family, groups)
 
     def _says_more(
         self, sources: Iterable["_Name"], targets: Iterable["_Name"], mask: int
@@ -135,6 +141,15 @@ class Naming:
     def names(self, members: int, hints: Iterable[Selector] = ()) -> list[str]:
         """Return the names of a set."""
         return list(map(str, self._found(Side(members, tuple(hints)), -1)))
+
+    def behind(self, groups: Groups) -> dict[str, tuple[str, ...]]:
+        """Return the nodes and networks behind each name, but for those of one node."""
+        found: dict[str, tuple[str, ...]] = {}
+        for text, meant in groups:
+            names = tuple(map(str, self._singly(meant)))
+            if self._universe.split(meant)[0] and names != (text,):
+                found[text] = names
+        return found
 
     # Sets.
 
@@ -323,6 +338,10 @@ class Naming:
     @cached_property
     def _things(self) -> Things:
         return Things(self._universe, self._world)
+
+
+def _groups(names: Iterable["_Name"], mask: int) -> Groups:
+    return tuple((name.text, name.meant & mask) for name in names if name.meant & mask)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from reconcile.policy.words import USE, counted, plural
 from reconcile.report.effect import (
     Paint,
     doubts,
+    members_json,
+    members_text,
     only,
     place_json,
     side,
@@ -34,17 +36,19 @@ def entries_text(
     notes: Sequence[str],
     paint: Paint,
     most: int | None = None,
+    members: bool = False,
 ) -> str:
     """Return who reaches what, a line an entry, with the rules that allow it.
 
     Of more than `most` entries the rest is only counted. `notes` say why there is
-    nothing to be found.
+    nothing to be found. With `members` each line is followed by the nodes behind its
+    names.
     """
     nodes = plural(len(scene.tailnet.machines), "node")
     lines = [paint(safe(f"Access on {title} ({nodes})"), "bold")]
     for remark in said(scene.policy):
         lines += [paint(line, "red") for line in filled(f"  ! {safe(remark)}", 4)]
-    lines += list(entries_table(entries[:most], scene)) or ["  nobody"]
+    lines += [*entries_table(entries[:most], scene, members=members)] or ["  nobody"]
     lines += [line for note in notes for line in filled(f"    {safe(note)}", 4)]
     if most is not None and len(entries) > most:
         lines.append(f"  … and {len(entries) - most} more (--full shows them)")
@@ -53,12 +57,14 @@ def entries_text(
 
 
 def entries_table(
-    entries: Sequence[Entry], scene: Scene, indent: int = 0
+    entries: Sequence[Entry], scene: Scene, indent: int = 0, members: bool = False
 ) -> Iterator[str]:
     """Yield who reaches what, a line an entry or more."""
     rows = [_row(entry, scene) for entry in entries]
-    for lines in table(rows, (" " * (indent + 2), " -> ", "   ", "   ")):
+    told = table(rows, (" " * (indent + 2), " -> ", "   ", "   "))
+    for entry, lines in zip(entries, told, strict=True):
         yield from lines
+        yield from members_text(entry, indent + 6) if members else ()
 
 
 def _row(entry: Entry, scene: Scene) -> list[str]:
@@ -91,15 +97,19 @@ def entries_json(
     scene: Scene,
     title: str,
     notes: Sequence[str],
+    members: bool = False,
 ) -> dict[str, Any]:
-    """Return who reaches what as JSON."""
+    """Return who reaches what as JSON; see `entries_text` for `members`."""
     return {
         "title": title,
         "release": scene.policy.release.name,
         "nodes": len(scene.tailnet.machines),
         "paths": access.paths,
         "remarks": said(scene.policy),
-        "entries": [_entry_json(entry, scene) for entry in entries],
+        "entries": [
+            {**_entry_json(entry, scene), **members_json(entry, members)}
+            for entry in entries
+        ],
         "notes": list(notes),
         "unsure": dict(sorted({**access.unsure, **scene.unsure}.items())),
     }

@@ -14,7 +14,7 @@ from reconcile.report.safe import safe
 from reconcile.report.width import filled, table
 
 if TYPE_CHECKING:
-    from reconcile.policy.entries import Entry
+    from reconcile.policy.entries import Behind, Entry
 
 Paint = Callable[[str, str], str]
 _SHOWN = 20
@@ -23,10 +23,13 @@ _NONE = "nobody gains and nobody loses any"
 _HIDDEN = "no change to be seen; what is unknown (below) may hide one"
 
 
-def section(effect: Effect, paint: Paint, *, full: bool = False) -> list[str]:
+def section(
+    effect: Effect, paint: Paint, *, full: bool = False, members: bool = False
+) -> list[str]:
     """Return the Access section of a plan, without an empty line around it.
 
-    Every gain is there; of the losses the first only, unless `full` is set.
+    Every gain is there; of the losses the first only, unless `full` is set. With
+    `members` each line is followed by the nodes behind its names.
     """
     if effect.failure:
         return [f"Access: not evaluated: {safe(effect.failure)}", *_blind(paint)]
@@ -38,12 +41,12 @@ def section(effect: Effect, paint: Paint, *, full: bool = False) -> list[str]:
     for remark in effect.remarks:
         lines += [paint(line, "red") for line in filled(f"  ! {safe(remark)}", 4)]
     shown = effect.lost if full else effect.lost[:_SHOWN]
-    lines += _flows("+", "gains", effect.gained, paint)
-    lines += _flows("-", "loses", shown, paint)
+    lines += _flows("+", "gains", effect.gained, paint, members)
+    lines += _flows("-", "loses", shown, paint, members)
     if left := len(effect.lost) - len(shown):
         losses = "loss" if left == 1 else "losses"
         lines.append(f"    … and {left} more {losses}, of fewer paths (--full)")
-    lines += _flows("?", "opens", effect.later, paint)
+    lines += _flows("?", "opens", effect.later, paint, members)
     lines += _runner(effect.runner, paint) if effect.runner else []
     return lines + doubts(effect.unsure, paint)
 
@@ -96,7 +99,9 @@ def side(names: Sequence[str], size: Size | None) -> str:
     return f"{shown} ({size})"
 
 
-def _flows(sign: str, verb: str, flows: Sequence[Flow], paint: Paint) -> Iterator[str]:
+def _flows(
+    sign: str, verb: str, flows: Sequence[Flow], paint: Paint, members: bool
+) -> Iterator[str]:
     rows = [
         [
             safe(side(flow.sources, flow.source_size)),
@@ -107,8 +112,17 @@ def _flows(sign: str, verb: str, flows: Sequence[Flow], paint: Paint) -> Iterato
         for flow in flows
     ]
     colour = {"+": "green", "-": "red", "?": "yellow"}[sign]
-    for lines in table(rows, (f"  {sign} {verb}   ", " -> ", "   ", "   ")):
+    told = table(rows, (f"  {sign} {verb}   ", " -> ", "   ", "   "))
+    for flow, lines in zip(flows, told, strict=True):
         yield from (paint(line, colour) for line in lines)
+        yield from members_text(flow, 14) if members else ()
+
+
+def members_text(line: "Flow | Entry", indent: int) -> Iterator[str]:
+    """Yield the nodes and networks behind each name of a line that means several."""
+    for name, members in (line.behind() if line.behind else {}).items():
+        text = f"{' ' * indent}{safe(name)}: {', '.join(map(safe, members))}"
+        yield from filled(text, indent + 2)
 
 
 def services_text(flow: Flow) -> str:
@@ -133,8 +147,11 @@ def _because(flow: Flow, word: str) -> str:
 # -- JSON ------------------------------------------------------------------------------
 
 
-def as_json(effect: Effect | None) -> dict[str, Any] | None:
-    """Return an effect as JSON; numbers are null when nothing was evaluated."""
+def as_json(effect: Effect | None, members: bool = False) -> dict[str, Any] | None:
+    """Return an effect as JSON; numbers are null when nothing was evaluated.
+
+    With `members` each line has the nodes behind its names.
+    """
     if effect is None:
         return None
     known = not effect.failure
@@ -148,13 +165,13 @@ def as_json(effect: Effect | None) -> dict[str, Any] | None:
         "paths_lost": effect.paths_lost if known else None,
         "paths_wider": effect.paths_wider if known else None,
         "paths_narrower": effect.paths_narrower if known else None,
-        "gained": [_flow_json(flow) for flow in effect.gained],
-        "lost": [_flow_json(flow) for flow in effect.lost],
+        "gained": [_flow_json(flow, members) for flow in effect.gained],
+        "lost": [_flow_json(flow, members) for flow in effect.lost],
         "hidden": effect.hidden,
         "unsure": dict(sorted(effect.unsure.items())),
         "remarks": list(effect.remarks),
         "runner": _runner_json(effect.runner) if effect.runner else None,
-        "later": [_flow_json(flow) for flow in effect.later],
+        "later": [_flow_json(flow, members) for flow in effect.later],
         "set_off": [_set_off_json(one) for one in effect.set_off],
     }
 
@@ -176,19 +193,27 @@ def _runner_json(runner: Runner) -> dict[str, Any]:
 _PLAIN = tuple(
     found.name
     for found in fields(Flow)
-    if found.name not in ("position", "source_size", "target_size")
+    if found.name not in ("position", "source_size", "target_size", "behind")
 )
 
 
-def _flow_json(flow: Flow) -> dict[str, Any]:
+def _flow_json(flow: Flow, members: bool) -> dict[str, Any]:
     entry = {name: getattr(flow, name) for name in _PLAIN}
     return {
         "src": side(flow.sources, None),
         "dst": side(flow.targets, None),
         **{key: list(v) if isinstance(v, tuple) else v for key, v in entry.items()},
         **sizes_json(flow),
+        **members_json(flow, members),
         "source": place_json(flow.position),
     }
+
+
+def members_json(line: "Flow | Entry", members: bool) -> dict[str, Any]:
+    """Return the nodes behind each name of a line; nothing where nobody asked."""
+    if not members or not line.behind:
+        return {}
+    return {"members": {name: list(each) for name, each in line.behind().items()}}
 
 
 def sizes_json(entry: "Flow | Entry") -> dict[str, int]:
@@ -259,7 +284,15 @@ def _load_flow(entry: dict[str, Any]) -> Flow:
         tuple(entry["rules"]),
         place_from_json(entry["source"]),
         entry["family"],
+        _load_members(entry.get("members")),
     )
+
+
+def _load_members(entry: dict[str, list[str]] | None) -> "Behind | None":
+    if entry is None:
+        return None
+    found = {name: tuple(members) for name, members in entry.items()}
+    return lambda: found
 
 
 def _load_size(entry: dict[str, Any], side: str) -> Size:

@@ -41,9 +41,15 @@ FORMAT = "1.0"
 
 
 def to_json(
-    plans: Sequence[Plan], command: str = "plan", failed: Sequence[Failed] = ()
+    plans: Sequence[Plan],
+    command: str = "plan",
+    failed: Sequence[Failed] = (),
+    members: bool = False,
 ) -> dict[str, Any]:
-    """Return the plan document for one or more servers; `failed` have no plan."""
+    """Return the plan document for one or more servers; `failed` have no plan.
+
+    With `members` lines of access have the nodes behind their names.
+    """
     first = plans[0]
     return {
         "format_version": FORMAT,
@@ -56,7 +62,7 @@ def to_json(
             "base": first.base,
         },
         "asked": asdict(first.asked),
-        "servers": [_server(plan) for plan in plans],
+        "servers": [_server(plan, members) for plan in plans],
         "failed": [_failed(one) for one in failed],
         "summary": summary(plans),
         "origins": origins(plans),
@@ -67,10 +73,13 @@ def to_json(
 
 
 def dumps(
-    plans: Sequence[Plan], command: str = "plan", failed: Sequence[Failed] = ()
+    plans: Sequence[Plan],
+    command: str = "plan",
+    failed: Sequence[Failed] = (),
+    members: bool = False,
 ) -> str:
-    """Return the plan document as text, one final newline."""
-    document = to_json(plans, command, failed)
+    """Return the plan document as text, one final newline; see `to_json`."""
+    document = to_json(plans, command, failed, members)
     return write({**document, "digest": digest(document)})
 
 
@@ -123,7 +132,7 @@ def _failed(one: Failed) -> dict[str, Any]:
     }
 
 
-def _server(plan: Plan) -> dict[str, Any]:
+def _server(plan: Plan, members: bool) -> dict[str, Any]:
     return {
         "name": plan.name,
         "type": plan.server.type,
@@ -142,7 +151,7 @@ def _server(plan: Plan) -> dict[str, Any]:
         "stuck": [_change(change, []) for change in plan.stuck],
         "converged": [{"address": a, "field": f} for a, f in plan.converged],
         "policy": _policy(plan),
-        "access": effect.as_json(plan.access),
+        "access": effect.as_json(plan.access, members),
         **_checks(plan),
         "pending": [_pending(pending) for pending in plan.pending],
         "replaced": [_replaced(replaced) for replaced in plan.replaced],

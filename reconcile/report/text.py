@@ -35,11 +35,15 @@ _SECTIONS = (("user", "Users"), ("policy", "Policy"), ("node", "Nodes"))
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How a plan is drawn: its colours, the policy's text diff, and every line."""
+    """How a plan is drawn: its colours, the policy's text diff, and every line.
+
+    `members` are the nodes behind the names of access lines.
+    """
 
     paint: Paint = plain
     text_diff: bool = False
     full: bool = False
+    members: bool = False
 
 
 def render_plans(
@@ -88,7 +92,8 @@ def _one(plan: Plan, shape: Shape) -> str:
     for kind, title in _SECTIONS:
         lines += _section(plan, kind, title, paint, text_diff=shape.text_diff)
     if plan.access is not None:
-        lines += [*effect.section(plan.access, paint, full=shape.full), ""]
+        how = {"full": shape.full, "members": shape.members}
+        lines += [*effect.section(plan.access, paint, **how), ""]
     if plan.checks is not None:
         from reconcile.report import tests
 
