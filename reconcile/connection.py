@@ -61,6 +61,7 @@ def open_server(
         writable=writable,
         timeout=options.timeout,
         connections=options.parallelism,
+        size=options.max_answer,
         transport=transport,
     )
 

@@ -28,6 +28,7 @@ class Options:
     single_policy_write: bool = False
     timeout: float | None = None
     parallelism: int = 32
+    max_answer: int | None = None
     release: str | None = None
     allow_commands: bool = False
     api_key_file: str | None = None

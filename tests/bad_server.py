@@ -9,7 +9,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -217,6 +217,19 @@ def silent(handler, _good):
     """Do not answer until the test is over."""
     handler.server.bad.stopped.wait(60)
     handler.close_connection = True
+
+
+def endless(head, part, pause=0.0):
+    """Send `head`, then `part` again and again until the other side has enough."""
+
+    def act(handler, _good):
+        handler.close_connection = True
+        with suppress(OSError):
+            handler.connection.sendall(head)
+            while not handler.server.bad.stopped.wait(pause):
+                handler.connection.sendall(part)
+
+    return act
 
 
 def claims(handler, good):

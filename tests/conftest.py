@@ -1,6 +1,7 @@
 """What every test may use."""
 
 import os
+import time
 
 import pytest
 from hypothesis import settings
@@ -85,8 +86,9 @@ def no_waiting(monkeypatch):
     """Let the pauses between tries take no time; return how long they would be."""
     from types import SimpleNamespace
 
-    from httpx_retries import retry
+    from reconcile.server import exchange
 
     pauses = []
-    monkeypatch.setattr(retry, "time", SimpleNamespace(sleep=pauses.append))
+    still = SimpleNamespace(sleep=pauses.append, monotonic=time.monotonic)
+    monkeypatch.setattr(exchange, "time", still)
     return pauses

@@ -12,7 +12,7 @@ DOORS = {
     "jsonschema": {"desired"},
     "deepdiff": {"policy"},
     "httpx": {"server", "simulator", "connection.py"},  # that only for its type
-    "httpx_retries": {"server"},
+    "httpcore": {"server"},
 }
 
 

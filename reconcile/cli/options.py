@@ -77,6 +77,12 @@ _LIVE = [
         help="Longest wait for one answer (30; for writes more, with many nodes).",
     ),
     click.option(
+        "--max-answer",
+        type=click.IntRange(1, 100_000),
+        metavar="MB",
+        help="Largest answer that is read, unpacked (512).",
+    ),
+    click.option(
         "--api-key-file",
         metavar="FILE",
         help="Where the API key is, whatever the files say.",

@@ -42,6 +42,7 @@ def connect(
     writable: bool = False,
     timeout: float | None = None,
     connections: int = 32,
+    size: int | None = None,
     transport: "httpx.BaseTransport | None" = None,
     clock: Callable[[], datetime] = now,
 ) -> Headscale:
@@ -55,6 +56,7 @@ def connect(
         writable=writable,
         timeout=timeout,
         connections=connections,
+        size=size,
         transport=transport,
     )
     try:

@@ -7,14 +7,11 @@ cannot write, whatever the code above it does.
 
 import json
 import re
-import ssl
 from collections.abc import Callable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
-from httpx_retries import Retry, RetryTransport
 
 from reconcile import __version__
 from reconcile.errors import (
@@ -27,32 +24,18 @@ from reconcile.errors import (
     Unreachable,
 )
 from reconcile.server.credential import Secret
+from reconcile.server.exchange import Bounds, TooLarge, exchange
+from reconcile.server.network import network
 
 # POSTs that change nothing: validation and previews.
 HARMLESS_POSTS = ("/policy/check", "/acl/validate", "/acl/preview", "/oauth/token")
 
 _READ = 30.0  # seconds for one answer, where nobody chose them
 
-# A request that timed out is not sent again: a busy server would only get busier.
-_BROKEN = (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError)
-
-
-def _tries(*methods: str) -> Retry:
-    """Return when a request is sent again: twice, and within 20 seconds.
-
-    Whatever Retry-After says: nobody watches a plan that waits for an hour.
-    """
-    return Retry(
-        total=2,
-        backoff_factor=0.3,
-        retry_on_exceptions=_BROKEN,
-        total_timeout=20.0,
-        allowed_methods=methods,
-    )
-
-
-_RETRY = _tries("GET")
-_NO_RETRY = Retry(total=0)
+_SIZE = 512  # MB of one answer, unpacked
+# Of a whole request, with all its tries, where nobody chose a time: this many times
+# what the server may keep silent.
+_WHOLE = 10
 
 
 class ReadOnlyTransport(httpx.BaseTransport):
@@ -83,7 +66,8 @@ class Http:
 
     `transport` replaces the network (tests, the embedded simulator). `timeout` is
     in seconds, for one request; None leaves it to this program, where a read gets 30
-    and the caller passes longer ones for slow writes.
+    and the caller passes longer ones for slow writes. `size` is how many megabytes an
+    answer may have, by default 512. Cookies are not kept: only the key says who asks.
     """
 
     def __init__(
@@ -94,22 +78,24 @@ class Http:
         writable: bool,
         timeout: float | None = None,
         connections: int = 32,
+        size: int | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self._key = key
-        limits = httpx.Limits(
-            max_connections=connections, max_keepalive_connections=connections
-        )
-        inner = transport or _network(self.url, limits)
-        retrying: httpx.BaseTransport = RetryTransport(inner, retry=_RETRY)
-        headers = {"User-Agent": f"reconcile/{__version__}"}
+        self._size = size or _SIZE
+        inner = transport or network(self.url, connections)
+        headers = {
+            "User-Agent": f"reconcile/{__version__}",
+            "Accept-Encoding": "gzip, deflate",
+        }
         if key is not None:
             headers["Authorization"] = f"Bearer {key.reveal()}"
         self._client = httpx.Client(
             base_url=self.url,
             headers=headers,
-            transport=retrying if writable else ReadOnlyTransport(retrying),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            transport=inner if writable else ReadOnlyTransport(inner),
         )
         self.timeout = timeout or _READ
         self.chosen = timeout is not None
@@ -144,9 +130,8 @@ class Http:
         again after a failure only when `repeatable` says that sending it twice is the
         same as once. Raises Unreachable when no answer came.
         """
-        retry = _RETRY if method == "GET" else _NO_RETRY
-        if repeatable:
-            retry = _tries(method)
+        seconds = timeout or self.timeout
+        whole = seconds if self.chosen else _WHOLE * seconds
         sent = dict(headers or {})
         if body is not None:
             content = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
@@ -156,11 +141,18 @@ class Http:
             path,
             content=content.encode() if content is not None else None,
             headers=sent,
-            timeout=_patience(timeout or self.timeout),
-            extensions={"retry": retry},
+            timeout=_patience(seconds),
         )
+        bounds = Bounds(whole, self._size * 10**6)
+        again = repeatable or method == "GET"
         try:
-            return self._whole(request)
+            return exchange(self._client, request, bounds, again=again)
+        except TooLarge:
+            raise ServerError(
+                f"{method} {path} at {self.url} answered more than {self._size} MB",
+                "--max-answer MB takes more; 1,000 nodes are about 1 MB",
+                request=f"{method} {path}",
+            ) from None
         except httpx.DecodingError:
             raise NotAControlServer(
                 f"{method} {path} at {self.url} answered something that cannot be "
@@ -169,20 +161,6 @@ class Http:
             ) from None
         except (httpx.RequestError, httpx.InvalidURL) as error:
             raise self._unreachable(error, f"{method} {path}") from None
-
-    def _whole(self, request: httpx.Request) -> httpx.Response:
-        """Return a complete answer; a GET that broke off half-way is asked once more.
-
-        The retrying transport ends where the body begins, so it cannot see this.
-        """
-        response = self._client.send(request, stream=True)
-        try:
-            response.read()
-        except (httpx.NetworkError, httpx.RemoteProtocolError):
-            if request.method != "GET":
-                raise
-            response = self._client.send(request)
-        return response
 
     def decode(self, response: httpx.Response) -> Any:
         """Return the JSON of a good answer. Raises ServerError for any other."""
@@ -253,28 +231,6 @@ def _patience(seconds: float) -> httpx.Timeout:
     return httpx.Timeout(seconds, connect=min(seconds, 10.0))
 
 
-def _trust(url: str) -> ssl.SSLContext | bool:
-    """Return how certificates are checked; reading the authorities takes its time.
-
-    Without TLS there is nothing to check: a context that trusts nobody will do.
-    """
-    if url.startswith("https:"):
-        return True
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def _proxy(url: str) -> str | None:
-    """Return the proxy that HTTPS_PROXY and its like name for a URL.
-
-    httpx heeds those variables only when it makes the transport itself.
-    """
-    parts = urlsplit(url)
-    if proxy_bypass(parts.hostname or ""):
-        return None
-    proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
-
-
 _NOT_OURS = (
     "check the URL: it must be the control server's own address, the same that "
     "`tailscale up --login-server` takes, and a proxy in front must pass /api on"
@@ -309,17 +265,6 @@ def _json(content: bytes) -> Any:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return value
-
-
-def _network(url: str, limits: httpx.Limits) -> httpx.BaseTransport:
-    """Return the transport to the network, with this machine's certificates."""
-    try:
-        return httpx.HTTPTransport(limits=limits, verify=_trust(url), proxy=_proxy(url))
-    except OSError as error:
-        raise Unreachable(
-            f"the certificates of this machine cannot be read: {error}",
-            "SSL_CERT_FILE must name a file with certificates, SSL_CERT_DIR a folder",
-        ) from None
 
 
 def _request(response: httpx.Response) -> str:
@@ -396,7 +341,7 @@ def _mentions(*words: str) -> Callable[[Exception, str], bool]:
 _FAILURES: tuple[tuple[Callable[[Exception, str], bool], str, str], ...] = (
     (
         _timed_out,
-        "no answer in time",
+        "no complete answer in time",
         "the server may be busy: --timeout SECONDS waits longer",
     ),
     (

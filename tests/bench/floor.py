@@ -29,7 +29,6 @@ def bare(port: str):
 def packaged(port: str):
     import click  # noqa: F401
     import httpx
-    import httpx_retries  # noqa: F401
     import jsonschema  # noqa: F401
 
     client = httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=HEADERS)

@@ -125,7 +125,7 @@ TABLE = {
     "500": (TAGS, answer(500, {"message": "locked"}), 9, 5, "locked", TAGGED, 1, NO_TAGS),
     "503 once": (TAGS, answer(503, ""), 1, 0, "4 of 4", TAGGED, 2, {}),
     "429": (
-        TAGS, answer(429, "", Retry_After="999"), 9, 5, "answered 429", TAGGED, 2, NO_TAGS
+        TAGS, answer(429, "", Retry_After="9"), 9, 5, "answered 429", TAGGED, 3, NO_TAGS
     ),
     "the node is gone": (
         TAGS, answer(404, {"message": "node not found"}), 9, 5, "node not found", TAGGED,

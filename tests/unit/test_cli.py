@@ -421,7 +421,7 @@ import sys
 from reconcile.cli import cli, run
 for name in ["", *cli.commands]:
     assert run([*name.split(), "--help"]) == 0
-    heavy = {"httpx", "yaml", "jsonschema", "deepdiff", "httpx_retries"} & set(sys.modules)
+    heavy = {"httpx", "yaml", "jsonschema", "deepdiff", "httpcore"} & set(sys.modules)
     assert not heavy, (name, heavy)
 assert run(["plan", "--nosuch"]) == 64
 assert "reconcile.session" not in sys.modules

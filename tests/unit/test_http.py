@@ -1,11 +1,14 @@
 """The HTTP client: what it may send, and how it says what went wrong."""
 
+import sys
+
 import httpx
 import pytest
 
 from reconcile.errors import Refused, Unreachable
 from reconcile.server.credential import Secret
 from reconcile.server.http import Http, ReadOnlyTransport, error_message
+from reconcile.server.network import proxy_of
 
 
 class Recorder(httpx.BaseTransport):
@@ -40,7 +43,7 @@ class Half(httpx.SyncByteStream):
 
 @pytest.mark.parametrize(
     ("method", "times", "sent", "fails"),
-    [("GET", 1, 2, False), ("GET", 2, 2, True), ("POST", 1, 1, True)],
+    [("GET", 2, 3, False), ("GET", 3, 3, True), ("POST", 1, 1, True)],
 )
 def test_only_a_get_that_broke_off_is_asked_again(method, times, sent, fails):
     inner = Breaking(times)
@@ -51,6 +54,82 @@ def test_only_a_get_that_broke_off_is_asked_again(method, times, sent, fails):
     else:
         assert http.get("/api/v1/node") == {}
     assert len(inner.seen) == sent
+
+
+HTTP, HTTPS = "http://10.1.2.3:8080", "https://hs.example.com"
+PROXY = "http://user:word@proxy:3128"
+
+
+@pytest.mark.parametrize(
+    ("url", "environ", "found"),
+    [
+        (HTTP, {"HTTP_PROXY": PROXY}, ("HTTP_PROXY", PROXY)),
+        (HTTP, {"HTTPS_PROXY": PROXY}, ("", None)),
+        (HTTPS, {"HTTPS_PROXY": PROXY}, ("HTTPS_PROXY", PROXY)),
+        (HTTPS, {"ALL_PROXY": PROXY}, ("ALL_PROXY", PROXY)),
+        (HTTPS, {"https_proxy": "proxy:3128"}, ("HTTPS_PROXY", "http://proxy:3128")),
+        (HTTP, {"ALL_PROXY": PROXY, "NO_PROXY": "10.1.2.3"}, ("", None)),
+        (HTTP, {"ALL_PROXY": PROXY, "NO_PROXY": "x, 10.0.0.0/8"}, ("", None)),
+        (HTTP, {"ALL_PROXY": PROXY, "NO_PROXY": "10.1.2.3/8"}, ("", None)),
+        (HTTP, {"ALL_PROXY": PROXY, "NO_PROXY": "11.0.0.0/8"}, ("ALL_PROXY", PROXY)),
+        (HTTP, {"ALL_PROXY": PROXY, "NO_PROXY": "10.1.2.3:8080"}, ("", None)),
+        (HTTP, {"ALL_PROXY": PROXY, "NO_PROXY": "10.1.2.3:80"}, ("ALL_PROXY", PROXY)),
+        (HTTPS, {"ALL_PROXY": PROXY, "NO_PROXY": "hs.example.com:443"}, ("", None)),
+        (HTTPS, {"ALL_PROXY": PROXY, "NO_PROXY": ".example.com"}, ("", None)),
+        (HTTPS, {"ALL_PROXY": PROXY, "NO_PROXY": "*"}, ("", None)),
+        (
+            "http://[fd7a::1]:8080",
+            {"ALL_PROXY": PROXY, "NO_PROXY": "fd7a::/16"},
+            ("", None),
+        ),
+        (
+            "http://[fd7a::1]:8080",
+            {"ALL_PROXY": PROXY, "NO_PROXY": "[fd7a::1]"},
+            ("", None),
+        ),
+        (
+            "http://[fd7a::1]:8080",
+            {"ALL_PROXY": PROXY, "NO_PROXY": "[fd7a::1]:8080"},
+            ("", None),
+        ),
+        (
+            "http://[fd7a::1]:8080",
+            {"ALL_PROXY": PROXY, "NO_PROXY": "[fd7a::1]:80"},
+            ("ALL_PROXY", PROXY),
+        ),
+    ],
+)
+def test_the_proxy_is_the_one_that_the_environment_names(
+    monkeypatch, url, environ, found
+):
+    for name in ("HTTP", "HTTPS", "ALL", "NO"):
+        monkeypatch.delenv(f"{name}_PROXY", raising=False)
+        monkeypatch.delenv(f"{name.lower()}_proxy", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_of(url) == found
+
+
+@pytest.mark.parametrize(
+    ("proxy", "message", "hint"),
+    [
+        ("ftp://user:SECRET@proxy", "not the URL of a proxy", "looks like http://"),
+        ("http://user:SECRET@proxy:port", "not the URL of a proxy", "http://"),
+        ("http://user:SECRET@[proxy", "not the URL of a proxy", "http://"),
+        ("http://", "not the URL of a proxy", "http://"),
+        ("user:SECRET@ proxy", "not the URL of a proxy", "http://"),
+        ("socks5://user:SECRET@proxy", "names a SOCKS proxy", "pip install"),
+        ("socks9://user:SECRET@proxy", "not the URL of a proxy", "http://"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_one_sentence(monkeypatch, proxy, message, hint):
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    with pytest.raises(Unreachable, match=message) as caught:
+        Http("https://hs.example.com", Secret("k"), writable=False)
+    assert str(caught.value).startswith(("what HTTPS_PROXY holds", "HTTPS_PROXY names"))
+    assert "SECRET" not in f"{caught.value} {caught.value.hint}"
+    assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "X"])
