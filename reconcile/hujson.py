@@ -37,7 +37,6 @@ _BLANKED = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_NOT_NEWLINE = re.compile(r"[^\n]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
 
 
@@ -126,7 +125,7 @@ def standardize(text: str) -> str:
 
 def _blank(found: re.Match[str]) -> str:
     if found.lastgroup == "comment":
-        return _NOT_NEWLINE.sub(" ", found.group())
+        return "\n".join(" " * len(line) for line in found.group().split("\n"))
     return " " if found.lastgroup == "comma" else found.group()
 
 

@@ -165,10 +165,13 @@ class Http:
     def decode(self, response: httpx.Response) -> Any:
         """Return the JSON of a good answer. Raises ServerError for any other."""
         self.check(response)
+        problem = self._not_json(response)
         try:
-            return _json(response.content)
+            text = response.content.decode()
+            del response  # of a long list, its bytes would take a fifth of the memory
+            return _json(text)
         except ValueError:
-            raise self._not_json(response) from None
+            raise problem from None
 
     def check(self, response: httpx.Response) -> None:
         """Raise the ServerError that an answer stands for; return when it is good."""
@@ -253,14 +256,23 @@ _HINTS = {
 }
 
 
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+# What a list, an object and an item of one take in memory, in bytes.
+_COSTS = {"[": 64, "{": 200, ",": 10}
 
 
-def _json(content: bytes) -> Any:
-    """Return the value of a JSON text. Raises ValueError for anything else."""
+def _json(text: str) -> Any:
+    """Return the value of a JSON text. Raises ValueError for anything else.
+
+    Values that would take far more memory than their text are refused: a control server
+    has no lists of millions of empty lists.
+    """
+    cost = sum(text.count(sign) * size for sign, size in _COSTS.items())
+    if cost > 4 * len(text) + 64 * 10**6:
+        raise ValueError("nothing but brackets")
     try:
-        value = json.loads(content)
-        if _SURROGATE.search(content):  # half of a pair is no text
+        value = json.loads(text)
+        if _SURROGATE.search(text):  # half of a pair is no text
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("nested too deeply") from None
@@ -300,7 +312,7 @@ def error_message(response: httpx.Response) -> str:
     whose `detail` alone ("setting policy") says nothing without `errors[].message`.
     """
     try:
-        body = _json(response.content)
+        body = _json(response.content.decode())
     except ValueError:
         text = response.content[:2000].decode("utf-8", "replace")
         return _shortened(text.strip(), 300)

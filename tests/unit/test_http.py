@@ -1,11 +1,13 @@
 """The HTTP client: what it may send, and how it says what went wrong."""
 
+import json
 import sys
+import tracemalloc
 
 import httpx
 import pytest
 
-from reconcile.errors import Refused, Unreachable
+from reconcile.errors import NotAControlServer, Refused, Unreachable
 from reconcile.server.credential import Secret
 from reconcile.server.http import Http, ReadOnlyTransport, error_message
 from reconcile.server.network import proxy_of
@@ -205,3 +207,30 @@ def test_text_that_is_no_json_is_shown_but_not_all_of_it():
     assert error_message(httpx.Response(500, text=" oops \n")) == "oops"
     long = error_message(httpx.Response(500, text="x" * 10_000))
     assert long == "x" * 300 + " […]"
+
+
+@pytest.mark.parametrize("body", ["[" + "[]," * 3_000_000 + "[]]", "[" * 3_000_000])
+def test_an_answer_of_brackets_is_refused_before_it_takes_all_memory(body):
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotAControlServer, match="something that is not JSON"):
+            Http("http://hs", None, writable=False, transport=Saying(body)).get("/")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * len(body)
+
+
+def test_a_policy_may_be_full_of_brackets():
+    rules = '{"src": ["a@"], "dst": ["b@:22"]}, ' * 100_000
+    body = json.dumps({"policy": f'{{"acls": [{rules}]}}'})
+    http = Http("http://hs", None, writable=False, transport=Saying(body))
+    assert len(http.get("/")["policy"]) > 3_000_000
+
+
+class Saying(httpx.BaseTransport):
+    def __init__(self, body):
+        self.body = body
+
+    def handle_request(self, request):
+        return httpx.Response(200, content=self.body.encode())
