@@ -60,7 +60,7 @@ def _tried(
 ) -> httpx.Response:
     left = _PAUSES
     for number in range(1, tries):
-        pause = random.uniform(0, 0.3 * 2**number)
+        pause = random.uniform(0, 0.3 * 2**number)  # noqa: S311
         try:
             answer = _whole(client.send(request, stream=True), size)
         except _BROKEN:
@@ -91,7 +91,7 @@ def _whole(response: httpx.Response, size: int) -> httpx.Response:
 
 
 def _asked_pause(answer: httpx.Response) -> float:
-    """Return the seconds of Retry-After, a number or a date; 0 where it says neither."""
+    """Return the seconds of Retry-After, a number or a date; 0 for neither."""
     text = answer.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(text)  # infinity, when it is very long
