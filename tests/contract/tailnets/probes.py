@@ -68,6 +68,7 @@ class Probes:
         self.services += [(kind, name) for kind in (SSH, CHECK) for name in self.logins]
         self.size = len(self.points)
         self._inside: dict[str, int] = {}
+        self._addresses: dict[frozenset[int], int] = {}
         self._served: dict[object, int] = {}
 
     @cached_property
@@ -121,7 +122,9 @@ class Probes:
     def of(self, devices: Iterable[int]) -> int:
         """Return the addresses of nodes."""
         wanted = frozenset(devices)
-        return self.where(lambda point: point.devices & wanted)
+        if wanted not in self._addresses:
+            self._addresses[wanted] = self.where(lambda point: point.devices & wanted)
+        return self._addresses[wanted]
 
     def opening(
         self, protocols: Iterable[int], ports: Iterable[tuple[int, int]]

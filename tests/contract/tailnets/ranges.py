@@ -1,6 +1,6 @@
 """Addresses as numbers: how this harness reads prefixes, apart from the project."""
 
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 V6 = 1 << 200  # added to IPv6 addresses, so that the families never meet
@@ -15,6 +15,7 @@ _PRIVATE = (
 )
 
 
+@cache
 def number(text: str) -> int:
     """Return an address as a number."""
     return _number(ip_address(text))
@@ -36,11 +37,13 @@ def spans(text: str) -> tuple[Range, ...]:
     return ((_number(network[0]), _number(network[-1])),)
 
 
+@lru_cache(maxsize=200_000)
 def inside(address: int, text: str) -> bool:
     """Tell whether an address lies in what a text says."""
     return any(low <= address <= high for low, high in spans(text))
 
 
+@cache
 def overlap(one: str, other: str) -> bool:
     """Tell whether two texts have an address in common."""
     return any(a <= d and c <= b for a, b in spans(one) for c, d in spans(other))
