@@ -115,8 +115,10 @@ class Maker:
         v4, v6 = f"100.64.0.{number}", f"fd7a:115c:a1e0::{number:x}"
         if self.chance(0.12):
             v4, v6 = self.dice.choice(((v4, ""), ("", v6)))
-        owner = self.dice.choice(people).id
-        return Device(number, name, owner, tags, routes, approved, v4, v6)
+        owner, asked = self.dice.choice(people).id, ()
+        if not tags and self.chance(0.5):
+            asked = _TAGS  # those that the policy then lets it have
+        return Device(number, name, owner, tags, routes, approved, v4, v6, asked)
 
     def _routes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         routes: tuple[str, ...] = ()

@@ -32,6 +32,7 @@ class Names:
         nonroot = [name for name in probes.logins if name != "root"]
         self.logins = {} if release == "0.26" else {"autogroup:nonroot": nonroot}
         self.state = state
+        self.worn = {d.id: state.worn(d, release) for d in state.devices}
         self.nodes = probes.of(d.id for d in state.devices)
         self.routed = self._union(r for d in state.devices for r in d.subnets)
         self.senders = self.nodes | self.routed
@@ -63,7 +64,8 @@ class Names:
         if name in ("everything", "*", "autogroup:danger-all"):
             return self.present
         if name in ("every node", "autogroup:member", "autogroup:tagged"):
-            return self._probes.of(d.id for d in self.state.devices if _is(name, d))
+            known = self.state.devices
+            return self._probes.of(d.id for d in known if self._is(name, d))
         if name in _INTERNET:
             return self.internet
         if name == "autogroup:internet":  # routes to public addresses as well
@@ -74,12 +76,16 @@ class Names:
             return self._probes.within(addresses)
         return self._probes.of(self.devices(name))
 
+    def _is(self, name: str, device: Device) -> bool:
+        tagged = bool(self.worn[device.id])
+        return name == "every node" or tagged is (name == "autogroup:tagged")
+
     def devices(self, name: str) -> set[int]:
         """Return the ids of the nodes that a word stands for. Raises Unreadable."""
         kind, colon, rest = name.partition(":")
         known = self.state.devices
         if kind == "tag":
-            return {d.id for d in known if name in d.tags}
+            return {d.id for d in known if name in self.worn[d.id]}
         if kind == "group":
             return self._members(name)
         if kind == "node" and colon:
@@ -125,11 +131,6 @@ class Names:
             if found:
                 return found
         return []
-
-
-def _is(name: str, device: Device) -> bool:
-    tagged = bool(device.tags)
-    return name == "every node" or tagged is (name == "autogroup:tagged")
 
 
 def _is_address(text: str) -> bool:

@@ -119,8 +119,11 @@ def dropped(release: str, state: State) -> set[str]:
 def _devices(names: Names, sources: Iterable[str], state: State) -> set[int]:
     found: set[int] = set()
     for text in sources:
-        if text in ("*", "autogroup:member"):
+        if text == "*":
             return {d.id for d in state.devices if not d.tags}
+        if text == "autogroup:member":
+            found |= {d.id for d in state.devices if not names.worn[d.id]}
+            continue
         try:
             found |= names.devices(text)
         except Unreadable:  # a token that fits nobody selects nothing

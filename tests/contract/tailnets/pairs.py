@@ -1,6 +1,7 @@
 """Random pairs: what people do to a tailnet, one after another."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from tests.contract.policies.generator import Words
 from tests.contract.seeds import EXIT
@@ -30,8 +31,12 @@ class Chain:
         self.policies = Policies(maker.release, f"{maker.seed} {number}", words)
 
     def first(self, state: State) -> State:
-        """Return the state with a policy."""
-        return State(state.people, state.devices, self.policies.wanted())
+        """Return the state with a policy, and with the tags that it allows."""
+        state = replace(state, policy=self.policies.wanted())
+        for device in state.devices:
+            asked = tuple(sorted(state.worn(device, self._release) - {*device.tags}))
+            state = state.with_device(device.id, asked=asked)
+        return state
 
     def next(self, state: State) -> Pair:
         """Return a change of a state: of its policy, of the rest, or of both."""

@@ -72,7 +72,10 @@ def _on_a_tailnet(server: TailnetServer, maker: Maker, number: int) -> Iterator[
         yield Result(server.release, Pair(first, (), first.policy), refusal=str(reason))
         return
     for _ in range(_LONGEST):
-        result = attempt(server, chain.next(side.state), side)
+        pair = chain.next(side.state)
+        if pair.after.refused_tags(server.release):
+            return  # servers do not tell of them, and 0.27 still takes them for tagged
+        result = attempt(server, pair, side)
         yield result
         if result.after is None:
             return

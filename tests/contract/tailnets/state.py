@@ -7,6 +7,7 @@ from typing import Any
 from reconcile.model import EXIT_ROUTES
 
 Policy = dict[str, Any]
+_OLD = ("0.26", "0.27")  # whose nodes may have tags that nobody gave to them
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,7 @@ class Person:
 class Device:
     """A node. `user` is the id of its owner, who owns it as long as it has no tag.
 
-    `asked` are the tags that the client asks for: 0.26 and 0.27 heed them where the
-    owner may have them. An address is "" where the node has none of its family.
+    `asked` are the tags that the client asks for (see `State.worn`). An address is "" where the node has none of its family.
     """
 
     id: int
@@ -84,6 +84,30 @@ class State:
         plain = token.removesuffix("@")
         exact = [p.id for p in self.people if p.provider_id and p.provider_id == plain]
         return exact[:1] or [p.id for p in self.people if plain in (p.email, p.name)]
+
+    def worn(self, device: Device, release: str) -> frozenset[str]:
+        """Return the tags of a device that rules heed.
+
+        Up to 0.27, one to which nobody gave a tag has those that it asks for and that
+        its user owns.
+        """
+        if device.tags or release not in _OLD:
+            return frozenset(device.tags)
+        policy = self.policy or {}
+        owners, groups = policy.get("tagOwners", {}), policy.get("groups", {})
+        return frozenset(
+            tag
+            for tag in device.asked
+            for name in owners.get(tag, ())
+            for token in groups.get(name, [name])
+            if self.fitting(token) == [device.user]
+        )
+
+    def refused_tags(self, release: str) -> bool:
+        """Tell whether a device asks for a tag that it may not have."""
+        return release in _OLD and any(
+            not self.worn(d, release).issuperset(d.asked) for d in self.devices
+        )
 
     def device(self, number: int) -> Device:
         return next(d for d in self.devices if d.id == number)
