@@ -42,11 +42,14 @@ class Offers:
         self._peers = peers
 
     def to(self, exit_: Device) -> set[int]:
-        """Return the ids of the nodes to which an exit node is offered."""
+        """Return the ids of the nodes that may choose an exit node.
+
+        It is offered to them, and they offer to be none: clients refuse to do both.
+        """
         return {
             device.id
             for device in self._state.devices
-            if device is not exit_ and self._offered(device, exit_)
+            if not device.offers_exit and self._offered(device, exit_)
         }
 
     def _offered(self, device: Device, exit_: Device) -> bool:

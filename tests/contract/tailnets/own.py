@@ -138,12 +138,17 @@ def _via(
     sources = 0
     for text in rule["src"]:
         sources |= _source(names, probes, text, state)
+    choosing = probes.of(d.id for d in state.devices if not d.offers_exit)
     for device in state.devices:
         if not set(device.tags) & set(rule["via"]):
             continue
         for text in rule["dst"]:
             targets = _steered(names, probes, device, text)
-            yield Opening(sources, targets, services, frozenset({device.id}))
+            near = targets & names.senders
+            yield Opening(sources, near, services, frozenset({device.id}))
+            yield Opening(
+                sources & choosing, targets & ~near, services, frozenset({device.id})
+            )
 
 
 def _steered(names: Names, probes: Probes, device: Device, text: str) -> int:
@@ -151,13 +156,16 @@ def _steered(names: Names, probes: Probes, device: Device, text: str) -> int:
 
     What is kept because it overlaps a route may hold the router's own address too.
     """
+    public = probes.public & ~names.routed
+    far = 0
+    for route in device.usable & EXIT_ROUTES:
+        far |= probes.within(route) & public
     if text == "autogroup:internet":
-        there = device.usable & EXIT_ROUTES
-        return probes.public & ~names.routed if there else 0
+        return far
     address = _literal(names, text)
     found = 0
     for written in _TAILNET if text == "*" else filter(None, [address]):
-        reach = probes.of([device.id])
+        reach = probes.of([device.id]) | far
         for route in device.subnets:
             reach |= probes.within(route)
         if any(overlap(written, route) for route in device.subnets):

@@ -87,8 +87,7 @@ class Probes:
     def others(self) -> list[int]:
         """The paths that each point may have at all.
 
-        Not to the other family, to itself, or to what is in one network with it. No
-        network uses an exit node, nor does a client that offers to be one itself.
+        Not to the other family, to itself, or to what is in one network with it.
         """
         every = self._chosen(lambda _: True)
         return [every * self._others(point) for point in self.points]
@@ -96,18 +95,12 @@ class Probes:
     def _others(self, point: Point) -> int:
         bit = 1 << point.place
         kept = self.v6 if self.v6 & bit else self.all & ~self.v6
-        near = self.where(lambda other: other.devices or other.network)
         if point.devices:
-            itself = self.of(point.devices)
-            return kept & ~itself & (near if point.devices & self._exits else -1)
+            return kept & ~self.of(point.devices)
         for network in map(self.within, self.routes):
             if network & bit:
                 kept &= ~network
-        return kept & near
-
-    @cached_property
-    def _exits(self) -> set[int]:
-        return {d.id for s in self.states for d in s.devices if d.offers_exit}
+        return kept
 
     def where(self, fits: Any) -> int:
         """Return the points for which something holds."""
