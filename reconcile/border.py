@@ -7,6 +7,7 @@ from stat import S_ISDIR, S_ISREG
 
 from reconcile.git import top_of, written
 
+NO_FILE = "it is a device or a pipe, not a file"
 # What a shell makes of `<(command)`, and standard input: not in any repository.
 _OF_THE_SHELL = ("/dev/", "/proc/self/fd/")
 
@@ -64,4 +65,4 @@ def _no_file(path: Path) -> str:
         return ""  # whoever reads it says why it cannot be read
     if S_ISREG(mode) or S_ISDIR(mode):
         return ""
-    return "it is a device or a pipe, not a file"
+    return NO_FILE

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
+from fnmatch import fnmatchcase
 
 from reconcile.errors import ReconcileError, UsageError
 from reconcile.options import Options
@@ -49,16 +50,19 @@ def planned(
             if len(opened) + len(failed) == 1:
                 raise
             failed.append(Failed(run.ref.name, run.shown_url, error))
-    if not failed:
-        _require_matches(plans)
+    _require_matches(plans, [one.name for one in failed])
     return good, tuple(plans)
 
 
-def _require_matches(plans: Sequence[Plan]) -> None:
-    """Raise UsageError for a --target or --exclude that names nothing anywhere."""
+def _require_matches(plans: Sequence[Plan], unread: Sequence[str]) -> None:
+    """Raise UsageError for a --target or --exclude that names nothing anywhere.
+
+    On a server that was not read it may name something, unless it is for another.
+    """
     missed = [dict(plan.unmatched) for plan in plans]
     for pattern in missed[0] if missed else ():
-        if not all(pattern in names for names in missed):
+        elsewhere = any(_may_be_on(name, pattern) for name in unread)
+        if elsewhere or not all(pattern in names for names in missed):
             continue
         option = "--target" if pattern in plans[0].asked.target else "--exclude"
         near = next((names[pattern] for names in missed if names[pattern]), "")
@@ -67,6 +71,12 @@ def _require_matches(plans: Sequence[Plan]) -> None:
             "server",
             f"did you mean {near}?" if near else _ADDRESSES,
         )
+
+
+def _may_be_on(server: str, pattern: str) -> bool:
+    """Tell whether a pattern may mean something of a server: `prod/node:nas`."""
+    before, _, after = pattern.partition("/")
+    return not after or ":" in before or fnmatchcase(server, before)
 
 
 _ADDRESSES = (

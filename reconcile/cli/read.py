@@ -133,7 +133,7 @@ def _applying(saved: Path, plans: Sequence["Plan"]) -> str:
 
     if any(plan.errors for plan in plans):
         return "It cannot be applied: see the errors"
-    if is_stdout(saved):
+    if is_stdout(saved) or not saved.is_file():  # a pipe or a device keeps nothing
         return "Apply it with: reconcile apply FILE"
     remark = stdin_remark(plans[0].asked)
     return f"Apply it with: {shlex.join(['reconcile', 'apply', str(saved)])}{remark}"

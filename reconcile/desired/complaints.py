@@ -13,7 +13,7 @@ from reconcile.desired.later import (
     postponed_value,
 )
 from reconcile.desired.openness import WHY, is_policy, no_rules
-from reconcile.desired.scalars import flow
+from reconcile.desired.scalars import flow, scalar
 from reconcile.desired.schema import UNKNOWN, Violation, allows
 from reconcile.errors import Diagnostic
 from reconcile.near import nearest
@@ -204,7 +204,18 @@ def _pattern(found: Violation, source: Source) -> Diagnostic:
         f"{quoted(found.value)} is not possible in {where}",
         source.locate(found.path, key=found.named),
         why=found.schema.get("patternErrorMessage", ""),
+        **_address_meant(found),
     )
+
+
+def _address_meant(found: Violation) -> Help:
+    """Return the line of `removed` that a misspelt kind means: `nod:nas`."""
+    given, colon, name = str(found.value).partition(":")
+    kind = nearest(given, ("node", "user")) if colon and name else ""
+    if not kind or found.path[0] != "removed":
+        return {}
+    meant = scalar(f"{kind}:{name}")
+    return {"help": f"did you mean {meant}?", "ways": ((Instead(meant),),)}
 
 
 def _missing(found: Violation, source: Source) -> Diagnostic:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reconcile import globs, text
-from reconcile.border import Border, around, of_the_shell
+from reconcile.border import NO_FILE, Border, around, of_the_shell
 from reconcile.border import identity as real_name
 from reconcile.desired.findings import Findings
 from reconcile.desired.form import check
@@ -104,6 +104,9 @@ class Files:
         real = real_name(path)
         leads = f", and leads to {real}" * (real != str(written(path)))
         remedy = f"name it: -f {shlex.quote(real)}" if named else "move it there"
+        if why == NO_FILE:
+            as_input = f"read it as standard input: -f - < {shlex.quote(path)}"
+            remedy = as_input if named else "put a file there"
         finding = Diagnostic(
             "RC0703",
             f"{path} is not read: {why}",

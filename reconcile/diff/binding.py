@@ -120,9 +120,10 @@ def _strange(match: Match, desired: Desired, index: Index) -> bool:
 
 def _strange_users(desired: Desired, index: Index) -> Iterator[Diagnostic]:
     entries = (desired.nodes or {}).values()
-    matches = [entry.match for entry in entries] + [r.match for r in desired.rules]
+    matches = [(f"node:{entry.name}", entry.match) for entry in entries]
+    matches += [("", rule.match) for rule in desired.rules]
     directory = index.directory
-    for match in matches:
+    for address, match in matches:
         if not _strange(match, desired, index):
             continue
         token = match.fields["user"]
@@ -133,6 +134,7 @@ def _strange_users(desired: Desired, index: Index) -> Iterator[Diagnostic]:
             match.position,
             why="a match names one user: by name, e-mail or the identity provider's id",
             help=ways or did_you_mean(token, index.tokens()) or "correct the name",
+            address=address,
         )
 
 
@@ -231,6 +233,7 @@ def _ambiguous(
         help="one of these matches tells them apart:\n    "
         + "\n    ".join(words for words, _ in offered),
         ways=tuple(way for _, way in offered),
+        address=f"node:{entry.name}",
     )
 
 
@@ -292,4 +295,5 @@ def _bound_twice(entry: WantedNode, first: WantedNode, node: Node) -> Diagnostic
         why="two entries for one node would undo each other",
         help=f"remove this one; the other stands at {first.position}",
         ways=((Drop(("nodes", entry.name)),),),
+        address=f"node:{entry.name}",
     )

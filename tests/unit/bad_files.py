@@ -374,6 +374,12 @@ FORM = {
         "`laptop`",
         "`node:NAME`",
     ),
+    "bad kind in removed": (
+        VERSION + "removed: [|nodes:laptop]\n",
+        "RC0008",
+        "`nodes:laptop`",
+        "did you mean node:laptop?",
+    ),
     "bad machine key": (
         VERSION + "nodes: {tv: {match: {machine_key: |abc}}}\n",
         "RC0008",

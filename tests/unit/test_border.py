@@ -147,6 +147,13 @@ def find(folder, pattern):
     return globs.matching(DISK, str(folder), pattern, lambda _path: True)
 
 
+def test_a_pipe_of_a_name_is_read_as_standard_input(net):
+    os.mkfifo(net / "pipe one.yaml")
+    assert refused("pipe one.yaml").help == (
+        "read it as standard input: -f - < 'pipe one.yaml'"
+    )
+
+
 def test_globs_end_whatever_links_there_are(tmp_path):
     for name in "abc":
         (tmp_path / name).symlink_to(".")

@@ -71,6 +71,24 @@ def test_a_name_may_look_like_a_glob(wanted):
     assert (len(plan.changes), plan.unmatched) == (1, ())
 
 
+def test_what_is_wrong_with_another_entry_is_left_out(wanted):
+    """A target is for going on although something else cannot."""
+    state = wanted(
+        "nodes: { nas: { expiry: never }, tv: { match: { hostname: tv } },\n"
+        "  box: { match: { user: mallory } }, one: { match: { id: 1 } } }"
+    )
+    there = [node(n, f"tv-{n}", hostname="tv") for n in (2, 3)]
+    here = live([user(1, "alice")], [node(1, "nas"), *there])
+    plan = build(state, here, name="hs")
+    codes = {d.code: d.address for d in plan.errors}
+    assert codes == {
+        "RC0203": "node:tv",
+        "RC0106": "node:box",
+        "RC0204": "node:one",
+    }
+    assert build(state, here, name="hs", target=["node:nas"]).errors == ()
+
+
 # -- removed ---------------------------------------------------------------------------
 
 
@@ -247,6 +265,11 @@ def test_all_goes_on_without_a_server_that_fails(several, command):
         section = out.partition(" · down · http://127.0.0.1:9\n")[2]
         assert "No plan: http://127.0.0.1:9: nothing listens there" in section
         assert "= help: check host and port" in section
+
+
+def test_an_address_on_no_server_is_an_error_although_one_failed(several, command):
+    for address, code in (("wrold/user:bob", 64), ("user:bob", 1), ("down/user:x", 1)):
+        assert command("plan", "--server", "all", "--target", address)[0] == code
 
 
 def test_all_as_json_names_what_failed(several, command):

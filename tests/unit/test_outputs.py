@@ -81,6 +81,14 @@ def test_a_pipe_is_written_through(write, command, tmp_path):  # noqa: F811
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
+def test_what_a_device_swallowed_cannot_be_applied_from_there(write, command):  # noqa: F811
+    write()
+    code, _, err = command("plan", "--out", "/dev/null")
+    assert code == 0
+    assert "reconcile apply FILE" in err
+    assert "/dev/null" not in err
+
+
 def test_links_are_followed_and_permissions_stay(write, command, tmp_path):  # noqa: F811
     write()
     (tmp_path / "real").write_text("old")
