@@ -280,9 +280,9 @@ class Access:
     ) -> dict[int, int]:
         """Return which targets are not reached, and by which of the sources.
 
-        A node is reached by any of its addresses, and any of the atoms will do, or with
-        `whole` all of them are needed; `without` leaves rules out. Nothing is missing
-        from a node to itself.
+        A node is reached by any of its addresses among the targets. Any of the atoms
+        will do, or with `whole` all of them are needed; `without` leaves rules out.
+        Nothing is missing from a node to itself.
         """
         universe = self.matrix.universe
         found: dict[int, int] = defaultdict(int)
@@ -293,8 +293,8 @@ class Access:
                     reached_by(self._reach(row, without), atoms, whole) & family
                     for row, family in rows
                 )
-                numbers = universe.nodes(nodes) & ~universe.nodes(reached)
-                lack = universe.both(numbers) & self.world.present
+                numbers = universe.nodes(nodes) & ~universe.nodes(reached & nodes)
+                lack = universe.both(numbers) & nodes
                 near = cells & universe.partners(members)
                 lack |= (near or cells) & ~reached
                 if lack & ~universe.single(members):

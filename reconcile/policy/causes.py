@@ -9,7 +9,6 @@ nodes or users, or both together.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from reconcile.policy.document import Rule, SshRule, targets_of
 from reconcile.policy.happenings import Happening, Happenings
@@ -71,6 +70,7 @@ class Blame:
         self._happenings = happenings
         self._side = side
         self._compiled: dict[int, dict[object, tuple[int, Compiled]]] = {}
+        self._routes: dict[tuple[str, ...], list[tuple[Happening, int]]] = {}
 
     def parts(self, row: Row, moved: Reach) -> Iterator[Part]:
         """Cut what a row gains or loses by its causes."""
@@ -294,7 +294,7 @@ class Blame:
         away = reached & ~(self._arriving(there, row, index) if there else 0)
         found: dict[Ways, int] = defaultdict(int)
         found[(source,)] |= reached & ~away
-        for causes, mask in self._moved(away):
+        for causes, mask in self._moved(rule, away):
             found[tuple(source | cause for cause in causes)] |= mask
             away &= ~mask
         found[(source or users,)] |= away
@@ -311,7 +311,7 @@ class Blame:
         # It opens nothing there, so that it is in no row.
         return bool(self._meant(rule.origin.sources, index) & sources.members)
 
-    def _moved(self, away: int) -> Iterator[tuple[Ways, int]]:
+    def _moved(self, rule: Compiled, away: int) -> Iterator[tuple[Ways, int]]:
         """Yield destinations by the nodes that changed, or the routers before them."""
         for each in self._happenings.of_nodes:
             own = away & self._universe.both(each.numbers)
@@ -319,7 +319,8 @@ class Blame:
                 yield (frozenset({each}),), own
         _, cells = self._universe.split(away)
         parts: dict[Ways, int] = {(): cells}
-        for each, behind in self._routing if cells else ():
+        via = rule.origin.via if isinstance(rule.origin, Rule) else ()
+        for each, behind in self._routing(tuple(via)) if cells else ():
             parts = {
                 ways: mask
                 for known, part in parts.items()
@@ -331,18 +332,22 @@ class Blame:
             }
         yield from ((ways, mask) for ways, mask in parts.items() if ways)
 
-    @cached_property
-    def _routing(self) -> list[tuple[Happening, int]]:
-        """What happened to nodes that lead to networks on the side at hand."""
-        world = self._matrix.worlds[self._here]
-        found = []
-        for each in self._happenings.of_nodes:
-            behind = merge(
-                self._universe.leading(world, number) for number in bits(each.numbers)
-            )
-            if behind:
-                found.append((each, behind))
-        return found
+    def _routing(self, via: tuple[str, ...]) -> list[tuple[Happening, int]]:
+        """What happened to nodes that lead to networks on the side at hand.
+
+        With `via` only those with one of these tags lead anywhere.
+        """
+        if via not in self._routes:
+            world = self._matrix.worlds[self._here]
+            tagged = merge(world.tags.get(tag, 0) for tag in via)
+            numbers = self._universe.nodes(tagged) if via else -1
+            leading = self._universe.leading
+            found = [
+                (each, merge(leading(world, n) for n in bits(each.numbers & numbers)))
+                for each in self._happenings.of_nodes
+            ]
+            self._routes[via] = [(each, behind) for each, behind in found if behind]
+        return self._routes[via]
 
     def _arriving(self, rule: Compiled, row: Row, index: int) -> int:
         """Return where a rule lets the sources of a row arrive in another tailnet."""

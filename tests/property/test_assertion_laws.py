@@ -55,7 +55,7 @@ def test_no_holds_exactly_when_the_access_list_is_empty(
 ) -> None:
     if not valid(policy):
         return
-    access = Access(read(policy, "main"), tailnet(nodes))
+    access = Access(read(policy, "main"), tailnet(nodes)).asking([source, target])
     sides = named(access, source), named(access, target)
     listed = access.entries(*sides, *(port or ()))
     answer = Assertions(access).answer(Paths(False, source, target, port))

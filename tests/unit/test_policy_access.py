@@ -7,6 +7,8 @@ import pytest
 
 from reconcile.model import Node, User
 from reconcile.policy.access import Access
+from reconcile.policy.assertions import Assertions
+from reconcile.policy.claims import Paths, Port
 from reconcile.policy.difference import AccessDiff, diff
 from reconcile.policy.document import Policy
 from reconcile.policy.reading import read
@@ -447,4 +449,41 @@ def test_a_check_of_every_login_asks_for_those_that_another_rule_names() -> None
     access = Access(policy(port, ssh=[rule, every]), tailnet())
     assert lines(access.entries()) == [
         "ann -> tag:db tcp 22 ssh as autogroup:nonroot (check) (2x2)"
+    ]
+
+
+# Addresses.
+
+LAPTOP4, LAPTOP6 = NODES[0].addresses
+
+
+@pytest.mark.parametrize(("address", "said"), [(LAPTOP4, True), (LAPTOP6, False)])
+def test_an_address_is_asked_for_itself(address: str, said: bool) -> None:
+    """The other address of its node is another one."""
+    found = Access(policy(acl("ben@", f"{LAPTOP4}:443")), tailnet())
+    judge = Assertions(found)
+    assert found.why("ben@", address, 443).allowed is said
+    claims = [Paths(a, "ben@", address, Port(443)) for a in (True, False)]
+    assert [not judge.answer(claim).reasons for claim in claims] == [said, not said]
+    assert found.why("ben@", "node:laptop", 443).allowed
+
+
+def test_only_a_router_of_the_grant_is_a_cause() -> None:
+    """An exit node that the `via` of a grant does not mean opens nothing by it."""
+    via = {
+        "src": ["ann@"],
+        "dst": ["autogroup:internet"],
+        "ip": ["*"],
+        "via": ["tag:db"],
+    }
+    exits = {"available": EXITS, "approved": EXITS}
+    rules = policy(acl("ann@", "cy@:22"), grants=[via])
+    nas, db = replace(NODES[3], **exits), replace(NODES[4], **exits)
+    before = (
+        replace(nas, approved=frozenset()),
+        replace(db, tags=frozenset({"tag:exit"})),
+    )
+    sides = [(rules, tailnet(*NODES[:3], *nodes)) for nodes in (before, (nas, db))]
+    assert because(diff(*sides)) == [
+        ("node:db-1 becomes tag:db, is no longer tag:exit",),
     ]

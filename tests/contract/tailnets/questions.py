@@ -104,16 +104,38 @@ def _literal(truth: Truth, word: str) -> str:
 
 
 def _ends(truth: Truth, word: str) -> list[int]:
-    """Return what a name stands for: the points of each node, and each address."""
+    """Return what a name stands for: the points of each node, and each address.
+
+    An address is no other one: of its node it means that address alone, but where a
+    release takes it for the node.
+    """
     names: Names = truth.names
     found = names.read(_literal(truth, word))
     nodes = [truth.probes.of([d.id]) for d in names.state.devices]
+    if _is_widened(truth, word):
+        for node in nodes:
+            found |= node if node & found else 0
     apart = [
         1 << p.place
         for p in truth.probes.points
         if not p.devices and found >> p.place & 1
     ]
-    return [node for node in nodes if node & found] + apart
+    return [node & found for node in nodes if node & found] + apart
+
+
+def _is_widened(truth: Truth, word: str) -> bool:
+    """Tell whether an address brings in the other family of its nodes.
+
+    Seen in filters: up to 0.28 single addresses and hosts do, on 0.26 networks as well.
+    """
+    if truth.release in ("0.29", "main"):
+        return False
+    text = _literal(truth, word)
+    try:
+        ((low, high),) = ranges.spans(text)
+    except ValueError:
+        return False
+    return truth.release == "0.26" or low == high or text != word
 
 
 def _open(truth: Truth, source: int, paths: int) -> bool:

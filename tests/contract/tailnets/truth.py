@@ -41,7 +41,7 @@ class Truth:
     """The paths of one side: for each point as a source a number of paths."""
 
     def __init__(self, probes: Probes, compiled: Compiled, release: str) -> None:
-        self.probes, self.state = probes, compiled.state
+        self.probes, self.state, self.release = probes, compiled.state, release
         self.names = Names(probes, compiled.state, release)
         self.open = [0] * probes.size
         state, rules = compiled.state, compiled.filter
