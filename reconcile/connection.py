@@ -53,7 +53,7 @@ def open_server(
         from reconcile.simulator import SimulatorTransport
 
         world = Path(url.removeprefix(SIMULATOR))
-        transport = SimulatorTransport(world, create=writable)
+        transport = SimulatorTransport(world, writable=writable)
         url = "http://simulator"
     return connect(
         url,

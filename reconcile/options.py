@@ -43,3 +43,9 @@ class Options:
     def allows_all(self) -> bool:
         """Whether everything that the files name may be run and connected to."""
         return self.allow_commands or self.environ.get(ALLOW) == "1"
+
+    @property
+    def way(self) -> tuple[str, ...]:
+        """The options about the way to the server, for commands that are printed."""
+        file = ("--api-key-file", self.api_key_file) if self.api_key_file else ()
+        return (*["--allow-commands"] * self.allow_commands, *file)

@@ -87,8 +87,9 @@ class Plan:
     is what becomes of tests and assertions then, None when there was nothing to check.
     `base` is the commit that was applied last, "" when there is none to compare with,
     and `converged` (address, field) of what its successor wants and the server has.
-    `asked` is what it was asked for with, and `unmatched` what --target and --exclude
-    name and is not there, with what may be meant instead.
+    `asked` is what it was asked for with, and `way` the options with which the server
+    was got at, which a saved plan does not hold; `unmatched` is what --target and
+    --exclude name and is not there, with what may be meant instead.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Plan:
     base: str = ""
     converged: tuple[tuple[str, str], ...] = ()
     asked: Asked = Asked()
+    way: tuple[str, ...] = ()
     unmatched: tuple[tuple[str, str], ...] = ()
 
     @property

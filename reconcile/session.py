@@ -122,7 +122,11 @@ class Run:
         `limited` heeds --target and --exclude.
         """
         self._last = self.read()
-        made = replace(self._build(limited=limited), asked=self._options.asked)
+        made = replace(
+            self._build(limited=limited),
+            asked=self._options.asked,
+            way=self._options.way,
+        )
         if why := self._history.last.why_not:
             made = replace(made, notes=(*made.notes, why))
         return self._checked(self.judged(made)) if check else self._sifted(made)

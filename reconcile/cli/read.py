@@ -136,7 +136,8 @@ def _applying(saved: Path, plans: Sequence["Plan"]) -> str:
     if is_stdout(saved) or not saved.is_file():  # a pipe or a device keeps nothing
         return "Apply it with: reconcile apply FILE"
     remark = stdin_remark(plans[0].asked)
-    return f"Apply it with: {shlex.join(['reconcile', 'apply', str(saved)])}{remark}"
+    words = ["reconcile", "apply", str(saved), *plans[0].way]
+    return f"Apply it with: {shlex.join(words)}{remark}"
 
 
 @click.command()

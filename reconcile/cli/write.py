@@ -22,7 +22,7 @@ from reconcile.errors import Exit, ReconcileError, UsageError, exit_of, worst
 
 if TYPE_CHECKING:
     from reconcile.outcome import Outcome
-    from reconcile.plan import Asked, Failed, Plan
+    from reconcile.plan import Failed, Plan
     from reconcile.session import Run
 
 _PROGRESS = click.Choice(["auto", "plain", "json", "none"])
@@ -202,16 +202,17 @@ def _require(plans: Sequence["Plan"], checksum: str | None) -> None:
     if blocked:
         raise Refused(
             f"{blocked[0].address}: {blocked[0].blocked}. Nothing was changed.",
-            f"everything else: {_all_but(plans[0].asked, blocked[0].address)}",
+            f"everything else: {_all_but(plans[0], blocked[0].address)}",
         )
 
 
-def _all_but(asked: "Asked", address: str) -> str:
+def _all_but(plan: "Plan", address: str) -> str:
     from glob import escape
 
     from reconcile.report.commands import apply
 
-    return " ".join(apply(replace(asked, exclude=(*asked.exclude, escape(address)))))
+    asked = replace(plan.asked, exclude=(*plan.asked.exclude, escape(address)))
+    return " ".join(apply(asked, *plan.way))
 
 
 def _require_no_conflict(plans: Sequence["Plan"]) -> None:

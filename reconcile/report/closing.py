@@ -39,8 +39,8 @@ def closing(plans: Sequence[Plan], paint: Paint) -> str:
     mark = checksum(plans)
     if blocked or any(plan.errors for plan in plans):
         return "\n".join([*lines, f"Checksum: {mark}", ""])
-    asked, ours = plans[0].asked, ["--ours"] * bool(conflicts)
-    return "\n".join([*lines, *_how(asked, [*ours, "--checksum", mark], mark), ""])
+    asked, more = plans[0].asked, [*plans[0].way, *["--ours"] * bool(conflicts)]
+    return "\n".join([*lines, *_how(asked, [*more, "--checksum", mark], mark), ""])
 
 
 def _how(asked: Asked, more: Sequence[str], mark: str) -> list[str]:

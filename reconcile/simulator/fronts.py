@@ -59,14 +59,15 @@ class Simulator:
 class SimulatorTransport(httpx.BaseTransport):
     """The door for httpx in the same process; takes a world or the path of a file.
 
-    Without `create` a file that is missing is an error.
+    Unless it is `writable`, a file that is missing is an error and no file is written.
     """
 
     def __init__(
-        self, source: World | WorldFile | Path | str, *, create: bool = True
+        self, source: World | WorldFile | Path | str, *, writable: bool = True
     ) -> None:
         if isinstance(source, (Path, str)):
-            source = WorldFile(Path(source), World if create else None)
+            create = World if writable else None
+            source = WorldFile(Path(source), create, only_read=not writable)
         self.simulator = Simulator(source)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import fcntl
 import json
+import os
 import shlex
 import types
 import typing
@@ -116,6 +117,12 @@ def _record(kind: Any, value: Any, path: hujson.Path) -> Any:
     return kind(**{n: _value(hints[n], v, (*path, n)) for n, v in value.items()})
 
 
+def _opened(lock: Path) -> typing.IO[str]:
+    """Open a lock, but not where a link leads: a stranger may have put it there."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    return os.fdopen(os.open(lock, flags, 0o666), "a")
+
+
 class WorldFile:
     """A world file shared by threads and processes.
 
@@ -123,16 +130,26 @@ class WorldFile:
     overwrite each other, and reads the file again only when it has changed.
 
     `create` makes the world of a file that is missing; without it that is an error,
-    a ReconcileError.
+    a ReconcileError. With `only_read` nothing is written, not even a lock.
     """
 
-    def __init__(self, path: Path, create: Callable[[], World] | None = World) -> None:
+    def __init__(
+        self,
+        path: Path,
+        create: Callable[[], World] | None = World,
+        *,
+        only_read: bool = False,
+    ) -> None:
         if create is None and not path.exists():
             raise _missing(path)
-        create = create or World
         self.path = path
+        self._only_read = only_read
         self._seen: tuple[int, int, int] | None = None
         self._text = ""
+        if path.exists():
+            self.world = self._read()
+            return
+        create = create or World
         with self._locked():
             if not path.exists():
                 self.world = create()
@@ -141,14 +158,20 @@ class WorldFile:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[World]:
-        """Yield the newest world, which is not to be changed."""
-        with self._locked():
-            self.world = self._read()
-            yield self.world
+        """Yield the newest world, which is not to be changed.
+
+        It needs no lock: the file is replaced in one step.
+        """
+        self.world = self._read()
+        yield self.world
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[World]:
         """Yield the newest world, and write it back if it was changed."""
+        if self._only_read:
+            with self.reading() as world:
+                yield world
+            return
         with self._locked():
             self.world = self._read()
             try:
@@ -164,7 +187,7 @@ class WorldFile:
     def _locked(self) -> Iterator[None]:
         lock = self.path.with_name(self.path.name + ".lock")
         try:
-            held = lock.open("a")
+            held = _opened(lock)
         except OSError as problem:
             raise self._unusable(problem) from None
         with held:

@@ -120,6 +120,20 @@ def test_an_option_and_a_variable_allow_it_for_one_run(net, command, monkeypatch
     assert (command("plan")[0], ran(folder)) == (4, None)
 
 
+def test_the_printed_commands_say_what_was_said(net, command, monkeypatch):
+    folder = net(users="alice: {}, bob: {}")
+    monkeypatch.setenv("COLUMNS", "1000")
+    code, out, err = command("plan", "--allow-commands", "--out", "plan.json")
+    assert code == 0
+    saved = pasted(err.partition("Apply it with: ")[2].partition("\n")[0])
+    assert saved == ["apply", "plan.json", "--allow-commands"]
+    assert "allow" not in (folder / "plan.json").read_text()
+    assert command("apply", "plan.json")[0] == 4  # a saved plan gives no leave
+    exactly = pasted(out.partition("Apply exactly this with: ")[2])
+    assert command(*exactly)[0] == 0
+    assert "--allow-commands" in exactly
+
+
 def test_a_yes_is_remembered_by_the_repository_for_this_program(net, command, answers):
     asked, given = answers
     folder = net()

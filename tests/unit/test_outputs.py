@@ -188,7 +188,7 @@ def test_import_on_a_full_disk_leaves_no_file(tmp_path):
     assert "error: cannot write" in done.stderr
     assert "Traceback" not in done.stderr
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"world.json", "world.json.lock"}
+    assert left == {"world.json"}
 
 
 def test_a_file_that_cannot_be_finished_is_not_left_empty(tmp_path, monkeypatch):

@@ -103,6 +103,24 @@ def test_a_change_replaces_the_file_in_one_step(tmp_path):
     ]
 
 
+def test_reading_alone_makes_no_file(tmp_path):
+    path = tmp_path / "world.json"
+    WorldFile(path)
+    (tmp_path / "world.json.lock").unlink()
+    file = WorldFile(path, None, only_read=True)
+    with file.reading() as world, file.changing() as same:
+        assert world.as_json() == same.as_json()
+    assert [each.name for each in tmp_path.iterdir()] == ["world.json"]
+
+
+def test_a_lock_is_made_nowhere_else(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/world.json.lock").symlink_to("../elsewhere")
+    with pytest.raises(ReconcileError, match="cannot use the world"):
+        WorldFile(tmp_path / "in/world.json")
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_failed_change_leaves_file_and_world_as_they_were(tmp_path):
     path = tmp_path / "world.json"
     file = WorldFile(path)
