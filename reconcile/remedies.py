@@ -69,6 +69,22 @@ class Instead:
 
 
 @dataclass(frozen=True, slots=True)
+class Reword:
+    """Write a word in the place of another one, inside of what the finding marks."""
+
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return self.new
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Take away what the finding marks: an item of a list, or a name with its value."""
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """Run this program with other arguments."""
 
@@ -78,7 +94,7 @@ class Command:
         return f"reconcile {shlex.join(self.arguments)}"
 
 
-Edit = Put | Add | Drop | Rename | Instead
+Edit = Put | Add | Drop | Rename | Instead | Reword | Cut
 # One way out: a command, or all of some edits. A finding may offer several.
 Way = Command | tuple[Edit, ...]
 

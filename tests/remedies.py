@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from reconcile.hujson import parse as parse_policy
-from reconcile.remedies import Add, Command, Drop, Instead, Put, Rename
+from reconcile.remedies import Add, Command, Cut, Drop, Instead, Put, Rename, Reword
 from reconcile.source import parse
 
 
@@ -111,4 +111,56 @@ def _rename(edit, finding):
     opened.save()
 
 
-_EDITS = {Put: _put, Add: _add, Drop: _drop, Rename: _rename, Instead: _instead}
+def _reword(edit, finding):
+    place = finding.position
+    path = Path(place.file)
+    lines = path.read_text().splitlines(keepends=True)
+    line, start = lines[place.line - 1], place.column - 1
+    marked = line[start : start + place.length]
+    assert edit.old in marked
+    new = marked.replace(edit.old, edit.new, 1)
+    lines[place.line - 1] = line[:start] + new + line[start + place.length :]
+    path.write_text("".join(lines))
+
+
+def _cut(_, finding):
+    """Take away what stands where the finding points, with the data of the file."""
+    place = finding.position
+    is_policy = place.file.endswith(".hujson")
+    text = Path(place.file).read_text()
+    read = parse_policy(text) if is_policy else parse(text, place.file)
+    opened = _Opened(Path(place.file), policy=is_policy)
+    (*above, last) = next(
+        path for path in _paths(opened.value) if _stands(read, path, place)
+    )
+    del opened.parent((*above, last))[last]
+    opened.save()
+
+
+def _stands(read, path, place):
+    """Tell whether a value, or the name before it, stands at a place."""
+    spots = [read.locate(path)]
+    if isinstance(path[-1], str):
+        spots.append(read.locate(path, key=True))
+    return any((s.line, s.column) == (place.line, place.column) for s in spots)
+
+
+def _paths(value, path=()):
+    """Yield the path of everything in a document, what is deeper last."""
+    if path:
+        yield path
+    below = value.items() if isinstance(value, dict) else ()
+    below = enumerate(value) if isinstance(value, list) else below
+    for step, item in below:
+        yield from _paths(item, (*path, step))
+
+
+_EDITS = {
+    Put: _put,
+    Add: _add,
+    Cut: _cut,
+    Drop: _drop,
+    Rename: _rename,
+    Reword: _reword,
+    Instead: _instead,
+}

@@ -8,6 +8,7 @@ from reconcile.policy.fields import Path
 from reconcile.policy.releases import Release
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet
+from reconcile.remedies import Cut, Reword
 
 Severity = Literal["error", "warning"]
 
@@ -20,7 +21,8 @@ class Problem:
     that the finding is about the name at the path and not the value. `related` are
     paths that explain it, each with a few words. `subject` is the word that it is
     about, wherever it stands, "" where it is about something else; `meant` is the path
-    of the declared name that is meant instead, () when there is none.
+    of the declared name that is meant instead, () when there is none. `edit` is the one
+    sure way out, where there is one.
     """
 
     code: str
@@ -33,6 +35,7 @@ class Problem:
     related: tuple[tuple[Path, str], ...] = ()
     subject: str = ""
     meant: Path = ()
+    edit: Reword | Cut | None = None
 
 
 @dataclass(frozen=True, slots=True)

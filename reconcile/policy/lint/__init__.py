@@ -99,11 +99,11 @@ def _dead(ground: Ground, overlap: Overlap, told: set[str]) -> Iterator[Problem]
             continue  # the files will see to it
         told.update(reasons)
         if reasons or isinstance(rule, SshRule) or not rule.capabilities:
-            help = "remove the rule, or correct what it names"
+            help, can_go = "remove the rule, or correct what it names", True
             why = "; ".join([*dict.fromkeys(reasons.values())][:NAMED]) or _apart(rule)
             if not reasons and ground.leads_out(rule):
-                why, help = _NOT_OFFERED
-            yield dead(rule, why, help)
+                (why, help), can_go = _NOT_OFFERED, False
+            yield dead(rule, why, help, cut=can_go)
 
 
 _NOT_OFFERED = (

@@ -3,6 +3,7 @@
 from reconcile.policy.document import Problem
 from reconcile.policy.fields import Path
 from reconcile.policy.words import listed
+from reconcile.remedies import Cut
 
 DEAD = "RC0501"  # a rule matches nothing
 COVERED = "RC0502"  # other rules open all that a rule opens
@@ -29,9 +30,11 @@ def finding(
     why: str = "",
     help: str = "",
     related: tuple[tuple[Path, str], ...] = (),
+    cut: bool = False,
 ) -> Problem:
-    """Return a warning about a part of the policy."""
-    return Problem(code, message, path, key, "warning", why, help, related)
+    """Return a warning about a part of the policy; `cut` tells that it can go."""
+    edit = Cut() if cut else None
+    return Problem(code, message, path, key, "warning", why, help, related, edit=edit)
 
 
 def counted(number: int, one: str) -> str:

@@ -118,6 +118,7 @@ class Ground:
                     mention.path,
                     why="the rule does nothing for it until a node gets the tag",
                     help="tag a node, or take the tag out of the rule",
+                    cut=True,
                 )
             elif why and mention.kind in ("address", "host"):
                 side = (

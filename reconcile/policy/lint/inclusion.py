@@ -101,9 +101,10 @@ def every_rule(policy: Policy) -> list[Rule | SshRule]:
     return [*(policy.rules or ()), *policy.ssh]
 
 
-def dead(rule: Rule | SshRule, why: str, help: str) -> Problem:
+def dead(rule: Rule | SshRule, why: str, help: str, *, cut: bool = True) -> Problem:
     """Return the finding of a rule that matches nothing."""
-    return finding(DEAD, f"{rule} matches nothing", rule.path, why=why, help=help)
+    message = f"{rule} matches nothing"
+    return finding(DEAD, message, rule.path, why=why, help=help, cut=cut)
 
 
 def locked(login: SshRule, share: str = "") -> Problem:
@@ -161,6 +162,7 @@ def covered(rule: Rule | SshRule, holders: Sequence[Rule | SshRule]) -> Problem:
         why="rules only add, and all that it opens is open already",
         help="remove it; or, where it was meant to narrow, narrow the wider rule",
         related=tuple((h.path, f"{h} opens it") for h in holders[:NAMED]),
+        cut=True,
     )
 
 
@@ -282,4 +284,5 @@ def shadowed(rule: SshRule, check: SshRule, share: str = "") -> Problem:
         why="check goes before accept, whatever their order in the policy",
         help=f"remove {rule}, or take its logins out of {check}",
         related=((check.path, "asks for the same logins"),),
+        cut=not share,
     )

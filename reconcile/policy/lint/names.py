@@ -34,6 +34,7 @@ def unused(names: References, worn: Collection[str]) -> Iterator[Problem]:
                     why="no rule names it"
                     + (", and no node wears it" if kind == "tag" else ""),
                     help=f"remove it from {_SECTIONS[kind]}, or use it in a rule",
+                    cut=True,
                 )
 
 
@@ -88,4 +89,4 @@ def _repeated(
             continue
         help = "remove it here: once is enough"
         related = ((first, "named here already"),)
-        yield finding(TWICE, message, at, help=help, related=related)
+        yield finding(TWICE, message, at, help=help, related=related, cut=True)

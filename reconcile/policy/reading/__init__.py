@@ -93,6 +93,7 @@ def _diagnostic(same: Sequence[Problem], locate: Locate, value: object) -> Diagn
         label=_elsewhere(place, others),
         why=first.why,
         help=first.help,
+        ways=((first.edit,),) if first.edit and not others else (),
         related=tuple(related),
         about=(*dict.fromkeys(_names(first, value)), "policy"),
     )

@@ -13,6 +13,7 @@ from reconcile.policy.reading import words
 from reconcile.policy.references import references
 from reconcile.policy.releases import ROLES, Release
 from reconcile.policy.selectors import UNKNOWN, Selector
+from reconcile.remedies import Reword
 
 # Codes of the policy layer; each has one meaning.
 SHAPE = "RC0601"  # a part is of the wrong type, or a field is unknown
@@ -144,6 +145,7 @@ class Context:
         help: str = "",
         subject: str = "",
         meant: str = "",
+        edit: Reword | None = None,
     ) -> None:
         """Note a finding; `meant` is a declared name that explains it."""
         found = Problem(
@@ -156,6 +158,7 @@ class Context:
             help,
             subject=subject,
             meant=self._declaration(meant),
+            edit=edit,
         )
         self.problems.append(found)
         self._errors += severity == "error"
@@ -230,6 +233,7 @@ class Context:
             severity=severity,
             why=advice.why,
             help=advice.help,
+            edit=advice.edit(key),
             subject=key,
         )
 
@@ -309,6 +313,7 @@ class Context:
             help=advice.help,
             subject=selector.text,
             meant=advice.meant,
+            edit=advice.edit(selector.text),
         )
         return None
 

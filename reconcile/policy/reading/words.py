@@ -9,6 +9,7 @@ from reconcile.policy import fields, sets
 from reconcile.policy.pairing import split_ports
 from reconcile.policy.releases import ROLES, Release
 from reconcile.policy.selectors import Selector
+from reconcile.remedies import Reword
 
 ONLY_TAILSCALE = "only Tailscale itself has it"
 _NEAR = 0.7  # names that people choose are short: less than this fits by accident
@@ -96,6 +97,8 @@ RENAMED = frozenset(name for names in _SYNONYMS.values() for name in names)
 class Advice:
     """Why a word is refused, what to write instead, and the name that is meant.
 
+    `bare` is the word without what does not belong to it.
+
     `known` tells that some other server has the word: it is no typing mistake.
     """
 
@@ -103,6 +106,12 @@ class Advice:
     why: str = ""
     known: bool = False
     meant: str = ""
+    bare: str = ""
+
+    def edit(self, word: str) -> Reword | None:
+        """Return the edit that writes what is meant in the place of a word."""
+        new = self.meant or self.bare
+        return Reword(word, new) if new else None
 
 
 def allowed(section: str, on: Release) -> frozenset[str]:
@@ -187,7 +196,8 @@ def of_selector(selector: Selector, on: Release, names: Names) -> Advice:
     autogroups = [f"autogroup:{name}" for name in on.autogroups]
     every = {**names, "autogroup": autogroups}
     if bare := _without_ports(text, every):
-        return Advice(f'write "{bare}": ports stand only in dst of acls, and in tests')
+        told = f'write "{bare}": ports stand only in dst of acls, and in tests'
+        return Advice(told, bare=bare)
     meant = _meant(selector, every)
     rest = _fallback(kind, text, sorted(autogroups))
     if not meant:
