@@ -8,15 +8,20 @@ from stat import S_ISDIR, S_ISREG
 from reconcile.git import top_of, written
 
 NO_FILE = "it is a device or a pipe, not a file"
+OUTSIDE = "it is outside"
 # What a shell makes of `<(command)`, and standard input: not in any repository.
 _OF_THE_SHELL = ("/dev/", "/proc/self/fd/")
 
 
 @dataclass(frozen=True, slots=True)
 class Border:
-    """The folder that a file and all that it names must be in; git's own is not."""
+    """The folder that a file and all that it names must be in; git's own is not.
+
+    `repository` tells whether it is one, and not just a folder.
+    """
 
     root: Path
+    repository: bool = True
 
     def outside(self, path: str) -> str:
         """Return why a file is not to be read, "" for one that is inside.
@@ -27,7 +32,7 @@ class Border:
             real = Path(path).resolve()
             inside = real.relative_to(self.root).parts
         except ValueError:  # which also a NUL in the name is
-            return "it is outside"
+            return OUTSIDE
         except (OSError, RuntimeError):  # a loop of links
             return "its links lead nowhere"
         if any(part.lower() == ".git" for part in inside):
@@ -41,7 +46,8 @@ def around(path: str) -> Border:
     It is the repository that the file is in, or its folder where there is none.
     """
     file = written(path)
-    return Border((top_of(file) or file.parent).resolve())
+    top = top_of(file)
+    return Border((top or file.parent).resolve(), top is not None)
 
 
 def identity(path: str) -> str:

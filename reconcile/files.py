@@ -2,13 +2,15 @@
 
 import os
 import re
+import shlex
 import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from stat import S_IMODE, S_ISREG
 
-from reconcile.errors import ReconcileError
+from reconcile import border
+from reconcile.errors import ReconcileError, Refused
 
 STDOUT = "-"
 _NAMED = {STDOUT: 1, "/dev/stdout": 1, "/dev/stderr": 2}
@@ -18,10 +20,12 @@ _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
 def output(path: Path, data: bytes) -> None:
     """Write a result where a person asked for it; `-` is standard output.
 
-    Otherwise like `overwrite`. Raises ReconcileError when it cannot be written.
+    Otherwise like `overwrite`. Raises ReconcileError when it cannot be written, and
+    Refused where a link leads out of its repository.
     """
     number = _descriptor(str(path))
     if number is None:
+        require_here(path)
         overwrite(path, data)
         return
     try:
@@ -31,6 +35,22 @@ def output(path: Path, data: bytes) -> None:
     except OSError as error:
         name = "standard output" if number == 1 else str(path)
         raise _unwritten(name, error) from None
+
+
+def require_here(path: Path) -> None:
+    """Raise Refused for a path that a link in a repository leads out of it.
+
+    The link may be a stranger's, and so would be what the result replaces.
+    """
+    around = border.around(str(path))
+    if not around.repository or around.outside(str(path)) != border.OUTSIDE:
+        return
+    real = border.identity(str(path))
+    raise Refused(
+        f"{path} is a link that leads out of the repository, to {real}; it is not "
+        "written",
+        f"where that is meant, name it: {shlex.quote(real)}",
+    )
 
 
 def is_stdout(path: Path | None) -> bool:

@@ -68,6 +68,7 @@ def import_server(
         )
     paths = [folder / DEFAULT_FILE, folder / policy_file]
     for path in paths:
+        files.require_here(path)
         if path.exists():
             raise ReconcileError(
                 f"{path} exists and is not overwritten",

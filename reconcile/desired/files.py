@@ -185,7 +185,7 @@ class Files:
         """Return the files that a path or a glob names, from the folder of its file."""
         folder = folder_of(place)
         if not has_magic(pattern):
-            return [str(folder / pattern)]
+            return [beside(place, pattern)]
         try:
             found = self._found(folder, pattern, place)
         except InputError as error:
@@ -264,6 +264,12 @@ class Files:
                 why=why,
                 related=(Related(cause, "included here"),),
             )
+
+
+def beside(place: Position, name: str) -> str:
+    """Return the path of a file that is named at a place; `-` is a file there too."""
+    path = str(folder_of(place) / name)
+    return f"./{path}" if path == text.STDIN else path
 
 
 def folder_of(place: Position) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 from reconcile import hujson, text
 from reconcile.border import identity
 from reconcile.desired import fragments
-from reconcile.desired.files import Files, folder_of
+from reconcile.desired.files import Files, beside, folder_of
 from reconcile.desired.findings import Findings
 from reconcile.desired.layers import Tree
 from reconcile.desired.openness import WHY, no_rules
@@ -101,7 +101,7 @@ def _inline(tree: Tree) -> WantedPolicy:
 
 def _file(tree: Tree, files: Files, findings: Findings) -> WantedPolicy | None:
     place = tree.locate((*_SECTION, "file"))
-    path = str(folder_of(place) / tree.value["policy"]["file"])
+    path = beside(place, tree.value["policy"]["file"])
     found = _document(path, place, files, findings)
     if found is None:
         return None

@@ -1,12 +1,13 @@
 """Files read what is in their repository, and globs come to an end."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from reconcile import desired as desired_state
-from reconcile import globs
-from reconcile.errors import Exit, InputError
+from reconcile import files, globs
+from reconcile.errors import Exit, InputError, Refused
 from reconcile.text import DISK
 from tests.support import NOW, call_git
 
@@ -133,6 +134,27 @@ def test_a_link_that_is_named_is_a_stranger_s_all_the_same(net, tmp_path):
     (net / "folder").mkdir()
     (net / "folder/a.yaml").symlink_to("../../outside.yaml")
     refused("folder")
+
+
+@pytest.mark.parametrize("text", ["include: ['-']", "policy: { file: '-' }"])
+def test_a_dash_in_a_file_is_a_name(text, net, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)  # nobody looks there
+    (net / "tailnet.yaml").write_text(f"{VERSION}{text}\n")
+    with pytest.raises(InputError, match="there is no such file"):
+        read("tailnet.yaml")
+
+
+def test_a_result_is_not_written_through_a_link_that_leads_out(net, tmp_path):
+    call_git("init", "-q")
+    for name, target in (("out", "../new"), ("in", "here"), ("up", "..")):
+        (net / name).symlink_to(target)
+    for name in ("out", "up/new"):
+        with pytest.raises(Refused, match="leads out of the repository"):
+            files.output(Path(name), b"x")
+    assert not (tmp_path / "new").exists()
+    files.output(Path("in"), b"x")
+    files.output(tmp_path / "new", b"x")  # a person's own word
+    assert (net / "here").read_bytes() == (tmp_path / "new").read_bytes() == b"x"
 
 
 def test_a_pipe_of_the_shell_is_read(net):

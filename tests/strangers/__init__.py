@@ -1,0 +1,1 @@
+"""What a stranger's files may try, and that it comes to nothing."""
