@@ -24,7 +24,6 @@ _IN_RULES = (
     ("sshTests", "src", False),
     ("sshTests", "dst", False),
 )
-_TEST_SECTIONS = ("tests", "sshTests")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +78,13 @@ class References:
         return tuple(m for m in self.mentions if m.kind == kind and m.name not in known)
 
     def unused(self, kind: Kind) -> dict[str, Path]:
-        """Return the declared names that nothing but tests mentions.
+        """Return the declared names that nothing mentions.
 
-        A tag in `tagOwners` is in use when a rule, an approver or another tag's
-        owners name it; that a node carries it is not known here.
+        A tag in `tagOwners` is in use when a rule, a test, an approver or another
+        tag's owners name it; that a node carries it is not known here. Servers refuse
+        a policy whose tests name what it does not declare.
         """
-        used = {
-            mention.name
-            for mention in self.mentions
-            if mention.kind == kind and mention.section not in _TEST_SECTIONS
-        }
+        used = self.mentioned(kind)
         known = self.declared(kind)
         return {name: path for name, path in known.items() if name not in used}
 

@@ -184,6 +184,15 @@ IN_THE_TAILNET = {
         ),
         [("RC0505", "nothing uses group:idle"), ("RC0505", "nothing uses old")],
     ),
+    "names that only tests use": (
+        policy(
+            WEB,
+            hosts={"old": "100.64.0.1", "own": "100.64.0.2"},
+            groups={"group:ops": ["ann@"], "group:idle": ["ben@"]},
+            tests=[{"src": "group:idle", "deny": ["old:22"]}],
+        ),
+        [("RC0505", "nothing uses own")],
+    ),
     "a tag that no node and no rule has": (
         policy(
             WEB,

@@ -12,7 +12,7 @@ from reconcile.policy.selectors import parse as selector
 
 POLICY = """{
   "Groups": {"group:a": ["alice@", "bob@example.com"], "group:idle": []},
-  "hosts": {"db": "10.0.0.5", "spare": "10.0.0.6"},
+  "hosts": {"db": "10.0.0.5", "spare": "10.0.0.6", "old": "10.0.0.7"},
   "tagOwners": {"tag:x": ["group:a", "carol@"], "tag:idle": []},
   "autoApprovers": {"routes": {"10.0.0.0/8": ["tag:r"]}, "exitNode": ["group:b"]},
   "acls": [{"action": "accept", "src": ["group:c"], "DST": ["db:22", "tag:x:*"]}],
@@ -51,7 +51,7 @@ def test_unused() -> None:
     found = references(parse(POLICY).value)
     assert list(found.unused("group")) == ["group:idle"]
     assert list(found.unused("tag")) == ["tag:idle"]
-    assert list(found.unused("host")) == ["spare"]  # a test is no use
+    assert list(found.unused("host")) == ["old"]  # a test is a use
 
 
 @pytest.mark.parametrize(
