@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from reconcile.desired.state import NEVER
+from reconcile.desired.state import NEVER, NodeSettings, WantedNode
 from reconcile.diff.changes import Action, Change
 from reconcile.errors import Position
 from reconcile.model import EXIT_ROUTES, Live, Natural, Node, User, natural, route_order
@@ -200,17 +200,50 @@ def _in_order(one: SetOff) -> tuple[Natural, bool, tuple[int, int, int]]:
     return natural(one.address), one.exit_node, route_order(one.routes[0])
 
 
-def with_advertised(
-    before: Iterable[Node], after: Iterable[Node]
-) -> tuple[Node, ...] | None:
+def with_advertised(before: Iterable[Node], after: Iterable[Node]) -> tuple[Node, ...]:
     """Return nodes as they are once they advertise what has been approved ahead.
 
-    That is what is approved of them now and was not before; None where there is none.
+    That is what is approved of them now and was not before.
     """
     old = {node.id: node.approved for node in before}
-    nodes, ahead = [], False
+    nodes = []
     for node in after:
         new = node.approved - old.get(node.id, node.approved) - node.available
-        ahead = ahead or bool(new)
         nodes.append(replace(node, available=node.available | new) if new else node)
-    return tuple(nodes) if ahead else None
+    return tuple(nodes)
+
+
+def opens_something(settings: NodeSettings) -> bool:
+    """Tell whether a node that is not there yet can open something when it comes."""
+    approve = settings.routes.approve if settings.routes else frozenset[str]()
+    return bool(settings.tags or approve or settings.exit_node)
+
+
+def joined(
+    entries: Iterable[WantedNode], users: Sequence[User], nodes: Iterable[Node]
+) -> tuple[Node, ...]:
+    """Return nodes as entries want them whose devices are not there yet.
+
+    Each has addresses that nobody has, and advertises what it is to route. Whose it is
+    only a match by user tells.
+    """
+    used = {address for node in nodes for address in node.addresses}
+    free = (a for n in range(254, 0, -1) if (a := f"100.127.255.{n}") not in used)
+    found = []
+    for number, (entry, address) in enumerate(zip(entries, free, strict=False)):
+        settings, owner = entry.settings, entry.match.fields.get("user", "")
+        routes = settings.routes.approve if settings.routes else frozenset[str]()
+        routes |= EXIT_ROUTES if settings.exit_node else frozenset[str]()
+        fits = [u.id for u in users if owner and owner in (u.name, u.email)]
+        found.append(
+            Node(
+                f"to come {entry.name}",
+                entry.name,
+                user_id=fits[0] if len(fits) == 1 and not settings.tags else None,
+                tags=settings.tags or frozenset(),
+                approved=routes,
+                available=routes,
+                addresses=(address, f"fd7a:115c:a1e0:ffff::{number + 1:x}"),
+            )
+        )
+    return tuple(found)

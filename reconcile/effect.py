@@ -12,6 +12,7 @@ from reconcile.after import (
     SetOff,
     approved_by_writes,
     instant_of,
+    joined,
     nodes_after,
     set_off,
     users_after,
@@ -19,7 +20,7 @@ from reconcile.after import (
     with_allowed_tags,
     with_approvals,
 )
-from reconcile.desired.state import Desired
+from reconcile.desired.state import Desired, WantedNode
 from reconcile.diff.changes import Action, Change
 from reconcile.errors import Diagnostic, InputError, Position, ReconcileError
 from reconcile.hujson import parse
@@ -74,7 +75,7 @@ class Effect:
     counts. `remarks` are sentences about the whole; `unsure` maps what cannot be
     known, and was taken as large as it could be, to the reason. `set_off` is what the
     server changes by itself when the changes are made, `later` what opens when nodes
-    advertise what the changes approve ahead.
+    advertise what the changes approve ahead, and when nodes join that are wanted.
     """
 
     nodes: int = 0
@@ -168,7 +169,8 @@ class Sides:
     A side that cannot be evaluated is None, and `failure` says why. `refused` is what
     the server refuses in the policy, where the changes write one; `set_off` is what
     the server does besides when it is written. `later` is the state after them once
-    nodes advertise what is approved ahead, None where nothing is.
+    nodes advertise what is approved ahead and those that are wanted have joined, None
+    where there is no such.
     """
 
     before: "Scene | None" = None
@@ -179,8 +181,16 @@ class Sides:
     later: "Scene | None" = None
 
 
-def sides(desired: Desired, live: Live, changes: Sequence[Change]) -> Sides:
-    """Return the live state, and what the changes make of it."""
+def sides(
+    desired: Desired,
+    live: Live,
+    changes: Sequence[Change],
+    waiting: Iterable[WantedNode] = (),
+) -> Sides:
+    """Return the live state, and what the changes make of it.
+
+    `waiting` are entries whose nodes are still to come.
+    """
     if live.users is None or live.nodes is None or live.policy is None:
         return Sides(failure="users, nodes and policy were not all read")
     from reconcile.scene import refused
@@ -201,16 +211,17 @@ def sides(desired: Desired, live: Live, changes: Sequence[Change]) -> Sides:
             found += error.diagnostics
     said = tuple(replace(each, address="policy") for each in found)
     besides = _set_off(live, changes, before, after) if after and written else ()
-    later = _later(live, after) if after else None
+    later = _later(live, after, waiting) if after else None
     return Sides(before, after, failures[0] if failures else "", said, besides, later)
 
 
-def _later(live: Live, after: "Scene") -> "Scene | None":
+def _later(live: Live, after: "Scene", waiting: Iterable[WantedNode]) -> "Scene | None":
     from reconcile.scene import tailnet
 
-    there = [machine.node for machine in after.tailnet.machines]
+    there = tuple(machine.node for machine in after.tailnet.machines)
     nodes = with_advertised(live.nodes or (), there)
-    if nodes is None:
+    nodes += joined(waiting, after.tailnet.users, there)
+    if nodes == there:
         return None
     place = tailnet(after.tailnet.users, nodes, live.server, after.tailnet)
     return replace(after, tailnet=place, computed=None)

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 
 from reconcile import desired as desired_state
 from reconcile import snapshot
+from reconcile.after import opens_something
 from reconcile.applied import History
 from reconcile.connection import default_server, open_server
 from reconcile.desired.accepts import sift
 from reconcile.desired.servers import SIMULATOR, default_name
-from reconcile.desired.state import Delivery, Desired, ServerRef
+from reconcile.desired.state import Delivery, Desired, ServerRef, WantedNode
 from reconcile.diff import kinds_needed
 from reconcile.diff.changes import Change
-from reconcile.effect import Sides, moves_access, of_sides, sides
+from reconcile.effect import Effect, Sides, moves_access, of_sides, sides
 from reconcile.errors import (
     Diagnostic,
     Position,
@@ -183,15 +184,17 @@ class Run:
         They hold, or not, in the state that was read last with the plan's changes
         made. Each that does not is an error of the plan.
         """
-        asserts = self.desired.asserts
+        asserts, waiting = self.desired.asserts, self._waiting(plan)
         moved = moves_access(plan.changes, self._last) and self._really(plan.changes)
-        if not asserts and not moved:
+        if not (asserts or moved or waiting):
             return plan
         from reconcile import checks
 
-        both = self._sides(plan.changes)
-        if moved:
+        both = self._sides(plan.changes, waiting)
+        effect = Effect()
+        if moved or waiting:
             effect = of_sides(both, plan.changes, runner=self._runner(both))
+        if moved or effect.later:
             found = (*plan.diagnostics, *self._said(both))
             plan = replace(plan, access=effect, diagnostics=found)
         if both.after is None:
@@ -206,6 +209,15 @@ class Run:
             notes=(*plan.notes, *done.remarks),
             diagnostics=(*plan.diagnostics, *checks.findings(done)),
         )
+
+    def _waiting(self, plan: Plan) -> list[WantedNode]:
+        """Return the entries that are new and can open something once a node joins."""
+        new = {p.address for p in plan.pending if not p.origin.moved}
+        return [
+            entry
+            for entry in (self.desired.nodes or {}).values()
+            if f"node:{entry.name}" in new and opens_something(entry.settings)
+        ]
 
     def _really(self, changes: Sequence[Change]) -> bool:
         """Tell whether changes can move access, once the policy is known as well."""
@@ -236,13 +248,15 @@ class Run:
             return checks.unchecked(asserts, both.failure)
         return checks.run(both.after, asserts, tests=False)
 
-    def _sides(self, changes: Sequence[Change]) -> Sides:
+    def _sides(
+        self, changes: Sequence[Change], waiting: Sequence[WantedNode] = ()
+    ) -> Sides:
         """Return the last state before and after changes; what is missing is read."""
         try:
             live = self._with({"user", "node", "policy"})
         except ServerError as error:
             return Sides(failure=str(error))
-        return sides(self.desired, live, changes)
+        return sides(self.desired, live, changes, waiting)
 
     def _with(self, kinds: AbstractSet[str]) -> Live:
         """Return the last state with these kinds too, read where they are missing."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from reconcile import snapshot
 from reconcile.effect import between, of_changes, scene_after, scene_now
 from reconcile.errors import Position
 from reconcile.model import ServerInfo
@@ -143,6 +144,37 @@ def test_what_opens_when_a_node_advertises_what_is_approved_ahead(wanted):
     there = nodes(approved=["10.1.0.0/16", *EXITS])
     again = wanted(f"nodes: {{ {entry} }}\npolicy: {{ file: p }}", p=policy())
     assert effect(again, live(USERS, there, rules)).later == ()
+
+
+WAITING = {
+    "a tag": ("tags: [tag:db]", "alice -> node:new tcp 5432"),
+    "a user's device": ("match: { user: bob, id: 9 }, exit_node: false", ""),
+    "a route": ("routes: { approve: [10.1.0.0/16] }", "alice -> 10.1.0.0/16 tcp 443"),
+}
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_what_opens_when_a_wanted_node_joins(name, wanted, tmp_path, command):
+    entry, line = WAITING[name]
+    rules = policy(("alice@", "tag:db:5432"), ("alice@", "10.1.0.0/16:443"))
+    (tmp_path / "live.json").write_text(
+        snapshot.dumps(live(USERS, nodes(), rules, "0.28"))
+    )
+    (tmp_path / "tailnet.yaml").write_text(
+        f"version: 1\nnodes: {{ new: {{ {entry} }} }}\n"
+    )
+    code, out, _ = command("plan", "--snapshot", "live.json", "--format", "json")
+    assert code == 0
+    access = json.loads(out)["servers"][0]["access"]
+    if not line:
+        assert access is None
+        return
+    (flow,) = access["later"]
+    assert (access["gained"], flow["because"]) == ([], ["node:new is added"])
+    assert f"{flow['src']} -> {flow['dst']} {flow['services'][0]}" == line
+    out = command("plan", "--snapshot", "live.json")[1]
+    assert "  ? opens   alice (1 node) -> " in out
+    assert "No changes." in out
 
 
 def test_a_group_that_changes_is_named_with_its_place(wanted):
