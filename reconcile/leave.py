@@ -275,7 +275,8 @@ class Leave:
         return f"look at it, then allow just this: {command}; {_ONCE}"
 
     def _refusal(self, wish: Wish, why: str, way: str) -> InputError:
-        message = f"not done without leave: the files name {wish.told}"
+        who = "the files name" if wish.position else "you name"
+        message = f"not done without leave: {who} {wish.told}"
         return InputError(
             [Diagnostic(wish.code, message, wish.position, why=why, help=way)]
         )

@@ -22,7 +22,7 @@ from reconcile.errors import Exit, ReconcileError, UsageError, exit_of, worst
 
 if TYPE_CHECKING:
     from reconcile.outcome import Outcome
-    from reconcile.plan import Failed, Plan
+    from reconcile.plan import Asked, Failed, Plan
     from reconcile.session import Run
 
 _PROGRESS = click.Choice(["auto", "plain", "json", "none"])
@@ -67,6 +67,7 @@ def apply(
         _require_alone(flags)
     saved = saved_plans(plan_file) if plan_file else None
     if saved:
+        _require_near(saved[0].asked)
         flags |= {f.name: getattr(saved[0].asked, f.name) for f in fields(Asked)}
     chosen = options.collect(**flags)
     names = [plan.name for plan in saved or ()]
@@ -137,6 +138,21 @@ def _require_alone(flags: Mapping[str, Any]) -> None:
                 f"leave {option} out, or save another plan with it: reconcile plan "
                 f"{option} ... --out FILE",
             )
+
+
+def _require_near(asked: "Asked") -> None:
+    """Refuse a saved plan that names files elsewhere: it may be a stranger's."""
+    from reconcile.border import OUTSIDE, around
+    from reconcile.errors import Refused
+    from reconcile.text import STDIN
+
+    here = around("tailnet.yaml")
+    away = [path for path in asked.files if here.outside(path) == OUTSIDE]
+    if path := next((path for path in away if path != STDIN), ""):
+        raise Refused(
+            f"the plan names a file outside of this folder: {path}",
+            "make a plan in the folder of that file: reconcile plan --out FILE",
+        )
 
 
 def _planned(

@@ -19,7 +19,8 @@ SECRETS = {
     "HEADSCALE_LAB_KEY": CANARY + "-lab",
 }
 OWN = "server:\n  url: ${HEADSCALE_URL}\n"
-TO_TRAP = "server:\n  url: http://<trap>\n"
+# Under the name of the real server, so that a saved plan of that one leads here as well.
+TO_TRAP = "server:\n  name: world\n  url: http://<trap>\n"
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,9 @@ ATTEMPTS = {
     "a simulated world that is a link": Attempt(
         "read", "server:\n  url: simulator:x.json\n", links={"x.json": "<away>/x.json"}
     ),
+    "a saved plan that names a file outside": Attempt(
+        "read", OWN, files={"plan.json": "<forged>"}
+    ),
     "a secret variable as a name": Attempt(
         "read", OWN + "users: { '${AWS_SECRET_ACCESS_KEY}': {} }\n"
     ),
@@ -227,6 +231,7 @@ COMMANDS = {
     "doctor": ["doctor"],
     "import": ["import", "-o", "out"],
     "apply": ["apply"],
+    "apply PLANFILE": ["apply", "plan.json"],
 }
 WORLD = {
     "emulate": "0.29",

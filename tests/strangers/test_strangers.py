@@ -21,6 +21,7 @@ import pytest
 from reconcile import variables
 from reconcile.border import Border
 from reconcile.cli import cli
+from reconcile.report.json_plan import digest
 from tests.strangers import attempts
 from tests.strangers.attempts import ATTEMPTS, AWAY, CANARY, COMMANDS, KEY, SECRETS
 from tests.support import call_git
@@ -68,6 +69,11 @@ class Place:
             (self.away / name).write_text(text)
         self.trap.got.clear()
 
+    def forget(self):
+        """Take the marks of what was done so far away."""
+        self.mark.unlink(missing_ok=True)
+        self.trap.got.clear()
+
     def said(self, text):
         for name in ("trap", "mark", "away"):
             value = self.trap.address if name == "trap" else str(getattr(self, name))
@@ -79,7 +85,15 @@ class Place:
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             head = "version: 1\n" if name == "tailnet.yaml" else ""
-            path.write_text(head + self.said(text))
+            forged = text == "<forged>"
+            path.write_text(self.forged() if forged else head + self.said(text))
+
+    def forged(self):
+        """Return the honest plan with another file in it, as careful as can be."""
+        plan = json.loads((self.folder / "plan.json").read_text())
+        plan["asked"]["files"] = [str(self.away / "x.yaml")]
+        del plan["digest"]
+        return json.dumps({**plan, "digest": digest(plan)})
 
     def commit(self):
         call_git("add", "-A")
@@ -159,13 +173,13 @@ def met(place, name):
     """Let one command meet the files; return its exit code. Nothing must happen."""
     sys.stdin = io.StringIO(CANARY + ": [\n")
     code, said, made = place.run(*COMMANDS[name])
-    assert code in (0, 1, 2, 4, 7, 64), said
+    assert code in (0, 1, 2, 3, 4, 7, 64), said
     assert not place.mark.exists()
     assert place.trap.got == []
     assert CANARY not in said
     assert KEY not in said
     assert not {"\x1b", "\r", "\u202e"} & set(said)
-    allowed = BY_APPLY if name == "apply" else ASKED
+    allowed = BY_APPLY if name.startswith("apply") else ASKED
     assert [path for path in made if not path.startswith(allowed)] == []
     for path in [path for path in made if ".git" not in path]:
         shutil.rmtree(place.away.parent / path, ignore_errors=True)
@@ -191,7 +205,8 @@ def test_it_happens_where_it_may(tried, place, monkeypatch):
     if attempt.kind == "read":
         monkeypatch.setattr(Border, "outside", lambda self, path: "")
         monkeypatch.setattr(variables, "_SECRET", re.compile("(?!)"))
-        assert CANARY in place.run("plan", "--allow-commands")[1]
+        words = ["apply", "plan.json"] if "saved plan" in tried else ["plan"]
+        assert CANARY in place.run(*words, "--allow-commands")[1]
         return
     _, said, made = place.run("apply", "--auto-approve", "--allow-commands")
     if attempt.kind == "send":
@@ -215,6 +230,7 @@ GROUPS = {
     ],
     "`snapshot`, `doctor`": ["snapshot", "doctor"],
     "`apply`": ["apply"],
+    "`apply PLANFILE`": ["apply PLANFILE"],
 }  # fmt: skip
 LEAVE = {
     "a program for the key": "a program for the API key",
@@ -246,6 +262,8 @@ def test_what_a_command_does_with_leave(name, tmp_path, place):
     for tried in LEAVE.values():
         place.begin_anew()
         place.prepare(ATTEMPTS[tried])
+        place.run("plan", "--out", "plan.json", "--allow-commands")
+        place.forget()
         done = place.run(*COMMANDS[name], *allowing(name))
         happened = place.mark.exists() or place.trap.got
         row.append("with leave" if happened else "never")
