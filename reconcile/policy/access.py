@@ -44,6 +44,7 @@ from reconcile.policy.words import NODE
 Port = int | str | Traffic | None
 
 _ITSELF = "the destination is the source: it needs no rule"
+SILENT = "what lies behind exit nodes sends nothing into the tailnet"
 _NO_FAMILY = "the two ends have no address of one family: IPv4 and IPv6 do not mix"
 
 
@@ -191,6 +192,8 @@ class Access:
             return access.why(source, target, port, protocol)
         sources, targets = self.find(source), self.find(target)
         notes = tuple(filter(None, map(self.absent, (source, target))))
+        if not notes and not self.sends(sources):
+            notes = (SILENT,)
         if notes:
             return Why(False, notes=notes)
         if not any(self.pairs(*each) for each in self._apart(sources, targets)):
@@ -300,6 +303,10 @@ class Access:
                 if lack & ~universe.single(members):
                     found[lack] |= members
         return dict(found)
+
+    def sends(self, sources: int) -> bool:
+        """Tell whether any of some sources may send: the internet does not."""
+        return bool(sources & self._senders)
 
     @property
     def _senders(self) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from reconcile.model import EXIT_ROUTES
-from reconcile.policy.access import Access, rests_on
+from reconcile.policy.access import SILENT, Access, rests_on
 from reconcile.policy.claims import Claim, Paths, Port, Routers
 from reconcile.policy.document import Origin
 from reconcile.policy.entries import Entry
@@ -75,6 +75,8 @@ class Assertions:
             return Answer(tuple(self._paths(claim, sources, targets)), empty)
         if empty:
             return Answer(tuple(map(Reason, empty)))
+        if not self._access.sends(sources):
+            return Answer((Reason(f"{claim.source}: {SILENT}"),))
         return Answer(tuple(self._gaps(claim, sources, targets)))
 
     # What is not known.

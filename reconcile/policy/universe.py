@@ -160,9 +160,9 @@ class Universe:
 
     def is_cut_at(self, addresses: IntervalSet) -> bool:
         """Tell whether each cell lies inside a set of addresses or outside of it."""
-        inside = self.addresses(self.network(addresses))
-        outside = IntervalSet(self.cells) - inside
-        return not outside.overlaps(addresses)
+        starting = self.addresses(self.network(addresses))
+        others = IntervalSet(self.cells) - starting
+        return starting <= addresses and not others.overlaps(addresses)
 
     def behind(self, machine: Machine) -> int:
         """Return the networks that a node's approved subnet routes lead to."""

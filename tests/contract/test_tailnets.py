@@ -1,5 +1,6 @@
 """What a plan prints of access is what real servers compiled before and after."""
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from reconcile.server import releases
 from tests.contract import real
-from tests.contract.tailnets import own
+from tests.contract.tailnets import own, questions
 from tests.contract.tailnets.cases import again
 from tests.contract.tailnets.edits import CreateUser, DeleteUser, Pair, Retag
 from tests.contract.tailnets.names import Names, Unreadable
@@ -45,6 +46,34 @@ def test_a_list_that_is_missing_or_too_much_is_noticed(result: Result) -> None:
         named = [line for line in lines if line["services"]]
         if named:
             assert _differs(result, {**access, other: [*access[other], *named]})
+
+
+ASKED = (
+    "list",
+    "who",
+    "list --source",
+    "list --to",
+    "why",
+    "assert allow",
+    "assert no",
+)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_answers_of_another_policy_are_noticed(release: str) -> None:
+    """Each way to ask is held to the server: all of them are wrong somewhere here."""
+    kinds: set[str] = set()
+    for result in recorded(release):
+        assert result.after
+        saved = json.loads(result.after.saved)
+        policy = json.loads(saved["policy"]["text"])
+        kept = {key: policy.get(key, {}) for key in ("groups", "hosts", "tagOwners")}
+        rule = {"action": "accept", "src": ["*"], "dst": ["*:443"]}
+        saved["policy"]["text"] = json.dumps({**kept, "acls": [rule]})
+        other = replace(result.after, saved=json.dumps(saved))
+        kinds |= {found.kind for found in questions.differences(release, other)}
+    for name in ASKED:
+        assert any(kind.startswith(f"{name}:") or name in kind for kind in kinds), name
 
 
 def _opens_ports(line: dict[str, Any]) -> bool:

@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 
 from reconcile.model import Node, User
-from reconcile.policy.access import Access
+from reconcile.policy.access import SILENT, Access
 from reconcile.policy.assertions import Assertions
 from reconcile.policy.claims import Paths, Port
 from reconcile.policy.difference import AccessDiff, diff
 from reconcile.policy.document import Policy
 from reconcile.policy.reading import read
+from reconcile.policy.resolve import INTERNET
+from reconcile.policy.sets import prefix
 from reconcile.policy.tailnet import Tailnet
 from tests.support import owned
 
@@ -487,3 +489,29 @@ def test_only_a_router_of_the_grant_is_a_cause() -> None:
     assert because(diff(*sides)) == [
         ("node:db-1 becomes tag:db, is no longer tag:exit",),
     ]
+
+
+def test_the_internet_sends_nothing_into_the_tailnet() -> None:
+    found = Access(policy(acl("*", "*:*")), tailnet())
+    why = found.why("8.8.8.8", "node:desk", 443)
+    assert (why.allowed, why.notes) == (False, (SILENT,))
+    claims = [Paths(a, "8.8.8.8", "node:desk", Port(443)) for a in (True, False)]
+    answers = [[r.text for r in Assertions(found).answer(c).reasons] for c in claims]
+    assert answers == [[f"8.8.8.8: {SILENT}"], []]
+    everything = Paths(True, "0.0.0.0/0", "node:desk", Port(443))
+    assert Assertions(found).answer(everything).reasons == ()
+
+
+@pytest.mark.parametrize("asked", ["0.0.0.0/1", "64.0.0.0/2", "1.1.1.0/24"])
+def test_a_part_of_the_internet_is_asked_for_alone(asked: str) -> None:
+    """The stretches that rules leave begin inside of it, before it, or end after it."""
+    found = Access(policy(acl("ann@", "autogroup:internet:443")), tailnet()).asking(
+        [asked]
+    )
+    network = prefix(asked)
+    bits = found.matrix.universe.split(found.find(asked))[1]
+    assert bits
+    served = INTERNET | prefix("10.1.0.0/16")
+    assert found.matrix.universe.addresses(bits) == network & served
+    for entry in found.who(asked, 443):
+        assert all(prefix(text) <= network for text in entry.targets)

@@ -113,18 +113,25 @@ class Comparison:
 
 
 def lists_differ(
-    what: str, truth: Truth, entries: Sequence[Mapping[str, Any]]
+    what: str,
+    truth: Truth,
+    entries: Sequence[Mapping[str, Any]],
+    asked: Sequence[int] | None = None,
 ) -> Iterator[Difference]:
-    """Yield where a list of all that is open in one state is wrong."""
+    """Yield where a list of what is open in one state is wrong.
+
+    `asked` are the paths of each point that the list is about, None for all.
+    """
     probes = truth.probes
     printed = Printed(probes, truth.names, entries, truth.open)
+    open_ = truth.open if asked is None else list(map(_and, truth.open, asked))
     if printed.unreadable:
         lines = printed.unreadable
         yield Difference(f"{what}: unreadable", len(lines), tuple(lines[:_SHOWN]))
-    right = _ends(probes, map(_and, truth.open, printed.open))
-    missed = _without(truth.open, printed.open)
+    right = _ends(probes, map(_and, open_, printed.open))
+    missed = _without(open_, printed.open)
     yield from _kinds(probes, f"{what}: not told", missed, right)
-    wrong = _without(printed.open, truth.open)
+    wrong = _without(printed.open, open_)
     yield from _kinds(probes, f"{what}: told, not open", wrong, right)
 
 

@@ -34,7 +34,9 @@ class Names:
         self.state = state
         self.worn = {d.id: state.worn(d, release) for d in state.devices}
         self.nodes = probes.of(d.id for d in state.devices)
-        self.routed = self._union(r for d in state.devices for r in d.subnets)
+        routes = {r for d in state.devices for r in d.subnets}
+        self.networks = [probes.within(route) for route in routes]
+        self.routed = self._union(routes)
         self.senders = self.nodes | self.routed
         exits = any(device.is_exit for device in state.devices)
         self.internet = probes.public * exits & ~self.senders

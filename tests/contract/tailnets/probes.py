@@ -89,8 +89,17 @@ class Probes:
 
         Not to the other family, to itself, or to what is in one network with it.
         """
-        every = self._chosen(lambda _: True)
-        return [every * self._others(point) for point in self.points]
+        return [self.any_service * self._others(point) for point in self.points]
+
+    @cached_property
+    def any_service(self) -> int:
+        """All services, as the destination bits that each of them is shifted by."""
+        return self._chosen(lambda _: True)
+
+    @cached_property
+    def any_login(self) -> int:
+        """All logins over SSH in the same way."""
+        return self._chosen(lambda service: service[0] in (SSH, CHECK))
 
     def _others(self, point: Point) -> int:
         bit = 1 << point.place

@@ -1,53 +1,80 @@
-"""The other answers about access, held to the same filter: list, why, assertions."""
+"""The other answers about access, held to the same filter: list, who, why, assertions."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reconcile import effect, snapshot
 from reconcile.policy.access import Access
 from reconcile.policy.assertions import Assertions
-from reconcile.policy.claims import Paths, Port
+from reconcile.policy.claims import SSH, Paths, Port, Routers
 from tests.contract.tailnets import ranges
 from tests.contract.tailnets.comparison import Difference, lists_differ, probes_of
-from tests.contract.tailnets.names import Names, Unreadable
-from tests.contract.tailnets.probes import TCP
+from tests.contract.tailnets.meaning import ends, literal, served
+from tests.contract.tailnets.names import Unreadable
+from tests.contract.tailnets.probes import TCP, Probes
 from tests.contract.tailnets.server import Side
 from tests.contract.tailnets.truth import Truth
 
 _ASKED = 40  # pairs of names, at every state
-_PORTS = (22, 80, 443, 53, 8080)
+_LISTS = 6  # of them, how many are asked as `who` and as a list as well
+_PORTS = (22, 80, 443, 53, 8080, SSH)
+_NETWORKS = ("10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "0.0.0.0/0", "fd00:1::/64")
+
+
+@dataclass(frozen=True)
+class Words:
+    """A question as it is asked: two names and a TCP port, or `ssh`."""
+
+    source: str
+    target: str
+    port: int | str
+
+    def __str__(self) -> str:
+        return f"{self.source} -> {self.target}:{self.port}"
 
 
 @dataclass(frozen=True)
 class Question:
-    """From one name to another, at a TCP port, and what is true of it.
+    """A question, and what is true of it.
 
     `opened` of `all` pairs of nodes or addresses have the path over either family.
     `partly` tells that the target is a network of which routes lead to a part only.
     """
 
-    source: str
-    target: str
-    port: int
+    words: Words
     opened: int
     all: int
     partly: bool
 
     def __str__(self) -> str:
-        share = f"{self.opened} of {self.all} are open"
-        return f"{self.source} -> {self.target}:{self.port} ({share})"
+        return f"{self.words} ({self.opened} of {self.all} are open)"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A list of a command, its name, and the question that it answers."""
+
+    what: str
+    entries: list[dict[str, Any]]
+    words: Words
 
 
 def differences(release: str, side: Side) -> list[Difference]:
     """Return where `access` and assertions say otherwise than the server's filter."""
     scene = effect.scene_now(snapshot.loads(side.saved, "live.json"))
     access = scene.access
-    entries = [_entry(entry) for entry in access.entries()]
-    truth = Truth(probes_of([side], entries), side, release)
-    found = list(lists_differ("list", truth, entries))
-    return found + _wrong(access, list(_questions(truth, side)))
+    asked = list(_asked(side))
+    whole = [_entry(entry) for entry in access.entries()]
+    lists = [each for words in asked[:_LISTS] for each in _lists(access, words)]
+    entries = [*whole, *(entry for each in lists for entry in each.entries)]
+    truth = Truth(probes_of([side], [*entries, *_spoken(side, asked)]), side, release)
+    found = list(lists_differ("list", truth, whole))
+    for each in lists:
+        found += _list_differs(truth, each)
+    found += _wrong(access, list(_questions(truth, asked)))
+    return found + list(_wrong_routers(access, side))
 
 
 def _entry(entry: Any) -> dict[str, Any]:
@@ -55,87 +82,111 @@ def _entry(entry: Any) -> dict[str, Any]:
     return {**sides, "services": list(entry.services), "family": entry.family}
 
 
-def _questions(truth: Truth, side: Side) -> Iterator[Question]:
-    """Yield random questions; those that are open are as frequent as the others."""
+def _asked(side: Side) -> Iterator[Words]:
+    """Yield random questions."""
     dice = random.Random(str(side.state))
-    words = [f"node:{d.name}" for d in side.state.devices]
     policy = side.state.policy or {}
-    sources = [*words, *policy.get("groups", ()), *policy.get("tagOwners", ())]
-    targets = [*sources, *policy.get("hosts", ()), "8.8.8.8", "9.9.9.9", "10.1.2.3"]
+    names = [f"node:{d.name}" for d in side.state.devices]
+    names += [*policy.get("groups", ()), *policy.get("tagOwners", ())]
+    names += policy.get("hosts", ())
+    targets = [*names, "8.8.8.8", "9.9.9.9", "10.1.2.3"]
     for _ in range(_ASKED):
-        source, target = dice.choice(sources), dice.choice(targets)
-        question = _question(truth, source, target, dice.choice(_PORTS))
+        yield Words(dice.choice(names), dice.choice(targets), dice.choice(_PORTS))
+
+
+def _spoken(side: Side, asked: Iterable[Words]) -> Iterator[dict[str, Any]]:
+    """Yield the addresses of questions as lines, so that they are tried."""
+    policy = side.state.policy
+    for words in asked:
+        texts = [literal(policy, name) for name in (words.source, words.target)]
+        yield {"sources": texts, "targets": [], "services": []}
+
+
+# Lists.
+
+
+def _lists(access: Access, words: Words) -> Iterator[Listed]:
+    """Ask for a list in three ways: by its target, its source, and by both."""
+    source, target = words.source, words.target
+    port = Port(words.port)
+    try:
+        found = access.asking([source, target])
+        sides = found.find(source), found.find(target)
+        who = access.who(target, *port)
+    except LookupError:
+        return
+    yield Listed("who", [_entry(e) for e in who], Words("", target, words.port))
+    for what, (there, here), chosen in (
+        ("list --source", (sides[0], -1), Words(source, "", "")),
+        ("list --to", (-1, sides[1]), Words("", target, "")),
+        ("list --source --to", sides, Words(source, target, "")),
+    ):
+        names = [name for name in (chosen.source, chosen.target) if name]
+        entries = found.entries(there, here, words=names)
+        yield Listed(what, [_entry(e) for e in entries], chosen)
+
+
+def _list_differs(truth: Truth, listed: Listed) -> Iterator[Difference]:
+    """Compare a list with what is open of what it was asked about."""
+    words, every = listed.words, (1 << truth.probes.size) - 1
+    try:
+        there, here = (
+            sum(ends(truth, name)) if name else every
+            for name in (words.source, words.target)
+        )
+    except Unreadable:
+        return
+    services = _services(truth.probes, words.port)
+    asked = [
+        services * here if there >> place & 1 else 0
+        for place in range(truth.probes.size)
+    ]
+    for found in lists_differ(listed.what, truth, listed.entries, asked):
+        examples = tuple(f"{words}: {example}" for example in found.examples)
+        yield Difference(found.kind, found.paths, examples)
+
+
+def _services(probes: Probes, port: int | str) -> int:
+    """Return a TCP port, all logins, or without a port every service."""
+    if port == "":
+        return probes.any_service
+    if isinstance(port, int):
+        return probes.opening([TCP], [(port, port)])
+    return probes.any_login
+
+
+# Yes, no, in part.
+
+
+def _questions(truth: Truth, asked: Iterable[Words]) -> Iterator[Question]:
+    """Yield the questions that are about anything, each with what is true of it."""
+    for words in asked:
+        question = _question(truth, words)
         if question and question.all:
             yield question
 
 
-def _question(truth: Truth, source: str, target: str, port: int) -> Question | None:
+def _question(truth: Truth, words: Words) -> Question | None:
     """Count what is open from one name to another, node by node."""
     try:
-        sources, targets = _ends(truth, source), _ends(truth, target)
+        sources, targets = ends(truth, words.source), ends(truth, words.target)
     except Unreadable:
         return None
-    bits = truth.probes.opening([TCP], [(port, port)])
-    pairs = [(s, t) for s in sources for t in targets if not s & t]
-    opened = sum(_open(truth, s, t * bits) for s, t in pairs)
-    asked = len(pairs) if bits else 0
-    return Question(source, target, port, opened, asked, _is_partly(truth, target))
+    sending = [end for end in sources if end & truth.names.senders]
+    sources = sending or sources  # of several, those that never send do not count
+    services = _services(truth.probes, words.port)
+    pairs = [(s, t) for s in sources for t in targets if _is_way(truth, s, t)]
+    opened = sum(_open(truth, s, t * services) for s, t in pairs)
+    asked = len(pairs) if services else 0
+    return Question(words, opened, asked, not served(truth, words.target))
 
 
-def _is_partly(truth: Truth, word: str) -> bool:
-    """Tell whether a name is a network that no route covers."""
-    text = _literal(truth, word)
-    try:
-        spans = ranges.spans(text)
-    except ValueError:
-        return False
-    return any(low < high for low, high in spans) and not any(
-        all(a <= low and high <= b for low, high in spans)
-        for device in truth.state.devices
-        for route in device.subnets
-        for a, b in ranges.spans(route)
-    )
-
-
-def _literal(truth: Truth, word: str) -> str:
-    """Return what a host stands for; other names stand for themselves."""
-    hosts: dict[str, str] = (truth.state.policy or {}).get("hosts") or {}
-    return hosts.get(word, word)
-
-
-def _ends(truth: Truth, word: str) -> list[int]:
-    """Return what a name stands for: the points of each node, and each address.
-
-    An address is no other one: of its node it means that address alone, but where a
-    release takes it for the node.
-    """
-    names: Names = truth.names
-    found = names.read(_literal(truth, word))
-    nodes = [truth.probes.of([d.id]) for d in names.state.devices]
-    if _is_widened(truth, word):
-        for node in nodes:
-            found |= node if node & found else 0
-    apart = [
-        1 << p.place
-        for p in truth.probes.points
-        if not p.devices and found >> p.place & 1
-    ]
-    return [node & found for node in nodes if node & found] + apart
-
-
-def _is_widened(truth: Truth, word: str) -> bool:
-    """Tell whether an address brings in the other family of its nodes.
-
-    Seen in filters: up to 0.28 single addresses and hosts do, on 0.26 networks as well.
-    """
-    if truth.release in ("0.29", "main"):
-        return False
-    text = _literal(truth, word)
-    try:
-        ((low, high),) = ranges.spans(text)
-    except ValueError:
-        return False
-    return truth.release == "0.26" or low == high or text != word
+def _is_way(truth: Truth, source: int, target: int) -> bool:
+    """Tell whether two ends need the tailnet: not one node, nor one network."""
+    nodes = [truth.probes.of([device.id]) for device in truth.state.devices]
+    if (source | target) & truth.names.nodes:
+        return not any(source & node and target & node for node in nodes)
+    return not any(source & net and target & net for net in truth.names.networks)
 
 
 def _open(truth: Truth, source: int, paths: int) -> bool:
@@ -144,18 +195,18 @@ def _open(truth: Truth, source: int, paths: int) -> bool:
     )
 
 
-def _wrong(access: Access, questions: list[Question]) -> list[Difference]:
+def _wrong(access: Access, questions: Sequence[Question]) -> list[Difference]:
     """Ask the questions in three ways; return those with a wrong answer, by kind."""
     found: dict[str, list[str]] = {}
     assertions = Assertions(access)
     for asked in questions:
-        port = Port(asked.port)
+        words, port = asked.words, Port(asked.words.port)
         try:
-            why = access.why(asked.source, asked.target, *port)
+            why = access.why(words.source, words.target, *port)
         except LookupError as reason:
             found.setdefault("why: no answer", []).append(f"{asked}: {reason}")
             continue
-        claims = (Paths(a, asked.source, asked.target, port) for a in (True, False))
+        claims = (Paths(a, words.source, words.target, port) for a in (True, False))
         allow, no = (not assertions.answer(claim).reasons for claim in claims)
         every = asked.opened == asked.all and not asked.partly
         for kind, said, true in (
@@ -170,3 +221,26 @@ def _wrong(access: Access, questions: list[Question]) -> list[Difference]:
     return [
         Difference(kind, len(texts), tuple(texts[:2])) for kind, texts in found.items()
     ]
+
+
+# Routers.
+
+
+def _wrong_routers(access: Access, side: Side) -> Iterator[Difference]:
+    """Yield the networks of which `at_least` counts other routers than there are."""
+    assertions = Assertions(access)
+    for network in _NETWORKS:
+        count = sum(_leads(device.usable, network) for device in side.state.devices)
+        for wanted in (count, count + 1):
+            holds = not assertions.answer(Routers(wanted, network)).reasons
+            if holds is not (wanted <= count):
+                text = f"{wanted} for {network}, and there are {count}"
+                yield Difference("assert at_least", 1, (text,))
+
+
+def _leads(routes: Iterable[str], network: str) -> bool:
+    """Tell whether routes together lead to all of a network."""
+    if network in ("0.0.0.0/0", "::/0"):
+        return network in routes
+    subnets = [span for r in routes if "/0" not in r for span in ranges.spans(r)]
+    return ranges.is_covered(ranges.spans(network)[0], subnets)

@@ -1,5 +1,6 @@
 """Addresses as numbers: how this harness reads prefixes, apart from the project."""
 
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
@@ -66,3 +67,24 @@ def is_public(text: str) -> bool:
         high < V6 or (within[0] <= low and high <= within[1])
         for low, high in spans(text)
     )
+
+
+def is_covered(span: Range, spans_: Iterable[Range]) -> bool:
+    """Tell whether ranges together hold all of a range."""
+    low, high = span
+    for first, last in sorted(spans_):
+        if first <= low <= last:
+            low = last + 1
+    return low > high
+
+
+def _between() -> Iterator[Range]:
+    """Yield what is left of IPv4 between the private ranges."""
+    ((low, end),) = spans("0.0.0.0/0")
+    for first, last in sorted(spans(text)[0] for text in _PRIVATE):
+        yield low, first - 1
+        low = last + 1
+    yield low, end
+
+
+PUBLIC4, PUBLIC6 = tuple(_between()), spans("2000::/3")
