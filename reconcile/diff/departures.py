@@ -134,6 +134,7 @@ class Departures:
         entries = f", and take out of `nodes`: {', '.join(wanted)}" if wanted else ""
         lines = Add(("removed",), tuple(scalar(f"node:{name}") for name in owned))
         drops = tuple(Drop(("nodes", name)) for name in wanted)
+        each, them = ("it", "it") if len(owned) == 1 else ("each of them", "them")
         return Diagnostic(
             "RC0305",
             f"{address} cannot be removed: it owns {len(owned)} "
@@ -141,8 +142,8 @@ class Departures:
             why.position,
             severity="warning" if why.origin is Origin.DUE else "error",
             why="the server refuses to remove a user that has nodes",
-            help="let each of them log in as another user first; or, to delete them "
-            f"too, add them to `removed:` as well: {lines}{entries}",
+            help=f"let {each} log in as another user first; or, to delete {them} too, "
+            f"add {them} to `removed:` as well: {lines}{entries}",
             ways=((lines, *drops),),
             address=address,
         )

@@ -251,7 +251,9 @@ class _Comparison:
             ahead += ["the exit node"] * (not self.node.available & EXIT_ROUTES)
         if ahead:
             listed = ", ".join(ahead)
-            told = f"{self.address}: {listed} approved, but not advertised: {_LATER}"
+            verb = "is" if len(ahead) == 1 else "are"
+            told = f"{self.address}: {listed} {verb} approved, but not advertised"
+            told += f": {_LATER}"
             self.found.notes.append(told)
 
     def _subnets(self, approve: frozenset[str], mode: str, unwanted: Unwanted) -> None:

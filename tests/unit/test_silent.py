@@ -38,7 +38,7 @@ SAID = {
     "nodes.tags": ("nodes: { nas: { tags: [] } }", "last tag cannot be removed"),
     "nodes.routes": (
         "nodes: { nas: { routes: { approve: [10.7.0.0/16] } } }",
-        "10.7.0.0/16 approved, but not advertised: takes effect when the node",
+        "10.7.0.0/16 is approved, but not advertised: takes effect when the node",
     ),
     "nodes.routes.new": (
         "nodes: { nas: { routes: { approve: [10.9.0.0/16] } } }",
@@ -50,7 +50,7 @@ SAID = {
     ),
     "nodes.exit_node.there": (
         "nodes: { gw: { exit_node: true } }",
-        "the exit node approved, but not advertised: takes effect when",
+        "the exit node is approved, but not advertised: takes effect when",
     ),
     "nodes.expiry": ("nodes: { nas: { expiry: never } }", "expiry cannot be set"),
     "node_rules.match": (f"node_rules: [{{ {OTHER} }}]", "matches no node"),
