@@ -85,6 +85,8 @@ class Unwanted:
             self.found.notes.append(f"{address}: {told}")
 
     def _report(self, address: str, name: str, routes: Iterable[str], put: Put) -> None:
+        there = self.bound.node.approved.intersection(routes)
+        what = "cannot be un-approved" if there else "cannot be left unapproved"
         by = dict.fromkeys(self.facts.told(self.anyway[r]) for r in sorted(routes))
         remedy: Help = {
             "help": f"write {put} into the entry, or take the node out there",
@@ -92,7 +94,7 @@ class Unwanted:
         }
         self.found.unsupported(
             "RC0309",
-            f"{address}: {_named(routes)} cannot be un-approved: {'; '.join(by)}",
+            f"{address}: {_named(routes)} {what}: {'; '.join(by)}",
             self.bound.settings.positions.get(name),
             why=_WHY,
             remedy=remedy,

@@ -382,7 +382,9 @@ def test_what_the_policy_write_of_the_plan_approves_is_an_error_as_well(wanted):
     desired = wanted(files, policy_hujson=AUTO)
     me = node(1, "nas", available=["10.1.0.0/16"])
     found = diff(desired, live([user(1, "alice")], [me], policy='{"acls": []}'))
-    assert [p.code for p in found.problems] == ["RC0309"]
+    (problem,) = found.problems
+    assert problem.code == "RC0309"
+    assert "10.1.0.0/16 cannot be left unapproved" in problem.message
     assert found.stuck == ()
     unwritten = diff(desired, live([user(1, "alice")], [me], policy=AUTO))
     assert unwritten.problems == ()  # it is as wanted, and nothing is written
