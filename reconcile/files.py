@@ -4,9 +4,9 @@ import os
 import re
 import shlex
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from stat import S_IMODE, S_ISREG
 
 from reconcile import border
@@ -17,7 +17,7 @@ _NAMED = {STDOUT: 1, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
 
 
-def output(path: Path, data: bytes) -> None:
+def output(path: Path, data: bytes, *, private: bool = False) -> None:
     """Write a result where a person asked for it; `-` is standard output.
 
     Otherwise like `overwrite`. Raises ReconcileError when it cannot be written, and
@@ -26,7 +26,7 @@ def output(path: Path, data: bytes) -> None:
     number = _descriptor(str(path))
     if number is None:
         require_here(path)
-        overwrite(path, data)
+        overwrite(path, data, private=private)
         return
     try:
         sys.stdout.flush()
@@ -67,12 +67,13 @@ def _descriptor(path: str) -> int | None:
     return int(found[1]) if found else _NAMED.get(path)
 
 
-def overwrite(path: Path, data: bytes) -> None:
+def overwrite(path: Path, data: bytes, *, private: bool = False) -> None:
     """Replace a file in one step: a reader sees the old content or the new one.
 
     Owner and permissions stay, symbolic links are followed, and what is no regular
-    file (a device, a pipe) is written through. Raises ReconcileError when it cannot be
-    written; then nothing has changed.
+    file (a device, a pipe) is written through. A new file may be read by whom the
+    umask lets, and a `private` one by nobody else. Raises ReconcileError when it
+    cannot be written; then nothing has changed.
     """
     try:
         real = path.resolve()
@@ -80,32 +81,33 @@ def overwrite(path: Path, data: bytes) -> None:
         if now and not S_ISREG(now.st_mode):
             with real.open("wb") as file:
                 file.write(data)
-        elif now:
-            _replace(real, data, S_IMODE(now.st_mode), (now.st_uid, now.st_gid))
         else:
-            _replace(real, data, 0o644, None)
+            _replace(real, data, now, 0o600 if private else 0o666)
     except OSError as error:
         raise _unwritten(path, error) from None
     except (RuntimeError, ValueError) as error:  # a loop of links; a NUL in the name
         raise ReconcileError(f"cannot write {path}: {error}") from None
 
 
-def _replace(path: Path, data: bytes, mode: int, owner: tuple[int, int] | None) -> None:
-    temporary = ""
+def _replace(path: Path, data: bytes, now: os.stat_result | None, mode: int) -> None:
+    """Write a file beside another and put it in its place; `mode` is for a new one."""
+    temporary = path.with_name(f".{token_hex(8)}")
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
+        # Until it has its owner, nobody else reads what may have been a secret's place.
+        made = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if now else mode
+        )
+        with os.fdopen(made, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if owner:
-            os.chown(temporary, *owner)
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
-    except OSError:
-        if temporary:
-            with suppress(OSError):
-                Path(temporary).unlink()
+        if now:
+            os.chown(temporary, now.st_uid, now.st_gid)
+            temporary.chmod(S_IMODE(now.st_mode))
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
         raise
 
 
@@ -119,6 +121,8 @@ def create(path: Path, data: bytes) -> None:
         with path.open("xb") as file:
             made = True
             file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # some disks are found to be full only here
     except FileExistsError:
         raise ReconcileError(
             f"{path} exists and is not overwritten",

@@ -114,7 +114,7 @@ def plan(
     aside = files.is_stdout(out)
     if out is not None and plans:
         saved = json_plan.dumps(plans, failed=failed, members=members)
-        files.output(out, saved.encode())
+        files.output(out, saved.encode(), private=True)
     if not (aside and format_ == "json"):
         view = View(format_, text_diff, full, members, err=aside)
         show_plans(plans, view, failed)
@@ -228,7 +228,8 @@ def snapshot(url: str | None, output: Path | None, **flags: Any) -> int:
     from reconcile import snapshot as snapshots
     from reconcile.inquiry import live_state
 
-    save(output, snapshots.dumps(live_state(options.collect(**flags), url)))
+    text = snapshots.dumps(live_state(options.collect(**flags), url))
+    save(output, text, private=True)
     return Exit.OK
 
 

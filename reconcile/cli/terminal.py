@@ -114,12 +114,12 @@ def paint(*, err: bool = False) -> Callable[[str, str], str]:
     return _painter(_colour(sys.stderr if err else sys.stdout))
 
 
-def save(output: Path | None, text: str) -> None:
+def save(output: Path | None, text: str, *, private: bool = False) -> None:
     """Write a result to a file and say so; without one, to standard output."""
     if output is None or files.is_stdout(output):
         out(text)
         return
-    files.output(output, text.encode())
+    files.output(output, text.encode(), private=private)
     click.echo(f"wrote {output}")
 
 

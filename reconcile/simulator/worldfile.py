@@ -215,7 +215,7 @@ class WorldFile:
 
     def _write(self, text: str) -> None:
         """Replace the file in one step: a reader sees the old world or the new one."""
-        files.overwrite(self.path, text.encode())
+        files.overwrite(self.path, text.encode(), private=True)
         self._seen, self._text = self._stamp(), text
 
     def _stamp(self) -> tuple[int, int, int]:

@@ -1,5 +1,6 @@
 """Where results go: files, links, devices, standard output, a full disk."""
 
+import errno
 import json
 import os
 import stat
@@ -101,6 +102,87 @@ def test_links_are_followed_and_permissions_stay(write, command, tmp_path):  # n
     assert json.loads((tmp_path / "real").read_text())["has_changes"]
     assert stat.S_IMODE((tmp_path / "real").stat().st_mode) == 0o600
     assert (tmp_path / "not-yet").exists()
+
+
+def mode(path):
+    return oct(stat.S_IMODE(path.stat().st_mode))
+
+
+@pytest.mark.parametrize("umask", ["022", "077", "002"])
+def test_new_files_heed_the_umask_and_states_are_private(write, tmp_path, umask):  # noqa: F811
+    write(SAME + "policy: { acls: [] }\n")
+    commands = (
+        "snapshot -o private-1",
+        "plan --out private-2",
+        "simulate new --demo --world private-3",
+        "render policy -o shared-1",
+        "test --junit shared-2",
+    )
+    script = "; ".join(f"reconcile {line}" for line in commands)
+    done = run_program(tmp_path, f"umask {umask}; {script}; touch shared-3")
+    modes = {name: mode(tmp_path / name) for name in os.listdir(tmp_path)}
+    assert {modes[f"private-{n}"] for n in (1, 2, 3)} == {"0o600"}, done.stderr
+    assert {modes[f"shared-{n}"] for n in (1, 2)} == {modes["shared-3"]}
+
+
+@pytest.mark.parametrize("kept", [0o640, 0o444, 0o666])
+def test_the_mode_that_was_there_stays(write, command, tmp_path, kept):  # noqa: F811
+    write()
+    for name in ("result", "world.json"):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(kept)
+    assert command("snapshot", "-o", "result")[0] == 0
+    assert command("apply", "--auto-approve")[0] == 0
+    assert mode(tmp_path / "result") == mode(tmp_path / "world.json") == oct(kept)
+
+
+@pytest.mark.parametrize(
+    ("line", "size"),  # in blocks of 512 bytes
+    [
+        ("snapshot -o result", 1),
+        ("plan --out result", 1),
+        ("render policy -o result", 0),
+        ("test --junit result", 0),
+        ("simulate new --demo --world result", 1),
+    ],
+)
+def test_a_full_disk_leaves_no_half_file(write, tmp_path, line, size):  # noqa: F811
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(SAME + "policy: { acls: [] }\n")
+    for name in ("tailnet.yaml", "world.json"):
+        (tmp_path / name).rename(folder / name)
+    before = sorted(os.listdir(folder))
+    done = run_program(folder, f"ulimit -f {size}; reconcile {line}")
+    assert done.returncode == 1
+    assert "cannot write" in done.stderr
+    assert "Traceback" not in done.stderr
+    after = [name for name in os.listdir(folder) if not name.endswith(".lock")]
+    assert sorted(after) == before
+
+
+@pytest.mark.parametrize("number", [3, 4])  # two are of the files that prove it
+def test_a_disk_that_is_full_at_last_leaves_no_import(
+    write,  # noqa: F811
+    command,
+    tmp_path,
+    monkeypatch,
+    number,
+):
+    write(SAME + "policy: { acls: [] }\n")
+    command("apply", "--auto-approve")
+    calls = []
+
+    def full(_):
+        calls.append(1)
+        if len(calls) == number:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, err = command("import", "-o", "new")
+    assert (code, len(calls)) == (1, number)
+    assert err.startswith("error: cannot write new/")
+    assert os.listdir(tmp_path / "new") == []
 
 
 def test_a_world_behind_a_link_is_changed_in_its_place(write, command, tmp_path):  # noqa: F811
