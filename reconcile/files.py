@@ -11,6 +11,7 @@ from stat import S_IMODE, S_ISREG
 
 from reconcile import border
 from reconcile.errors import ReconcileError, Refused
+from reconcile.mask import masked
 
 STDOUT = "-"
 _NAMED = {STDOUT: 1, "/dev/stdout": 1, "/dev/stderr": 2}
@@ -23,6 +24,7 @@ def output(path: Path, data: bytes, *, private: bool = False) -> None:
     Otherwise like `overwrite`. Raises ReconcileError when it cannot be written, and
     Refused where a link leads out of its repository.
     """
+    _require_no_secret(path, data)
     number = _descriptor(str(path))
     if number is None:
         require_here(path)
@@ -116,6 +118,7 @@ def create(path: Path, data: bytes) -> None:
 
     Raises ReconcileError when it exists or cannot be written.
     """
+    _require_no_secret(path, data)
     made = False
     try:
         with path.open("xb") as file:
@@ -132,6 +135,17 @@ def create(path: Path, data: bytes) -> None:
         if made:
             path.unlink(missing_ok=True)
         raise _unwritten(path, error) from None
+
+
+def _require_no_secret(path: Path, data: bytes) -> None:
+    """Refuse to write a secret of this run; half of a policy would be worse."""
+    text = data.decode("utf-8", "replace")
+    if masked(text) != text:
+        raise ReconcileError(
+            f"{path} would hold the API key or another secret of this run",
+            "it is in what the server or the files say: take it out there, and make "
+            "a new key",
+        )
 
 
 def _unwritten(name: Path | str, error: OSError) -> ReconcileError:

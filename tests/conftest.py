@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 from reconcile import desired as desired_state
+from reconcile import mask
 from tests.support import NOW, call_git, dedent
 
 # A busy machine makes an example slow now and then; tests/bench measures speed.
@@ -79,6 +80,12 @@ def command(tmp_path, monkeypatch, capsys):
         return int(code), printed.out, printed.err
 
     return call
+
+
+@pytest.fixture(autouse=True)
+def no_secrets():
+    """Let no test mask what was a secret of another one."""
+    mask.forget()
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from reconcile.cli import (
     validate,
     write,
 )
+from reconcile.cli.door import behind_door, tell_unexpected
 from reconcile.cli.terminal import flags, print_diagnostics, print_error
 from reconcile.errors import Exit, InputError, ReconcileError
 
@@ -35,6 +36,7 @@ def main() -> NoReturn:
     """Run the command line and end the process with the right exit code."""
     # Collecting costs a third of a large plan; what runs for long turns it on again.
     gc.disable()
+    sys.excepthook = tell_unexpected
     for name in ("SIGTERM", "SIGHUP"):  # a runner is stopped, a terminal is closed
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _terminate)
@@ -55,10 +57,11 @@ def run(arguments: Sequence[str]) -> int:
     2 means "changes present", and every ReconcileError brings its own code.
     """
     flags.reset()
-    try:
-        return _run(arguments)
-    except OSError as error:
-        return _unprinted(error)
+    with behind_door():
+        try:
+            return _run(arguments)
+        except OSError as error:
+            return _unprinted(error)
 
 
 def _run(arguments: Sequence[str]) -> int:

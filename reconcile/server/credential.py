@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reconcile.errors import AuthError
+from reconcile.mask import remember
 
 
 class Secret:
@@ -86,4 +87,5 @@ def _checked(text: str, origin: str) -> Secret:
             "a key is one line of letters, digits, dots and dashes, as "
             "`headscale apikeys create` prints it",
         )
+    remember(key)
     return Secret(key)

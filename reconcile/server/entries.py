@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from reconcile.errors import NotAControlServer
+from reconcile.mask import masked
 from reconcile.model import Node, User, canonical_route
 
 # Proto3 and Go print "not set" as the zero time in some releases and fields.
@@ -85,7 +86,7 @@ _INSTANT = re.compile(
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    text = masked(repr(value))
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 

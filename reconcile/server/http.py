@@ -23,6 +23,7 @@ from reconcile.errors import (
     ServerError,
     Unreachable,
 )
+from reconcile.mask import masked
 from reconcile.server.credential import Secret
 from reconcile.server.exchange import Bounds, TooLarge, exchange
 from reconcile.server.network import network
@@ -201,7 +202,7 @@ class Http:
             return self._not_json(response)
         message = "a web page"
         if not is_html(response):
-            message = self._without_key(error_message(response))
+            message = error_message(response)
         kind = _error_class(status, message)
         return kind(
             f"{request} answered {status}: {message}",
@@ -209,10 +210,6 @@ class Http:
             status=status,
             request=request,
         )
-
-    def _without_key(self, text: str) -> str:
-        """Return a text of the server, which may repeat a header, without the key."""
-        return text.replace(self._key.reveal(), "(secret)") if self._key else text
 
     def _not_json(self, response: httpx.Response) -> ServerError:
         what = "a web page" if is_html(response) else "something that is not JSON"
@@ -314,7 +311,7 @@ def error_message(response: httpx.Response) -> str:
     try:
         body = _json(response.content.decode())
     except ValueError:
-        text = response.content[:2000].decode("utf-8", "replace")
+        text = response.content[:10_000].decode("utf-8", "replace")
         return _shortened(text.strip(), 300)
     if not isinstance(body, dict):
         return "(no message)"
@@ -330,6 +327,7 @@ def error_message(response: httpx.Response) -> str:
 def _shortened(text: str, limit: int) -> str:
     if not text:
         return "(no message)"
+    text = masked(text)  # half of a secret would not be known any more
     return text if len(text) <= limit else text[:limit] + " […]"
 
 

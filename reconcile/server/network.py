@@ -2,12 +2,13 @@
 
 import ssl
 from ipaddress import ip_address, ip_network
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from reconcile.errors import Unreachable
+from reconcile.mask import remember
 from reconcile.server.exchange import bounded
 
 _PORTS = {"http": 80, "https": 443}
@@ -68,9 +69,18 @@ def proxy_of(url: str) -> tuple[str, str | None]:
         return "", None
     for scheme in (parts.scheme, "all"):
         if proxy := proxies.get(scheme):
+            _remember_password(proxy)
             with_scheme = proxy if "://" in proxy else f"http://{proxy}"
             return f"{scheme.upper()}_PROXY", with_scheme
     return "", None
+
+
+def _remember_password(proxy: str) -> None:
+    """Keep what stands before the `@` of a proxy from all output, URL or not."""
+    login = proxy.rpartition("@")[0].rpartition("//")[2]
+    for part in (login, login.partition(":")[2]):
+        remember(part)
+        remember(unquote(part))
 
 
 def _direct(parts: SplitResult, exceptions: str) -> bool:
