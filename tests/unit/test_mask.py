@@ -107,6 +107,8 @@ def test_files_with_a_secret_are_not_written(bad, command, tmp_path):
     saved = (tmp_path / "plan.json").read_text()
     assert f"tag:{MASK}" in saved
     assert KEY not in saved
+    bad.faults.clear()
+    bad.fault("GET /api/v1/node$", REFLECTIONS["a name"](KEY))
     for line in ("snapshot -o new", "import -o new"):
         code, _, err = command(*line.split())
         assert (line, code) == (line, 1)
