@@ -275,6 +275,31 @@ def test_a_policy_is_delivered_only_with_leave(
         path.unlink(missing_ok=True)
 
 
+def test_a_program_that_delivers_gets_no_key_wherever_it_is_from(
+    repository, command, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(delivery, "_PATIENCE", 0.1)
+    monkeypatch.setenv("HEADSCALE_LAB_KEY", "hskey-api-of-the-lab")
+    monkeypatch.setenv("COPY", f"Bearer {KEY}")
+    monkeypatch.setenv("LAB", "hskey-api-of-the-lab")
+    monkeypatch.setenv("SITE", "north")
+    repository(
+        tailnet_yaml="version: 1\nvariables: [COPY, LAB, SITE]\n"
+        "servers:\n"
+        "  prod: { url: 'simulator:world.json', credentials: { api_key: { file: key } } }\n"
+        "  lab: { url: https://lab, credentials: { api_key: { env: HEADSCALE_LAB_KEY } } }\n"
+        f"policy: {{ acls: [], deliver: {{ command: [{PYTHON}, ask.py] }} }}\n",
+        world_json=json.dumps(IN_FILE),
+        key=KEY,
+        ask_py=ASK,
+    )
+    command("apply", "--server", "prod", "--auto-approve", "--allow-commands")
+    got = ran(tmp_path)
+    assert got["SITE"] == "north"
+    assert not [value for value in got.values() if "hskey" in value]
+    assert not [name for name in got if name.startswith(("HEADSCALE", "RECONCILE"))]
+
+
 # -- where the key goes ----------------------------------------------------------------
 
 
@@ -417,6 +442,20 @@ def test_binding_the_key_is_the_way_that_is_told(net, command, monkeypatch):
 )
 def test_what_a_host_means(host, url, same):
     assert _means(host, url) is same
+
+
+def test_of_several_servers_the_others_go_on(repository, command, trap, monkeypatch):
+    monkeypatch.setenv("HEADSCALE_API_KEY", KEY)
+    repository(
+        tailnet_yaml="version: 1\nusers: {}\n"
+        f"servers: {{ a: {{ url: '{url_of(trap)}' }}, b: {{ url: 'simulator:b.json' }} }}\n",
+        b_json=json.dumps(WORLD),
+    )
+    code, out, _ = command("plan", "--server", "all")
+    assert (code, trap.got) == (4, [])
+    assert "No plan: tailnet.yaml:3:22: error[RC0702]" in out
+    assert "= help: if the key belongs there: export HEADSCALE_API_KEY_HOST=" in out
+    assert "· b ·" in out
 
 
 # -- files that are outside ------------------------------------------------------------
