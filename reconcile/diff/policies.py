@@ -61,6 +61,8 @@ class PolicyFacts:
         the plan approves. `tags` are those that the node will have; each route has the
         path of the item of the policy that does it.
         """
+        if not node.available:
+            return {}
         again = approvals(self._value, replace(node, tags=tags), self._users)
         new: Mapping[str, fields.Path] = {}
         if self._written:  # which goes before the node gets its tags

@@ -149,11 +149,10 @@ def approvals(
     Exit routes are approved only by `autoApprovers.exitNode`: an entry `0.0.0.0/0`
     under `routes` covers every IPv4 subnet route, but never the exit route.
     """
-    directory = Directory.of(value, users)
     approvers = find(value, "autoApprovers")
-    if approvers is None:
+    if approvers is None or not node.available:
         return {}
-    top, below = approvers
+    directory, (top, below) = Directory.of(value, users), approvers
     covering = [
         (prefix(route), (top, *path))
         for entry, route, names in entries(below, "routes")
