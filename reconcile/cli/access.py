@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from reconcile.policy.entries import Entry
     from reconcile.policy.tailnet import Machine
     from reconcile.policy.traffic import Traffic
+    from reconcile.report.access import Told
     from reconcile.scene import Scene
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -125,47 +126,41 @@ def why(source: str, target: str, format_: str, **flags: Any) -> int:
 
     Of several ports the answer is yes when all are open, and in part when some are.
     """
-    from reconcile.policy.claims import SSH
-    from reconcile.policy.traffic import Traffic
     from reconcile.report.access import why_json, why_text
     from reconcile.report.json_plan import write
+    from reconcile.report.ping import ping_text
+
+    told = _told(source, target, **flags)
+    if format_ == "json":
+        out(write(why_json(told)))
+    elif told.icmp:
+        out(ping_text(told, told.icmp, paint()))
+    else:
+        out(why_text(told, paint()))
+    return Exit.OK
+
+
+def _told(source: str, target: str, **flags: Any) -> "Told":
+    """Return all that the answer to "why" is made of."""
+    from reconcile.policy.claims import SSH
+    from reconcile.policy.traffic import ANY_TRAFFIC, Traffic
+    from reconcile.policy.ways import ways
+    from reconcile.report.access import Told
 
     name, port = _destination(target)
     asked, found = _asked([source, name], port, **flags)
-    scene = _concerned(asked.scene, found, _find(found, source) | _find(found, name))
-    if port.is_ping:
-        return _ping(replace(asked, scene=scene), found, source, target, format_)
-    answer = found.why(source, name, port)
-    needed = found.why(source, name, 22) if port == Traffic(word=SSH) else None
-    question = f"{source} -> {target} on {asked.title}"
-    given = question, answer, scene, {**found.unsure, **scene.unsure}
-    if format_ == "json":
-        out(write(why_json(*given, needed)))
-    else:
-        out(why_text(*given, paint(), needed))
-    return Exit.OK
-
-
-def _ping(
-    asked: "Inquiry", found: "Access", source: str, target: str, format_: str
-) -> int:
-    """Tell what filter, server and client make of ICMP."""
-    from reconcile.policy.traffic import ANY_TRAFFIC
-    from reconcile.policy.ways import ways
-    from reconcile.report.json_plan import write
-    from reconcile.report.ping import Ping, ping_json, ping_text
-
-    name, port = _destination(target)
-    ping = Ping(
+    sides = _find(found, source), _find(found, name)
+    scene = _concerned(asked.scene, found, sides[0] | sides[1])
+    login = port == Traffic(word=SSH)
+    return Told(
         f"{source} -> {target} on {asked.title}",
-        found.why(source, name, port),
-        found.why(source, name, ANY_TRAFFIC),
-        ways(found, _find(found, source), _find(found, name)),
-        asked.scene,
-        {**found.unsure, **asked.scene.unsure},
+        found.why(source, name, ANY_TRAFFIC if port.is_ping else port),
+        ways(found, *sides),
+        scene,
+        {**found.unsure, **scene.unsure},
+        port=found.why(source, name, 22) if login else None,
+        icmp=found.why(source, name, port) if port.is_ping else None,
     )
-    out(write(ping_json(ping)) if format_ == "json" else ping_text(ping, paint()))
-    return Exit.OK
 
 
 @access.command()
@@ -182,6 +177,11 @@ def sees(node: str, format_: str, **flags: Any) -> int:
     from reconcile.report.sees import View, sees_json, sees_text
 
     asked, found = _asked([node], None, **flags)
+    if asked.scene.policy.release.hosted:
+        raise ReconcileError(
+            "what Tailscale's own server shows to a node is not known here",
+            "what is open there: reconcile access list --source NODE",
+        )
     machine = _only_node(found, node)
     offers = Offers(asked.scene.policy, asked.scene.tailnet, found.world.resolver)
     peers = offers.peers(machine)

@@ -18,11 +18,14 @@ class Ways:
 
 
 def ways(access: Access, sources: int, targets: int) -> Ways | None:
-    """Return the ways of one node to some destinations, None for several sources."""
+    """Return the ways of one node to some destinations, None for several sources.
+
+    Nor is it known what Tailscale's own server shows.
+    """
     universe, world = access.matrix.universe, access.world
     nodes, cells = universe.split(sources)
     viewers = [m for n, m in world.machines.items() if universe.nodes(nodes) >> n & 1]
-    if cells or len(viewers) != 1:
+    if cells or len(viewers) != 1 or world.policy.release.hosted:
         return None
     offers = Offers(world.policy, world.tailnet, world.resolver)
     peers = {peer.machine.index: peer for peer in offers.peers(viewers[0])}

@@ -1,6 +1,7 @@
 """Answers about access, as text and as JSON: who reaches what, and why."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -9,6 +10,7 @@ from reconcile.policy.document import Origin, Rule, targets_of
 from reconcile.policy.entries import Entry
 from reconcile.policy.releases import Release
 from reconcile.policy.selectors import Selector
+from reconcile.policy.ways import Ways
 from reconcile.policy.words import USE, counted, plural
 from reconcile.report.effect import (
     Paint,
@@ -138,38 +140,51 @@ def rule_json(rule: Origin, scene: Scene) -> dict[str, Any]:
 # -- why -------------------------------------------------------------------------------
 
 
-def why_text(
-    question: str,
-    answer: Why,
-    scene: Scene,
-    unsure: Mapping[str, str],
-    paint: Paint,
-    port: Why | None = None,
-) -> str:
-    """Return yes, in part or no, with the rules that make it so or come nearest.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A question of "why" with all that its answer is made of.
 
-    `port` is the answer for port 22, which a login needs besides.
+    `ways` are None where several sources are asked about. For logging in `port` is the
+    answer for port 22, which a login needs besides; for ping `icmp` is what the filter
+    says of ICMP, and `answer` what it says of anything, by which clients let ping in.
     """
-    head = filled(f"{verdict(answer)}: {safe(question)}", 4)
-    lines = [f"  {safe(note)}" for note in answer.notes]
-    lines = lines or list(_why(answer, scene, port))
-    told = [paint(line, "bold") for line in head]
-    told += chain.from_iterable(filled(line, _lead(line) + 2) for line in lines)
-    told += [] if answer.notes else doubts(unsure, paint)
-    return "\n".join(told) + "\n"
+
+    question: str
+    answer: Why
+    ways: Ways | None
+    scene: Scene
+    unsure: Mapping[str, str]
+    port: Why | None = None
+    icmp: Why | None = None
+
+
+def why_text(told: Told, paint: Paint) -> str:
+    """Return yes, in part or no, with the rules that make it so or come nearest."""
+    return framed(told, _why(told), paint)
+
+
+def framed(told: Told, said: Iterable[str], paint: Paint) -> str:
+    """Return an answer as text: the word, what is said of it, and what is not known."""
+    answer = told.answer
+    head = filled(f"{verdict(answer)}: {safe(told.question)}", 4)
+    lines = [f"  {safe(note)}" for note in answer.notes] or list(said)
+    found = [paint(line, "bold") for line in head]
+    found += chain.from_iterable(filled(line, _lead(line) + 2) for line in lines)
+    found += [] if answer.notes else doubts(told.unsure, paint)
+    return "\n".join(found) + "\n"
 
 
 def _lead(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def _why(answer: Why, scene: Scene, port: Why | None) -> Iterator[str]:
-    if answer.opened and not answer.allowed:
-        yield "  Only this of it:"
-        yield from entries_table(answer.opened, scene, indent=2)
+def _why(told: Told) -> Iterator[str]:
+    answer, scene, port = told.answer, told.scene, told.port
+    yield from in_part(told)
     if answer.unserved:
         yield safe(f"  Nothing leads to {counted(answer.unserved)}")
     yield from held_back(answer, scene.policy.release)
+    yield from _not_shown(told)
     if port is not None:
         yield f"  Logging in: {_login(answer)}"
     yield from reasons(answer, scene)
@@ -180,6 +195,21 @@ def _why(answer: Why, scene: Scene, port: Why | None) -> Iterator[str]:
         yield safe(f"  Through {counted(answer.through)}")
     if not answer.opened:
         yield from _instead(answer)
+
+
+def in_part(told: Told) -> Iterator[str]:
+    """Yield what is open, where it is not all that was asked about."""
+    if told.answer.opened and not told.answer.allowed:
+        yield "  Only this of it:"
+        yield from entries_table(told.answer.opened, told.scene, indent=2)
+
+
+def _not_shown(told: Told) -> Iterator[str]:
+    """Say that filters allow it, but that the server shows none of the ways there."""
+    if told.answer.opened and told.ways and told.ways.hidden and not told.ways.shown:
+        names = safe(counted(told.ways.hidden))
+        yield f"  But the server does not show {names} to a client that connects now"
+        yield "  (why not: reconcile access sees NODE)"
 
 
 def held_back(answer: Why, release: Release) -> Iterator[str]:
@@ -272,19 +302,20 @@ def _opens(services: Sequence[str]) -> str:
     return " and ".join(found) or "opens nothing"
 
 
-def why_json(
-    question: str,
-    answer: Why,
-    scene: Scene,
-    unsure: Mapping[str, str],
-    port: Why | None = None,
-) -> dict[str, Any]:
-    """Return the answer to "why" as JSON; `port_22` is null but for logging in."""
+def why_json(told: Told) -> dict[str, Any]:
+    """Return the answer to "why" as JSON.
+
+    `port_22` is null but for logging in, `filter` but for ping, and `way` where
+    several sources are asked about.
+    """
+    ways, scene = told.ways, told.scene
     return {
-        "question": question,
-        **answer_json(answer, scene),
-        "port_22": answer_json(port, scene) if port else None,
-        "unsure": dict(sorted(unsure.items())),
+        "question": told.question,
+        **answer_json(told.answer, scene),
+        "port_22": answer_json(told.port, scene) if told.port else None,
+        "filter": answer_json(told.icmp, scene) if told.icmp else None,
+        "way": ways and {"shown": [*ways.shown], "not_shown": [*ways.hidden]},
+        "unsure": dict(sorted(told.unsure.items())),
     }
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from reconcile import snapshot
-from reconcile.model import EXIT_ROUTES
-from tests.support import live, node, user
+from reconcile.model import EXIT_ROUTES, ServerInfo
+from tests.support import live, node, server, user
 
 POLICY = """{
   "groups": {"group:ops": ["alice@", "bob@"]},
@@ -34,17 +34,20 @@ NODES = (
         **_EXIT,
     ),
 )
+USERS = user(1, "alice"), user(2, "bob")
+HOSTED = ServerInfo("tailscale", "https://api.example.com", "", "tailscale")
 FROM = ("--snapshot", "now.json")
 
 
 @pytest.fixture
 def sees(command, tmp_path):
-    """Write a snapshot, then run `access sees ... --snapshot`."""
+    """Write a snapshot, then run `access sees ... --snapshot`, or another of it."""
 
-    def run(*arguments, policy=POLICY, nodes=NODES, release="0.29"):
-        state = live((user(1, "alice"), user(2, "bob")), nodes, policy, release)
+    def run(*arguments, policy=POLICY, nodes=NODES, release="0.29", ask="sees"):
+        info = server(release) if release != "tailscale" else HOSTED
+        state = live(USERS, nodes, policy, info=info)
         (tmp_path / "now.json").write_text(snapshot.dumps(state))
-        return command("access", "sees", *arguments, *FROM)
+        return command("access", ask, *arguments, *FROM)
 
     return run
 
@@ -214,3 +217,16 @@ def test_via_beside_another_rule_shows_no_router(sees, monkeypatch):
         "node:tagged   10.1.0.0/16   grants[0] leads through it, but via makes nobody a"
         " peer beside other rules: a rule to node:tagged itself does"
     ) in out
+    asked = {"policy": json.dumps(text), "nodes": nodes, "ask": "why"}
+    _, out, _ = sees("laptop", "10.1.2.3:443", **asked)
+    assert "But the server does not show node:tagged to a client that connects" in out
+    found = json.loads(sees("laptop", "10.1.2.3", "--format", "json", **asked)[1])
+    assert found["way"] == {"shown": [], "not_shown": ["node:tagged"]}
+    _, out, _ = sees("laptop", "10.1.2.3:443", policy=POLICY, ask="why")
+    assert "does not show" not in out
+
+
+def test_what_tailscale_shows_is_not_known(sees):
+    code, _, err = sees("laptop", release="tailscale")
+    assert code == 1
+    assert "what Tailscale's own server shows to a node is not known here" in err
