@@ -185,9 +185,15 @@ def sees(node: str, format_: str, **flags: Any) -> int:
     machine = _only_node(found, node)
     offers = Offers(asked.scene.policy, asked.scene.tailnet, found.world.resolver)
     peers = offers.peers(machine)
-    withheld = offers.withheld(machine, peers)
-    unsure = {**found.unsure, **asked.scene.unsure}
-    view = View(asked.title, asked.scene, machine, peers, [*withheld], unsure)
+    view = View(
+        asked.title,
+        asked.scene,
+        machine,
+        peers,
+        list(offers.withheld(machine, peers)),
+        {**found.unsure, **asked.scene.unsure},
+        offers.remarks,
+    )
     out(write(sees_json(view)) if format_ == "json" else sees_text(view, paint()))
     return Exit.OK
 

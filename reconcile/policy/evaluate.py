@@ -4,6 +4,7 @@ from functools import cached_property
 
 from reconcile.policy.document import Policy, Problem
 from reconcile.policy.filters import CapabilityRule, Filters, PortRule
+from reconcile.policy.offers import Offers
 from reconcile.policy.refusals import refusals
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import IntervalSet, prefix
@@ -76,13 +77,24 @@ class Evaluator:
     def _visibility(self) -> Visibility:
         return Visibility(self._filters)
 
+    @cached_property
+    def _offers(self) -> Offers:
+        return Offers(self.policy, self.tailnet, self._filters.resolver)
+
     def peers(self, machine: Machine) -> list[Machine]:
         """Return the nodes that a node sees; seeing is not access."""
-        return self._visibility.peers(machine)
+        if self.policy.release.hosted:
+            return self._visibility.peers(machine)
+        return [peer.machine for peer in self._offers.peers(machine)]
 
     def routes(self, viewer: Machine, router: Machine) -> list[str]:
         """Return the subnet and exit routes that a router shows to a node."""
-        return self._visibility.routes(viewer, router)
+        if self.policy.release.hosted:
+            return self._visibility.routes(viewer, router)
+        for peer in self._offers.peers(viewer):
+            if peer.machine is router:
+                return [*(route.text for route in peer.routes), *peer.exits]
+        return []
 
     def attributes(self, machine: Machine) -> frozenset[str]:
         """Return the node attributes that the policy gives to a node."""

@@ -95,6 +95,17 @@ class Offers:
         return found
 
     @property
+    def remarks(self) -> list[str]:
+        """What is said of all peers.
+
+        Seen on 0.27.1: where a rule names `autogroup:self`, a full map has only the
+        peers that a rule leads to; the others come with the next change of theirs.
+        """
+        if not (self._release.self_shows_late and self._resolver.names_self):
+            return []
+        return ["who is shown by a rule from it alone comes later, when it changes"]
+
+    @property
     def _shows_all(self) -> bool:
         """Tell whether everybody is shown everybody, as 0.26 does without any rule."""
         return not self._shared and not self._release.exits_shown_by_internet
@@ -173,7 +184,7 @@ class Offers:
         if machine.tags.isdisjoint(rule.via):
             return
         kept = []
-        for selector in targets_of(rule):
+        for selector in (t.selector for t in rule.targets if t.services):
             if selector.autogroup == "internet":
                 kept += [INTERNET] if is_exit(machine) else []
             elif selector.by_address:
@@ -353,17 +364,19 @@ class Offers:
     def _steered(self, viewer: Machine, machine: Machine) -> "_Steered":
         """Return what grants with `via` make of the routes between two nodes."""
         here: dict[str, tuple[Because, ...]] = {}
-        elsewhere: set[str] = set()
+        elsewhere, lost = set[str](), set[str]()
         granted = [r for r in self._rules if r and self._grants(r, viewer)]
-        for rule in granted:
-            if not rule.via:
-                continue
-            for text in self._meets(rule, machine):
-                chosen = machine.tags & set(rule.via)
-                if chosen and self._is_first_of(machine, rule, text):
-                    here[text] = (*here.get(text, ()), Because(rule))
-                else:
+        for rule in granted if machine.exits or machine.subnets else ():
+            for text in self._meets(rule, machine) if rule.via else ():
+                if machine.tags.isdisjoint(rule.via):
                     elsewhere.add(text)
+                else:
+                    here[text] = (*here.get(text, ()), Because(rule))
+                first = self._first_of(rule, text)
+                if first and first is not machine:
+                    lost.add(text)
+        here = {text: found for text, found in here.items() if text not in lost}
+        elsewhere |= lost
         plain = [self._meant(targets_of(rule)) for rule in granted if not rule.via]
         open_ = {
             text
@@ -389,16 +402,18 @@ class Offers:
         if any(s.autogroup == "internet" for s in targets_of(rule)):
             yield from exits(machine)
 
-    def _is_first_of(self, machine: Machine, rule: Rule, text: str) -> bool:
-        """Tell whether a node is the first router of a route with a tag of a grant."""
-        if text in exits(machine):
-            return True
+    def _first_of(self, rule: Rule, text: str) -> Machine | None:
+        """Return the first router of a network with a tag of a grant, if there is one.
+
+        Grants that name different ones keep each other's from being shown.
+        """
         tagged = (
-            m
-            for m in self._tailnet.routers
-            if m.tags & set(rule.via) and any(text == t for t, _ in usable(m))
+            machine
+            for machine in self._tailnet.routers
+            if machine.tags & set(rule.via)
+            and any(text == t for t, _ in usable(machine))
         )
-        return machine is min(tagged, key=seniority)
+        return min(tagged, key=seniority, default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ class Release:
     nonroot: bool = True  # else `autogroup:nonroot` is a login like any other
     empty_is_open: bool = True  # no `acls`, no `grants`: all is allowed, else nothing
     self_drops_groups: bool = False  # see `Resolver.heeded`
+    self_shows_late: bool = False  # see `Offers.remarks`
     members_by_at: bool = False  # `group:x@` in a group is a user, not a group
     approves_always: bool = True  # routes at each policy write, also of the same one
     stored_tags: bool = True  # else the pre-auth key's count, and those asked for
@@ -119,6 +120,7 @@ _V027 = replace(
     ssh_tag_to_member=True,
     ssh_to_other_user=True,
     self_drops_groups=True,
+    self_shows_late=True,
     stored_tags=False,
 )
 _V026 = replace(
@@ -136,6 +138,7 @@ _V026 = replace(
     nonroot=False,
     empty_is_open=False,
     self_drops_groups=False,
+    self_shows_late=False,
     approves_always=False,
 )
 _TAILSCALE = Release(

@@ -51,7 +51,8 @@ class Resolver:
         self.tailnet = tailnet
         self.unsure: dict[str, str] = {}
         self.directory = Directory(tailnet.users, policy.groups)
-        self._drops = policy.release.self_drops_groups and _names_self(policy)
+        self.names_self = _names_self(policy)
+        self._drops = policy.release.self_drops_groups and self.names_self
         self._owners: dict[Selector, frozenset[str]] = {}
         self._machines: dict[Selector, tuple[Machine, ...]] = {}
         self._widened: dict[IntervalSet, IntervalSet] = {}

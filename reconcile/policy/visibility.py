@@ -1,6 +1,7 @@
-"""Which nodes see each other as peers, and which routes a peer shows.
+"""Which nodes see each other as peers on the hosted service, and which routes.
 
-Seeing a peer is not access: a rule in one direction makes both visible.
+What Headscale shows is in `offers`. Seeing a peer is not access: a rule in one
+direction makes both visible.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,6 @@ class Visibility:
         self._filters = filters
         self._resolver = filters.resolver
         self._machines = filters.tailnet.machines
-        self._hosted = filters.policy.release.hosted
         self._sources: dict[int, IntervalSet] = {}
         self._steering = [
             rule for rule in filters.policy.rules or () if rule.via and rule.sources
@@ -47,12 +47,12 @@ class Visibility:
     def _admits(self, source: Machine, target: Machine) -> bool:
         """Tell whether a rule on one node has the other among its sources.
 
-        On the hosted service a `via` grant of capabilities is no rule anywhere, and
-        shows its routers all the same.
+        A `via` grant of capabilities is no rule anywhere, and shows its routers all
+        the same.
         """
         if source.matches(self._admitted(target)):
             return True
-        return self._hosted and any(
+        return any(
             rule.capabilities
             and source.matches(self._resolver.all_sources(rule.sources))
             and any(

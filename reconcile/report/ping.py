@@ -1,7 +1,7 @@
 """Whether a source can ping a destination: the filter, the way, and the client apart.
 
 A server's filter may leave ICMP out and ping works all the same: a client lets it in
-from whoever may reach any of its ports. Seen with clients on 0.28.0, 0.29.2 and main.
+from whoever may reach any of its ports. Seen with clients (0.28.0 to main).
 """
 
 from collections.abc import Iterator

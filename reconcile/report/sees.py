@@ -21,8 +21,8 @@ _EVERYBODY = "no rule is in force, and this release shows everybody then"
 class View:
     """What a node is shown: its peers, and the routes of others that it is not shown.
 
-    `title` says of which server and state, `scene` knows where rules stand, and
-    `unsure` is what could not be known.
+    `title` says of which server and state, `scene` knows where rules stand, `unsure`
+    is what could not be known, and `remarks` are about all peers.
     """
 
     title: str
@@ -31,6 +31,7 @@ class View:
     peers: Sequence[Peer]
     withheld: Sequence[Withheld]
     unsure: Mapping[str, str]
+    remarks: Sequence[str] = ()
 
 
 def sees_text(view: View, paint: Paint) -> str:
@@ -39,6 +40,7 @@ def sees_text(view: View, paint: Paint) -> str:
     lines = [paint(line, "bold") for line in filled(safe(head), 4)]
     for remark in said(view.scene.policy):
         lines += [paint(line, "red") for line in filled(f"  ! {safe(remark)}", 4)]
+    lines += [part for each in view.remarks for part in filled(f"  ! {each}", 4)]
     for title, rows, none in _sections(view):
         lines.append(f"  {title} ({len(rows)})" if rows else f"  {title}: none")
         lines += _table(rows)
@@ -142,7 +144,7 @@ def sees_json(view: View) -> dict[str, Any]:
             }
             for each in view.withheld
         ],
-        "remarks": said(view.scene.policy),
+        "remarks": [*said(view.scene.policy), *view.remarks],
         "unsure": dict(sorted(view.unsure.items())),
     }
 

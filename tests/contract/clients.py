@@ -75,6 +75,20 @@ class Clients:
         )
         self._wait(lambda: self._seen(name), f"{name} is not online")
 
+    def rejoin(self, name: str) -> None:
+        """Let a device leave the network and come back: it is told everything anew."""
+        for word in ("down", "up"):
+            subprocess.run(
+                [
+                    Path(os.environ["HEADSCALE_BINARIES"], "tailscale"),
+                    f"--socket={self.server.folder / name}/s.sock",
+                    word,
+                ],
+                check=True,
+                timeout=60,
+                capture_output=True,
+            )
+
     def netmap(self, name: str) -> dict[str, Any]:
         """Return what the server told a device of the network."""
         done = subprocess.run(

@@ -11,7 +11,8 @@ import pytest
 from reconcile.snapshot import loads
 from tests.contract import real
 from tests.contract.policies.clients import missing
-from tests.contract.sees.cases import NODES, RELEASES, policies
+from tests.contract.sees import pings
+from tests.contract.sees.cases import RELEASES, policies
 from tests.contract.sees.clients import answers
 from tests.contract.sees.comparison import expected, printed, without_reason
 from tests.contract.sees.record import RECORDED, recorded
@@ -45,7 +46,7 @@ def _differences(command: Run, live: Answer, asked: Answer) -> list[str]:
     seen, policy = asked["seen"], asked["policy"]
     ours = expected(loads(json.dumps(live), "now.json"), policy)
     told = [f"{n}: {ours[n]}, client {seen[n]}" for n in seen if ours[n] != seen[n]]
-    chosen = NODES[sum(map(ord, asked["name"])) % len(NODES)].name
+    chosen = sorted(seen)[sum(map(ord, asked["name"])) % len(seen)]
     answer = _answer(command, live, policy, chosen)
     if printed(answer) != seen[chosen]:
         told.append(f"printed for {chosen}: {printed(answer)}, client {seen[chosen]}")
@@ -80,16 +81,68 @@ def test_a_wrong_recording_is_noticed(command: Run) -> None:
         assert _differences(command, found["live"], asked | {"seen": seen})
 
 
+# Pings.
+
+PINGED = [
+    pytest.param(each, name, id=f"{each['release']}-{name}")
+    for each in json.loads(pings.RECORDED.read_text())
+    for name in pings.POLICIES
+]
+
+
+def _wrong_pings(command: Run, found: Answer, name: str) -> list[str]:
+    """Return the pairs for which `why ...:icmp` says otherwise than a ping."""
+    told = []
+    text = {"text": json.dumps(pings.POLICIES[name]), "writable": True}
+    Path("now.json").write_text(json.dumps(found["live"] | {"policy": text}))
+    for source, target in pings.PAIRS:
+        asked = f"node:{source}", f"node:{target}:icmp", "--snapshot", "now.json"
+        _, out, _ = command("access", "why", *asked, "--format", "json")
+        answer = json.loads(out)["answer"]
+        if (answer == "yes") != ([source, target] in found["pongs"][name]):
+            told.append(f"{name}: {source} -> {target}: {answer}")
+    return told
+
+
+@pytest.mark.parametrize(("found", "name"), PINGED)
+def test_a_ping_is_answered_as_it_says(command: Run, found: Answer, name: str) -> None:
+    assert _wrong_pings(command, found, name) == []
+
+
+def test_pings_were_answered_without_icmp_in_the_filter(command: Run) -> None:
+    recorded_pings = json.loads(pings.RECORDED.read_text())
+    assert [each["release"] for each in recorded_pings] == list(pings.RELEASES)
+    for each in recorded_pings:
+        assert ["laptop", "server"] in each["pongs"]["tcp-alone"]
+        none = each | {"pongs": {name: [] for name in pings.POLICIES}}
+        assert _wrong_pings(command, none, "tcp-alone")
+
+
 @pytest.mark.real
-@pytest.mark.parametrize("release", RELEASES)
-def test_it_prints_what_clients_are_shown(
+@pytest.mark.parametrize("release", pings.RELEASES)
+def test_a_real_ping_is_answered_as_it_says(
     command: Run, release: str, tmp_path: Path
 ) -> None:
+    _need(release)
+    found = pings.answers(release, tmp_path)
+    for name in pings.POLICIES:
+        assert _wrong_pings(command, found, name) == []
+
+
+def _need(release: str) -> None:
     if real.program(release) is None:
         pytest.skip(f"HEADSCALE_BINARIES has no {real.PROGRAMS[release]}")
     reason = missing()
     if reason:
         pytest.skip(reason)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("release", RELEASES)
+def test_it_prints_what_clients_are_shown(
+    command: Run, release: str, tmp_path: Path
+) -> None:
+    _need(release)
     found = answers(release, COUNT, tmp_path)
     assert len(found["asked"]) > len(recorded(release)["asked"]) / 2
     for asked in found["asked"]:

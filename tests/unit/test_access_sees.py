@@ -230,3 +230,11 @@ def test_what_tailscale_shows_is_not_known(sees):
     code, _, err = sees("laptop", release="tailscale")
     assert code == 1
     assert "what Tailscale's own server shows to a node is not known here" in err
+
+
+def test_027_shows_some_peers_late_beside_own_devices(sees):
+    text = _policy(_acl("autogroup:member", "autogroup:self:*"))
+    said = "! who is shown by a rule from it alone comes later, when it changes"
+    assert said in sees("laptop", policy=text, release="0.27")[1]
+    assert said not in sees("laptop", policy=text, release="0.28")[1]
+    assert said not in sees("laptop", release="0.27")[1]

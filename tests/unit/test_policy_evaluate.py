@@ -404,7 +404,9 @@ def test_a_capability_shows_the_route_to_where_it_holds() -> None:
     found = grant(src=["ann@"], dst=["site"], app=app)
     assert shown(found, "laptop") == {"router": ["10.1.0.0/16"]}
     assert shown(found, "desk") == {}
-    assert shown(grant(src=["ann@"], app=app), "laptop") == {}  # `*` is the tailnet
+    # `*` is the tailnet; who sees an exit node is shown its routes.
+    exits = {"exit": ["0.0.0.0/0", "::/0"]}
+    assert shown(grant(src=["ann@"], app=app), "laptop") == exits
 
 
 def peers(rule: dict[str, Any], server: str) -> set[str]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from reconcile.model import EXIT_ROUTES
 from reconcile.policy import auto_approved
 from reconcile.policy.document import Policy
 from reconcile.policy.evaluate import Evaluator
@@ -234,15 +233,14 @@ def client_differences(evaluator: Evaluator, clients: Mapping[str, Any]) -> list
 def _networks(
     evaluator: Evaluator, machine: Machine, told: Mapping[str, list[str]]
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Return the subnet routes that peers show, by our reading and by the server's.
+    """Return the routes that peers show, by our reading and by the server's.
 
-    Only of peers that both know. Exit routes are left out: Headscale shows them as well
-    where a rule leads back from any address at all.
+    Only of peers that both know.
     """
     peers = [peer for peer in evaluator.peers(machine) if peer.name in told]
     return (
-        {p.name: sorted({*evaluator.routes(machine, p)} - EXIT_ROUTES) for p in peers},
-        {p.name: sorted({*told[p.name]} - EXIT_ROUTES) for p in peers},
+        {p.name: sorted(evaluator.routes(machine, p)) for p in peers},
+        {p.name: sorted(told[p.name]) for p in peers},
     )
 
 

@@ -4,7 +4,6 @@ The tailnet has a route of two routers, an exit node that wears a tag, and one t
 router too and belongs to a user.
 """
 
-import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +31,7 @@ NODES = (
     SeedNode("server", "bob", tags=("tag:web",)),
     SeedNode("hub", "bob", routes=(*EXIT, HALL), approved=(*EXIT, HALL)),
 )
+ROUTERS = ("router", "gateway", "hub")
 HUB6 = "fd7a:115c:a1e0::8"
 Policy = dict[str, Any]
 BASE: Policy = {
@@ -142,11 +142,21 @@ def policies(release: str, count: int = RANDOM) -> Iterator[tuple[str, Policy]]:
     """Yield the named policies of a release, then some random ones."""
     named = NAMED | (GRANTS if release in NEW else {})
     for name, policy in named.items():
-        if release != "0.26" or "autogroup:member" not in str(policy):
+        if not _left_out(release, policy):
             yield name, BASE | policy
     generator = Generator(release, "sees")
-    for number in itertools.count(1) if count < 0 else range(1, count + 1):
+    for number in range(1, count + 1):
         value = generator.policy()
         for section in ("tests", "sshTests", "autoApprovers"):
             value.pop(section, None)
-        yield f"random-{number}", value
+        if not _left_out(release, value):
+            yield f"random-{number}", value
+
+
+def _left_out(release: str, policy: Policy) -> bool:
+    """Tell whether a release has no autogroup, or no steady answer beside it.
+
+    Beside `autogroup:self` 0.27.1 shows some peers only once they change.
+    """
+    unsteady = release == "0.27" and "autogroup:self" in str(policy)
+    return unsteady or (release == "0.26" and "autogroup:member" in str(policy))
