@@ -7,7 +7,6 @@ Only click is imported here at the top. Each command imports what it needs, so t
 import errno
 import gc
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from reconcile import __version__
+from reconcile import __version__, interrupts
 from reconcile.cli import (
     access,
     options,
@@ -37,17 +36,11 @@ def main() -> NoReturn:
     # Collecting costs a third of a large plan; what runs for long turns it on again.
     gc.disable()
     sys.excepthook = tell_unexpected
-    for name in ("SIGTERM", "SIGHUP"):  # a runner is stopped, a terminal is closed
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _terminate)
+    interrupts.listen()
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # it is closed, as by `>&-` in a shell
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
     sys.exit(run(sys.argv[1:]))
-
-
-def _terminate(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def run(arguments: Sequence[str]) -> int:

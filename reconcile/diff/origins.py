@@ -16,6 +16,7 @@ from reconcile.desired.state import Desired
 from reconcile.diff.binding import Bound, bind
 from reconcile.diff.bridge import is_bridge
 from reconcile.diff.changes import Action, Change, Difference, Origin, State
+from reconcile.kinds import BY_NAME
 from reconcile.model import Live, Natural, natural
 
 
@@ -76,7 +77,7 @@ class _Then:
         origins = {
             name: Origin.DRIFT if wanted[name] == value else Origin.CONFLICT
             for name, value in change.after.items()
-            if name in wanted
+            if name in wanted and not _is_between(change, name, wanted[name])
         }
         applied = {n: wanted[n] for n, o in origins.items() if o is Origin.CONFLICT}
         return replace(change, origins=origins, applied=applied)
@@ -105,6 +106,21 @@ class _Then:
             origins={"text": Origin.CONFLICT},
             policy=replace(change.policy, moved=moved),
         )
+
+
+def _is_between(change: Change, name: str, was: object) -> bool:
+    """Tell whether an apply was cut off between the two writes of a field.
+
+    What is written first is all that it had and all that it is to have; what it is to
+    lose goes at the end.
+    """
+    if BY_NAME[change.kind].field(name).shrinks is None:
+        return False
+    value, before = change.after[name], change.before.get(name)
+    match value, before, was:
+        case list(), list(), list():
+            return {*before} == {*was, *value}
+    return False
 
 
 def _converged(

@@ -23,6 +23,7 @@ from reconcile.errors import (
     ServerError,
     Unreachable,
 )
+from reconcile.interrupts import held_back
 from reconcile.mask import masked
 from reconcile.server.credential import Secret
 from reconcile.server.exchange import Bounds, TooLarge, exchange
@@ -147,7 +148,8 @@ class Http:
         bounds = Bounds(whole, self._size * 10**6)
         again = repeatable or method == "GET"
         try:
-            return exchange(self._client, request, bounds, again=again)
+            with held_back():
+                return exchange(self._client, request, bounds, again=again)
         except TooLarge:
             raise ServerError(
                 f"{method} {path} at {self.url} answered more than {self._size} MB",

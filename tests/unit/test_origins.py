@@ -349,6 +349,16 @@ def test_an_apply_that_was_cut_off_between_two_policy_writes_goes_on(wanted):
     assert writes[-1].value == change.after["text"]
 
 
+def test_routes_between_two_writes_are_no_conflict(wanted):
+    file, base = (wanted(FIELDS["routes"][0](route)) for route in (B, A))
+    state = live(nodes=[node(1, "nas", approved=[A, B])])
+    (change,) = diff(file, state, base=base).changes
+    assert (change.after, change.origin) == ({"routes": [B]}, Origin.INTENT)
+    state = live(nodes=[node(1, "nas", approved=[A, B, C])])
+    (change,) = diff(file, state, base=base).changes
+    assert change.origin is Origin.CONFLICT
+
+
 def test_a_policy_between_two_writes_that_was_edited_is_a_conflict(wanted):
     file, base = (wanted(RETAGGED.format(policy(port))) for port in (2, 1))
     text = between(policy(1), file).replace("*:1", "*:443")

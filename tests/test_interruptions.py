@@ -1,0 +1,36 @@
+"""An apply that is cut off goes on with the next one: some points of each kind.
+
+`python -m tests.interruptions` tries every point, on real servers too.
+"""
+
+import pytest
+
+from tests.interruptions.points import KINDS
+from tests.interruptions.runs import ground
+
+_EVERY = 11  # requests apart: each kind starts at another one
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    with ground("0.29", tmp_path_factory.mktemp("git"), in_git=True) as made:
+        yield made, made.requests()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_next_apply_goes_on(repository, kind):
+    made, requests = repository
+    for number in range([*KINDS].index(kind) % _EVERY, requests, _EVERY):
+        assert not made.trouble(number, kind), f"{kind} at request {number}"
+
+
+def test_it_goes_on_after_every_request(repository):
+    made, requests = repository
+    for number in range(requests):
+        assert not made.trouble(number, "SIGKILL after"), f"after request {number}"
+
+
+def test_it_goes_on_without_a_repository(tmp_path):
+    with ground("0.29", tmp_path, in_git=False) as made:
+        for number in range(0, made.requests(), 3):
+            assert not made.trouble(number, "SIGKILL after"), f"request {number}"
