@@ -63,6 +63,11 @@ class History:
         self._known = known_as(server.url, server.name, folder)
 
     @property
+    def variables(self) -> tuple[str, ...]:
+        """The variables of the environment that the files say they use."""
+        return self._desired.variables
+
+    @property
     def label(self) -> str:
         """The commit of the files as people know it, "" for none."""
         return self.checkout.label if self.checkout else ""

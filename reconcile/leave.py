@@ -47,14 +47,14 @@ class Wish:
     arguments: tuple[str, ...] = ()
 
 
-def connection(ref: ServerRef) -> Wish:
+def connection(ref: ServerRef, variables: Sequence[str] = ()) -> Wish:
     """Return the wish to get a server's API key and send it to the server."""
     where, credential = address(ref.url), ref.credential or ref.position
     if ref.command:
         words = tuple(map(as_written, ref.command))
-        parts = ("connect", where, "command", *words, "variables", *ref.variables)
+        parts = ("connect", where, "command", *words, "variables", *variables)
         told = f"a program to get the API key for {where}: {shlex.join(words)}"
-        return Wish(_PROGRAM, parts, told + _with(ref), credential, ref.command)
+        return Wish(_PROGRAM, parts, told + _with(variables), credential, ref.command)
     source = f"file {_inside(ref)}" if ref.file else f"variable {ref.env}"
     return Wish(
         _ADDRESS,
@@ -64,20 +64,20 @@ def connection(ref: ServerRef) -> Wish:
     )
 
 
-def delivery(ref: ServerRef, way: Delivery) -> Wish:
+def delivery(ref: ServerRef, way: Delivery, variables: Sequence[str] = ()) -> Wish:
     """Return the wish to deliver the policy of a server."""
+    told = f"how to deliver the policy of {address(ref.url)}: {way.told}"
     return Wish(
         _PROGRAM,
-        ("deliver", address(ref.url), way.told, "variables", *ref.variables),
-        f"how to deliver the policy of {address(ref.url)}: {way.told}{_with(ref)}",
+        ("deliver", address(ref.url), way.told, "variables", *variables),
+        told + _with(variables),
         way.position,
         (*way.command, *way.then),
     )
 
 
-def _with(ref: ServerRef) -> str:
-    names = ", ".join(ref.variables)
-    return f" (it gets the variables {names})" if names else ""
+def _with(variables: Sequence[str]) -> str:
+    return f" (it gets the variables {', '.join(variables)})" if variables else ""
 
 
 def address(url: str) -> str:
@@ -107,6 +107,7 @@ class Leave:
         self._ref = ref
         self._options = options
         self._history = history
+        self._variables = history.variables if history else ()
         self._given: set[tuple[str, ...]] = set()
 
     def connect(self) -> None:
@@ -127,9 +128,9 @@ class Leave:
             return
 
         def before(then: Desired) -> Wish | None:
-            return connection(then.server) if then.server else None
+            return connection(then.server, then.variables) if then.server else None
 
-        self._require(connection(ref), before)
+        self._require(connection(ref, self._variables), before)
 
     def deliver(self, way: Delivery) -> None:
         """Make sure of the leave to deliver the policy as the files say.
@@ -141,9 +142,9 @@ class Leave:
             policy = then.policy
             if policy is None or policy.deliver is None:
                 return None
-            return delivery(self._ref, policy.deliver)
+            return delivery(self._ref, policy.deliver, then.variables)
 
-        self._require(delivery(self._ref, way), before)
+        self._require(delivery(self._ref, way, self._variables), before)
 
     def environment(
         self, secret: Callable[[str], bool] = lambda _value: False
@@ -154,7 +155,7 @@ class Leave:
         """
         environ, keys = self._options.environ, {API_KEY, *self._ref.keys}
         values = [environ.get(name, "") for name in keys]
-        also = [name for name in self._ref.variables if name not in keys]
+        also = [name for name in self._variables if name not in keys]
         return programs.environment(
             environ,
             also,
@@ -243,7 +244,8 @@ class Leave:
     def _mark(self, wish: Wish) -> str:
         """Return what a repository remembers of a leave: for this and nothing else."""
         held = [sha256(read(path)).hexdigest() for path in self._scripts(wish)]
-        return sha256(json.dumps([*wish.parts, held]).encode()).hexdigest()
+        own = self._elsewhere if wish.code == _ADDRESS else ""
+        return sha256(json.dumps([*wish.parts, held, own]).encode()).hexdigest()
 
     def _says_yes(self, wish: Wish, mark: str) -> bool:
         """Ask the person, if there is one; the repository remembers a yes."""

@@ -124,6 +124,7 @@ def _state(
         accepts=accepts.read(tree, findings),
         manage=_manage(value.get("manage", {})),
         if_unsupported=value.get("if_unsupported", "error"),
+        variables=tuple(map(str, value.get("variables", ()))),
     )
     checks.check(desired, tree, findings, now)
     check_idle(tree, findings)

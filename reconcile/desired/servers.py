@@ -170,7 +170,6 @@ def reference(
         url=url,
         position=place,
         credential=key_place,
-        variables=tuple(tree.value.get("variables", ())),
         keys=_keys(tree),
         root=files.border(place).root if files else None,
         **where,

@@ -29,9 +29,9 @@ class ServerRef:
     `url` is http(s)://… or simulator:PATH. Exactly one of `env`, `file`, `command`
     says where the API key is read from; the default is the variable HEADSCALE_API_KEY.
 
-    `variables` are the variables of the environment that the files say they use, and
-    `keys` those of them that hold the API key of any server. What the server's files
-    name is read inside of `root` only; None is for a server that no file names.
+    `keys` are the variables that hold the API key of any server of the files. What the
+    server's files name is read inside of `root` only; None is for a server that no
+    file names.
     """
 
     name: str
@@ -42,7 +42,6 @@ class ServerRef:
     command: tuple[str, ...] = ()
     position: Position | None = None
     credential: Position | None = None
-    variables: tuple[str, ...] = ()
     keys: frozenset[str] = frozenset()
     root: Path | None = None
 
@@ -234,6 +233,7 @@ class Desired:
     that neither it nor a rule speaks of, `node_pending` and `node_replace` likewise.
     `warnings` are findings that do not stop a run. `if_unsupported` says what a
     declared setting means that the server cannot make: an error, or a warning.
+    `variables` are those of the environment that the files say they use.
     """
 
     server: ServerRef | None
@@ -252,6 +252,7 @@ class Desired:
     if_unsupported: Literal["error", "warn"] = "error"
     files: tuple[tuple[str, str], ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+    variables: tuple[str, ...] = ()
 
     @property
     def read_as(self) -> str:

@@ -300,6 +300,37 @@ def test_a_program_that_delivers_gets_no_key_wherever_it_is_from(
     assert not [name for name in got if name.startswith(("HEADSCALE", "RECONCILE"))]
 
 
+def test_a_delivery_that_was_applied_needs_leave_for_more_variables(
+    repository, command, monkeypatch
+):
+    monkeypatch.setattr(delivery, "_PATIENCE", 0.1)
+    monkeypatch.setenv("HEADSCALE_API_KEY", KEY)
+    monkeypatch.setenv("HEADSCALE_URL", "simulator:world.json")
+    took = "import json; w = json.load(open('world.json')); "
+    took += (
+        "w['policy']['text'] = open(0).read(); json.dump(w, open('world.json', 'w'))\n"
+    )
+
+    def files(number, section=""):
+        text = f"policy: {{ acls: [], groups: {{ 'group:a{number}': [] }}, deliver: {{ "
+        text += f"command: [{PYTHON}, took.py] }} }}\n"
+        repository(tailnet_yaml=f"version: 1\n{section}{text}")
+
+    repository(took_py=took, world_json=json.dumps(IN_FILE), _gitignore="world.json*\n")
+    files(1)
+    assert command("apply", "--auto-approve")[0] == 4
+    code, out, _ = command("apply", "--auto-approve", "--allow-commands")
+    assert code == 0, out
+    files(2)
+    assert command("apply", "--auto-approve")[0] == 0
+    files(3, "variables: [VAULT_TOKEN]\n")
+    code, _, err = command("apply", "--auto-approve")
+    assert (code, "it gets the variables VAULT_TOKEN" in " ".join(err.split())) == (
+        4,
+        True,
+    )
+
+
 # -- where the key goes ----------------------------------------------------------------
 
 
@@ -392,6 +423,19 @@ def test_the_key_of_headscale_url_goes_nowhere_else(
     code, _, err = command("plan")
     assert code == 4
     assert f"HEADSCALE_URL names another server: {url_of(trap)}" in err
+
+
+def test_a_yes_does_not_hold_for_the_key_of_another_server(
+    net, command, answers, monkeypatch, trap
+):
+    asked, given = answers
+    monkeypatch.setenv("HEADSCALE_API_KEY", KEY)
+    net("type: headscale")
+    given += [True, False]
+    assert command("plan")[0] == 0
+    monkeypatch.setenv("HEADSCALE_URL", url_of(trap))
+    assert (command("plan")[0], len(asked)) == (4, 2)
+    assert "HEADSCALE_URL names another server" in asked[1]
 
 
 def test_a_key_is_bound_to_a_host(net, command, monkeypatch, server, trap):
