@@ -1,6 +1,7 @@
 """Every edit of a policy that a finding offers is made: in words and in a tailnet."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -22,6 +23,10 @@ FILE = Path("policy.hujson")
 WORDS = {
     **CASES,
     **{name: json.dumps(value) for name, (value, _) in IN_WORDS.items()},
+    "names that are like none": (
+        '{"acls": [{"action": "accept", "src": ["group:quux", "zanzibar"], '
+        '"dst": ["tag:xylophone:22", "wombat:80"]}]}'
+    ),
     "two near misses": '{"acls": [], "group": {"group:a": []}, "tagowners": {}}',
 }
 
@@ -57,6 +62,43 @@ def told(way, help):
 
 def ways_of(findings):
     return [(finding, way) for finding in findings for way in finding.ways]
+
+
+DECLARE = re.compile(r'declare ("[^"]+") in (\w+)')
+OWNERS = re.compile(r'add ((?:"tag:[^"]+": \[\](?:, )?)+) to (tagOwners)')
+EMPTY = {"tagOwners": [], "groups": [], "hosts": "100.64.0.1"}
+
+
+def declared(finding):
+    """Yield the section and the members that a help text asks to declare."""
+    for name, section in DECLARE.findall(finding.help):
+        yield section, {json.loads(name): EMPTY[section]}
+    for members, section in OWNERS.findall(finding.help):
+        yield section, json.loads(f"{{{members}}}")
+
+
+def paste(text, section, members):
+    value = hujson.parse(text).value
+    key = next((k for k in value if k.lower() == section.lower()), section)
+    return json.dumps({**value, key: {**(value.get(key) or {}), **members}})
+
+
+def test_what_is_to_be_declared_takes_the_finding_away(wanted):
+    made, nothing = 0, wanted("users: {}")
+    texts = [(text, in_words) for text in WORDS.values()]
+    texts += [
+        (json.dumps(value), lambda text: of_scene(scene_of(text), nothing))
+        for value, _ in IN_THE_TAILNET.values()
+    ]
+    for text, findings in texts:
+        before = findings(text)
+        for finding in before:
+            for each in declared(finding):
+                key = finding.code, finding.message
+                after = counted(findings(paste(text, *each)))
+                assert after[key] < counted(before)[key], (text, each)
+                made += 1
+    assert made > 3
 
 
 @pytest.mark.parametrize("name", WORDS)
