@@ -11,6 +11,7 @@ from reconcile.cli import options
 from reconcile.cli.terminal import (
     View,
     note,
+    of_servers,
     out,
     paint,
     print_diagnostics,
@@ -194,7 +195,7 @@ def drift(
 
     plans, failed = make_plans(options.collect(**flags), check=False)
     show_drift(plans, View(format_, text_diff, full, members), failed)
-    findings = [d for plan in plans for d in plan.drift_diagnostics]
+    findings = of_servers(plans, lambda plan: plan.drift_diagnostics)
     if findings:
         print_diagnostics(findings)
     found = any(plan.drifted or plan.unapplied for plan in plans)

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -210,10 +210,29 @@ def print_failed(failed: Sequence["Failed"]) -> None:
 
 def _plan_diagnostics(plans: Sequence["Plan"]) -> None:
     """Print the findings of plans to standard error, after what went before."""
-    findings = [finding for plan in plans for finding in plan.diagnostics]
+    findings = of_servers(plans, lambda plan: plan.diagnostics)
     if findings:
         sys.stdout.flush()
         print_diagnostics(findings)
+
+
+def of_servers(
+    plans: Sequence["Plan"], of: Callable[["Plan"], Sequence[Diagnostic]]
+) -> list[Diagnostic]:
+    """Return the findings of all plans, each once, with the servers that it is about.
+
+    One that all of them have is about the files, and names none.
+    """
+    found: dict[str, tuple[Diagnostic, list[str]]] = {}
+    for plan in plans:
+        for finding in of(plan):
+            found.setdefault(str(finding), (finding, []))[1].append(plan.name)
+    return [
+        finding
+        if len(names) >= len(plans)
+        else replace(finding, message=f"{', '.join(names)}: {finding.message}")
+        for finding, names in found.values()
+    ]
 
 
 def progress_of(mode: str) -> Callable[["Result", int, int], None] | None:

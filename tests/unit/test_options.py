@@ -272,6 +272,24 @@ def test_an_address_on_no_server_is_an_error_although_one_failed(several, comman
         assert command("plan", "--server", "all", "--target", address)[0] == code
 
 
+def test_a_finding_of_several_servers_stands_once_with_their_names(
+    write,  # noqa: F811
+    command,
+    tmp_path,
+):
+    two = SEVERAL.replace("  down: { url: 'http://127.0.0.1:9' }\n", "")
+    write(two.replace("alice: {}", "alice: { display_name: A }"))
+    (tmp_path / "lab.json").write_text(json.dumps(WORLD))
+    for server in ("all", "lab"):
+        err = command("plan", "--server", server)[2]
+        assert err.count("error[RC0304]: user:alice") == 1
+        assert err.count("RC0304") == 1
+    (tmp_path / "lab.json").write_text("{}")
+    err = command("plan", "--server", "all")[2]
+    assert err.count("RC0304") == 1
+    assert "error[RC0304]: world: user:alice" in err
+
+
 def test_all_as_json_names_what_failed(several, command):
     code, out, err = command("plan", "--server", "all", "--format", "json")
     document = json.loads(out)
