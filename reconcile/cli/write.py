@@ -122,6 +122,7 @@ def _applied(runs: Sequence["Run"], plans: Sequence["Plan"], way: _Way) -> int:
         run_.require_leave(plan_)
     if way.asks:
         _ask()
+        _require_unmoved(runs, plans)
     return _carryout(runs, plans, way)
 
 
@@ -261,6 +262,14 @@ def _ask() -> None:
         )
     if not click.confirm("Apply this?", default=False, err=True):
         raise ReconcileError("not applied; nothing was changed")
+
+
+def _require_unmoved(runs: Sequence["Run"], plans: Sequence["Plan"]) -> None:
+    """Refuse when somebody changed what the plans touch while the question waited."""
+    from reconcile.stale import require_same
+
+    for run_, plan_ in zip(runs, plans, strict=True):
+        require_same(plan_, run_.plan(check=False))
 
 
 def _carryout(opened: Sequence["Run"], plans: Sequence["Plan"], way: _Way) -> int:

@@ -290,6 +290,40 @@ def test_on_a_terminal_apply_asks(
     assert users(tmp_path) == left
 
 
+class Slow(Terminal):
+    """Somebody who says yes after somebody else wrote to the server."""
+
+    def __init__(self, world, change):
+        super().__init__("y\n")
+        self.world, self.change = world, change
+
+    def readline(self, *limit):
+        known = json.loads(self.world.read_text())
+        self.change(known)
+        self.world.write_text(json.dumps(known))
+        return super().readline(*limit)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "tags"),
+    [
+        (lambda world: world["nodes"][0].update(tags=["tag:db"]), 3, ["tag:db"]),
+        (lambda world: world["users"].append({"id": 2, "name": "eve"}), 0, ["tag:web"]),
+    ],
+    ids=["the same node", "something else"],
+)
+def test_what_changes_while_the_question_waits_is_not_overwritten(
+    write, command, monkeypatch, tmp_path, change, code, tags
+):
+    write('version: 1\nnodes: { nas: { match: { id: "1" }, tags: ["tag:web"] } }\n')
+    world = tmp_path / "world.json"
+    monkeypatch.setattr(sys, "stdin", Slow(world, change))
+    found, _, err = command("apply")
+    assert found == code
+    assert json.loads(world.read_text())["nodes"][0]["tags"] == tags
+    assert ("tags was [] when planned, is [tag:db] now" in err) == (code == 3)
+
+
 def test_the_end_of_input_at_the_question_is_a_no(
     write, command, monkeypatch, tmp_path
 ):
