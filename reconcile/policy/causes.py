@@ -244,12 +244,12 @@ class Blame:
         targets = self._targets(rule, origin)
         names = changes.redefined(targets)
         away = reached & ~self._meant(targets, there) if names else 0
-        found = {needs: reached & ~away}
+        found: dict[Causes, int] = defaultdict(int)
+        found[needs] = reached & ~away
         for name in names:
             part = away & self._meant([name], self._here)
-            if part:
-                found[needs | {changes.defined(name)}] = part
-                away &= ~part
+            found[needs | {changes.defined(name)}] |= part
+            away &= ~part
         found[needs] |= away
         return {causes: mask for causes, mask in found.items() if mask}
 
@@ -303,7 +303,13 @@ class Blame:
     def _is_selected(
         self, rule: Compiled, number: int | None, sources: Sources, index: int
     ) -> bool:
-        """Tell whether a rule means some sources in another tailnet as well."""
+        """Tell whether a rule means some sources in another tailnet as well.
+
+        One to their own devices does so only while their user is the same.
+        """
+        sides = sources.row.sides
+        if rule.own and sides[index].owner != sides[self._here].owner:
+            return False
         if number is not None:
             return bool(sources.row.sides[index].rules >> number & 1)
         if rule.origin is None:
@@ -355,7 +361,9 @@ class Blame:
             owner = row.sides[self._here].owner or row.sides[index].owner or ""
             return self._matrix.worlds[index].owners.get(owner, 0)
         # Who is offered an exit node is another question than what is open on it.
-        return self._universe.arriving(rule.targets, self._universe.all_blocks)
+        chooses = row.members & self._matrix.worlds[index].choosing
+        blocks = self._universe.all_blocks if chooses else 0
+        return self._universe.arriving(rule.targets, blocks)
 
     def _same_rule(
         self, rule: Compiled, index: int

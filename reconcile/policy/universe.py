@@ -51,6 +51,7 @@ class World:
     tags: dict[str, int] = field(default_factory=dict)
     routed: int = 0  # cells that an approved subnet route leads to
     exits: tuple["Exit", ...] = ()
+    choosing: int = 0  # nodes that may use exit nodes, since they offer to be none
     selected: dict[Selector, int] = field(default_factory=dict)
 
     @classmethod
@@ -100,6 +101,7 @@ class Universe:
         world.owners, world.tags = first.owners, first.tags
         world.members = first.members
         world.routed, world.exits = first.routed, first.exits
+        world.choosing = first.choosing
 
     def _settle(self, world: World) -> None:
         tailnet, tags = world.tailnet, defaultdict[str, int](int)
@@ -119,6 +121,12 @@ class Universe:
             for tag in who.tags:
                 tags[tag] |= alike
         world.tags = dict(tags)
+        offering = (
+            self.node(number)
+            for number, machine in world.machines.items()
+            if not machine.node.available.isdisjoint(EXIT_ROUTES)
+        )
+        world.choosing = world.present & ~merge(offering)
         for machine in tailnet.routers:
             world.routed |= self.behind(machine)
         world.exits = tuple(

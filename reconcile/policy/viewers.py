@@ -7,9 +7,7 @@ behind it or, for an exit node, to the internet.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 
-from reconcile.model import EXIT_ROUTES
 from reconcile.policy.document import Rule, SshRule
 from reconcile.policy.rows import Side
 from reconcile.policy.targets import Compiled
@@ -70,16 +68,7 @@ class _Viewers:
         """
         nodes, _ = self._universe.split(self._let_in(exit_))
         numbers = self._universe.nodes(nodes | self._reached_from(exit_))
-        return self._universe.both(numbers) & self._world.present & ~self._exits
-
-    @cached_property
-    def _exits(self) -> int:
-        """The nodes that offer themselves as exit nodes, approved or not."""
-        return merge(
-            self._universe.node(number)
-            for number, machine in self._world.machines.items()
-            if machine.node.available & EXIT_ROUTES
-        )
+        return self._universe.both(numbers) & self._world.choosing
 
     def _let_in(self, exit_: Exit) -> int:
         """Return the sources of rules that lead to an exit node."""

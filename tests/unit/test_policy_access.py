@@ -423,6 +423,19 @@ def test_a_login_that_a_port_opens_is_put_down_to_the_port() -> None:
     assert because(found) == [("acls[1]",)]
 
 
+def test_a_group_that_shrinks_on_both_sides_of_a_rule_loses_both_ways() -> None:
+    rule = acl("group:ops", "group:ops:22", proto="tcp")
+    fewer = policy(rule, groups={"group:ops": ["ben@"]})
+    found = diff((policy(rule), tailnet()), (fewer, tailnet()))
+    assert lines(found.lost) == [
+        "ann -> group:ops tcp 22 (2x3)",
+        "ben -> group:ops tcp 22 (1x2)",
+    ]
+    assert set(because(found)) == {('groups."group:ops"',)}
+    back = diff((fewer, tailnet()), (policy(rule), tailnet()))
+    assert lines(back.gained) == lines(found.lost)
+
+
 @pytest.mark.parametrize(
     ("action", "gained", "lost"),
     [

@@ -33,10 +33,7 @@ class Chain:
     def first(self, state: State) -> State:
         """Return the state with a policy, and with the tags that it allows."""
         state = replace(state, policy=self.policies.wanted())
-        for device in state.devices:
-            asked = tuple(sorted(state.worn(device, self._release) - {*device.tags}))
-            state = state.with_device(device.id, asked=asked)
-        return state
+        return state.with_allowed_tags(self._release)
 
     def next(self, state: State) -> Pair:
         """Return a change of a state: of its policy, of the rest, or of both."""

@@ -103,6 +103,14 @@ class State:
             if self.fitting(token) == [device.user]
         )
 
+    def with_allowed_tags(self, release: str) -> "State":
+        """Return the state in which devices ask for no tag that they may not have."""
+        state = self
+        for device in self.devices:
+            asked = tuple(sorted(self.worn(device, release).difference(device.tags)))
+            state = state.with_device(device.id, asked=asked)
+        return state
+
     def refused_tags(self, release: str) -> bool:
         """Tell whether a device asks for a tag that it may not have."""
         return release in _OLD and any(

@@ -183,7 +183,7 @@ def upgraded(
         number += 1
         ground = maker.ground()
         policy = Policies(old, f"{seed} {number}", ground.words).wanted()
-        state = replace(ground.state, policy=policy)
+        state = replace(ground.state, policy=policy).with_allowed_tags(old)
         if own.dropped(old, state) or own.dropped(new, state):
             continue  # the debug page of 0.27 does not show the groups that it drops
         found = upgrades.ask(state)
