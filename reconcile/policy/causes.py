@@ -95,8 +95,12 @@ class Blame:
             for axes, there in self._axes(sources.row, piece, targets):
                 for causes, mask in self._explained(sources, piece, rules, there):
                     told = frozenset(c for c in causes if _axis(c) in axes)
-                    known = told or self._unexplained(sources.row, piece, axes)
-                    yield Part(sources.members, piece, mask, known)
+                    found = [(told, mask)]
+                    if axes == _BOTH and len(set(map(_axis, told))) == 1:
+                        found = list(self._completed(sources, piece, told, mask))
+                    for known, part in found:
+                        why = known or self._unexplained(sources.row, piece, axes)
+                        yield Part(sources.members, piece, part, why)
 
     def _explained(
         self, sources: Sources, piece: int, rules: list[Compiled], targets: int
@@ -108,6 +112,42 @@ class Blame:
                     yield causes | more, part
             else:
                 yield causes, mask
+
+    def _completed(
+        self, sources: Sources, atoms: int, told: Causes, targets: int
+    ) -> Iterator[tuple[Causes, int]]:
+        """Yield destinations with causes of both changes, where either would do.
+
+        What one of them alone moves may rest on a rule that the other one made idle.
+        """
+        either = targets & self._either_moves(sources.row, atoms)
+        if targets & ~either:
+            yield told, targets & ~either
+        if not either:
+            return
+        policy = any(_axis(cause) == "policy" for cause in told)
+        alone = self._alone["tailnet" if policy else "policy"]
+        found = alone._opening(sources.row, atoms, either)
+        rules = [rule for _, opening in found for rule in opening]
+        for more, part in alone._by_causes(sources, rules, either).items():
+            yield told | more, part
+
+    def _either_moves(self, row: Row, atoms: int) -> int:
+        """Return the destinations that either change alone opens, or closes."""
+        found = [self._open(row, atoms, self._states[way]) for way in ((1, 0), (0, 1))]
+        return found[0] & found[1] if self._side else ~(found[0] | found[1])
+
+    @cached_property
+    def _alone(self) -> Mapping[str, "Blame"]:
+        """Who finds the causes of each of the two changes alone."""
+        states = self._states
+        policy = {(a, b): states[a, 0] for a, b in states}
+        tailnet = {(a, b): states[0, b] for a, b in states}
+        rest = self._changes, self._happenings, self._side
+        return {
+            "policy": Blame(self._matrix, policy, *rest),
+            "tailnet": Blame(self._matrix, tailnet, *rest),
+        }
 
     def _axes(
         self, row: Row, atoms: int, targets: int
@@ -361,8 +401,8 @@ class Blame:
             owner = row.sides[self._here].owner or row.sides[index].owner or ""
             return self._matrix.worlds[index].owners.get(owner, 0)
         # Who is offered an exit node is another question than what is open on it.
-        chooses = row.members & self._matrix.worlds[index].choosing
-        blocks = self._universe.all_blocks if chooses else 0
+        choosing = merge(world.choosing for world in self._matrix.worlds)
+        blocks = self._universe.all_blocks if row.members & choosing else 0
         return self._universe.arriving(rule.targets, blocks)
 
     def _same_rule(

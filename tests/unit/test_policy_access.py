@@ -423,6 +423,29 @@ def test_a_login_that_a_port_opens_is_put_down_to_the_port() -> None:
     assert because(found) == [("acls[1]",)]
 
 
+def test_what_each_of_two_changes_opens_alone_names_both() -> None:
+    """The new rule no longer opens it once the tag is there, but would without it."""
+    rule = acl("ann@", "autogroup:tagged:*", proto="tcp")
+    wider = acl("autogroup:danger-all", "ann@:*", proto="tcp")
+    tagged = replace(NODES[0], user_id=None, tags=frozenset({"tag:db"}))
+    found = diff(
+        (policy(rule), tailnet()),
+        (policy(rule, wider), tailnet(tagged, *NODES[1:])),
+    )
+    entry = next(e for e in found.gained if e.targets == ("node:laptop",))
+    assert entry.sources == ("ann",)
+    assert set(entry.because) == {"acls[1]", "node:laptop becomes tag:db"}
+
+
+def test_a_node_that_goes_loses_the_internet_because_it_goes() -> None:
+    rule = acl("autogroup:danger-all", "autogroup:internet:53", proto="udp")
+    exit_ = replace(NODES[-1], tags=frozenset({"tag:storage"}))
+    before, after = tailnet(), tailnet(*NODES[1:-1], exit_)
+    found = diff((policy(rule), before), (policy(rule), after))
+    (entry,) = (e for e in found.lost if "node:laptop" in e.sources)
+    assert entry.because == ("node:laptop is removed",)
+
+
 def test_a_group_that_shrinks_on_both_sides_of_a_rule_loses_both_ways() -> None:
     rule = acl("group:ops", "group:ops:22", proto="tcp")
     fewer = policy(rule, groups={"group:ops": ["ben@"]})
