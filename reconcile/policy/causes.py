@@ -9,6 +9,7 @@ nodes or users, or both together.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from reconcile.policy.document import Rule, SshRule, targets_of
 from reconcile.policy.happenings import Happening, Happenings

@@ -106,6 +106,10 @@ class TailnetServer:
         policy = {k: v for k, v in state.policy.items() if k != "autoApprovers"}
         known = state.policy["groups"].items()
         policy["groups"] = {k: [] if k in lost else users for k, users in known}
+        policy["tagOwners"] = {  # whose groups count all the same
+            tag: [token for name in owners for token in _members(state, name, lost)]
+            for tag, owners in state.policy.get("tagOwners", {}).items()
+        }
         approved = self._asked.approved()
         if refusal := self._asked.put_text(policy_text(policy)):
             raise Refused(refusal)
@@ -154,6 +158,12 @@ class TailnetServer:
             local = [p for p in state.people if p.name and not p.provider_id]
             for person in [p for p in local if names[p.name] == 1][:1]:
                 self._asked.rename(person.id, person.name)
+
+
+def _members(state: State, name: str, groups: set[str]) -> list[str]:
+    """Return the members of a group that is one of some, else the name itself."""
+    policy = state.policy or {}
+    return list(policy["groups"][name]) if name in groups else [name]
 
 
 def _as_seeded(now: State, then: State) -> bool:
