@@ -14,7 +14,7 @@ from reconcile.desired.servers import SIMULATOR
 from reconcile.desired.write import write
 from reconcile.errors import InputError, ReconcileError, UsageError
 from reconcile.leave import URL, Leave
-from reconcile.model import Live
+from reconcile.model import Live, Node
 from reconcile.options import Options
 from reconcile.plan import Plan, build
 from reconcile.session import DEFAULT_FILE
@@ -75,10 +75,25 @@ def import_server(
                 "move it away, or choose another folder with -o DIR",
             )
     live = read_everything(options, url, kinds or KINDS)
+    _require_own_names(live)
     contents = _contents(live, options, url, paths)
     _prove(live, contents, options)
     _keep(folder, contents)
     return Imported(tuple(contents), _summary(live))
+
+
+def _require_own_names(live: Live) -> None:
+    """Raise ReconcileError where two nodes have one name, by which files call them."""
+    first: dict[str, Node] = {}
+    for node in live.nodes or ():
+        other = first.setdefault(node.name, node)
+        if other is not node:
+            raise ReconcileError(
+                f"two nodes on the server are called {node.name}: #{other.id} and "
+                f"#{node.id}",
+                "rename one of them on the server, or import the rest: reconcile "
+                "import --kind user --kind policy",
+            )
 
 
 def _keep(folder: Path, contents: dict[Path, bytes]) -> None:

@@ -17,6 +17,7 @@ from reconcile.model import (
     canonical_route,
     instant,
 )
+from reconcile.text import from_json
 
 FORMAT = "2"
 _WITH_NAMES = "1"  # the format in which a node said its user's name, not the id
@@ -41,7 +42,7 @@ def dumps(live: Live) -> str:
 def loads(text: str, path: str) -> Live:
     """Return the live state in a snapshot. Raises InputError when it is none."""
     try:
-        document = json.loads(text)
+        document = from_json(text)
         if document["snapshot_version"] not in (FORMAT, _WITH_NAMES):
             raise ValueError("it was written by another major version")
         users = _records(User, document["users"])

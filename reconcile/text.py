@@ -1,5 +1,6 @@
 """Text files: reading them strictly, and turning offsets into positions."""
 
+import json
 import os
 import re
 import shlex
@@ -7,7 +8,7 @@ import stat
 import sys
 from bisect import bisect_right
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from reconcile.errors import Diagnostic, InputError, Position
 from reconcile.remedies import Help, Instead
@@ -16,6 +17,7 @@ STDIN = "-"
 LIMIT = 256 * 2**20
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 BOM = "\ufeff"
 
 
@@ -176,6 +178,22 @@ def decode(data: bytes, file: str, *, controls: bool = False) -> str:
     if found:
         raise InputError([_control(text, found.start(), file)])
     return text
+
+
+def from_json(content: str) -> Any:
+    """Return the value of a JSON text. Raises ValueError, in words, for anything else.
+
+    Half of a surrogate pair is no text, and could be printed nowhere.
+    """
+    try:
+        value = json.loads(content)
+        if _ESCAPED_SURROGATE.search(content):
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a character") from None
+    return value
 
 
 def _looks_wide(data: bytes) -> bool:

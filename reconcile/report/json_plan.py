@@ -33,6 +33,7 @@ from reconcile.report.effect import place_from_json, place_json
 from reconcile.report.safe import safe_lines
 from reconcile.server.releases import CAPABILITIES
 from reconcile.stale import fingerprint
+from reconcile.text import from_json
 
 if TYPE_CHECKING:
     from reconcile.checks import Checks
@@ -321,7 +322,7 @@ def diagnostic_json(finding: Diagnostic) -> dict[str, Any]:
 def loads(text: str, path: str) -> tuple[Plan, ...]:
     """Return the plans of a saved plan. Raises InputError when it is none."""
     try:
-        document = json.loads(text)
+        document = from_json(text)
         if not isinstance(document, dict):
             raise TypeError
         if document["format_version"].split(".")[0] != FORMAT.split(".")[0]:

@@ -6,7 +6,6 @@ cannot write, whatever the code above it does.
 """
 
 import json
-import re
 from collections.abc import Callable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -28,6 +27,7 @@ from reconcile.mask import masked
 from reconcile.server.credential import Secret
 from reconcile.server.exchange import Bounds, TooLarge, exchange
 from reconcile.server.network import network
+from reconcile.text import from_json
 
 # POSTs that change nothing: validation and previews.
 HARMLESS_POSTS = ("/policy/check", "/acl/validate", "/acl/preview", "/oauth/token")
@@ -255,7 +255,6 @@ _HINTS = {
 }
 
 
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 # What a list, an object and an item of one take in memory, in bytes.
 _COSTS = {"[": 64, "{": 200, ",": 10}
 
@@ -269,13 +268,7 @@ def _json(text: str) -> Any:
     cost = sum(text.count(sign) * size for sign, size in _COSTS.items())
     if cost > 4 * len(text) + 64 * 10**6:
         raise ValueError("nothing but brackets")
-    try:
-        value = json.loads(text)
-        if _SURROGATE.search(text):  # half of a pair is no text
-            json.dumps(value, ensure_ascii=False).encode()
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    return value
+    return from_json(text)
 
 
 def _request(response: httpx.Response) -> str:

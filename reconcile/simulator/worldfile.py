@@ -16,17 +16,19 @@ from typing import Any
 from reconcile import files, hujson
 from reconcile.errors import Diagnostic, InputError, Position, ReconcileError
 from reconcile.simulator.world import World
-from reconcile.text import Lines
+from reconcile.text import Lines, from_json
 from reconcile.variables import quoted
 
 
 def parse(text: str, file: str = "world") -> World:
     """Return the world that a file's text describes; InputError when it is none."""
     try:
-        document = json.loads(text)
+        document = from_json(text)
     except json.JSONDecodeError as problem:
         position = Lines(text, file).position(problem.pos, problem.pos + 1)
         raise _broken(f"not JSON: {problem.msg}", position) from None
+    except ValueError as problem:
+        raise _broken(str(problem), Position(file, 1, 1)) from None
     try:
         world: World = _value(World, document, ())
     except _Misfit as problem:

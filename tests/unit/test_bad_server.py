@@ -342,6 +342,18 @@ def test_a_list_of_another_shape_is_named_and_nothing_written(bad, command, row)
     assert bad.writes == []
 
 
+def test_an_import_tells_two_nodes_of_one_name(bad, command, tmp_path):
+    bad.fault(
+        NODES,
+        edited(lambda body: [n.update(givenName="x") for n in body["nodes"]] and None),
+    )
+    code, out, err = command("import", "-o", "new")
+    assert (code, out) == (1, "")
+    assert "error: two nodes on the server are called x: #1 and #2" in err
+    assert "mistake in reconcile" not in err
+    assert command("import", "-o", "new", "--kind", "user", "--kind", "policy")[0] == 0
+
+
 # -- no end ----------------------------------------------------------------------------
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

@@ -218,6 +218,17 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
             OLD,
         ),
         *(
+            (ssh(action="check", checkPeriod=text), said, OLD)
+            for text, said in (
+                ("9" * 400 + "h", "not a valid duration string"),
+                ("1h" + "9" * 400 + "m", "not a valid duration string"),
+                ("9223372036854775808s", "not a valid duration string"),
+                ("9223372036854775807s", "duration out of range"),
+                ("293y", "duration out of range"),
+            )
+        ),
+        (ssh(action="check", checkPeriod="0" * 400 + "1h"), "duration", ()),
+        *(
             (ssh(action="check", checkPeriod=text), f"time: {said}", NEW)
             for text, said in (
                 ("", 'invalid duration ""'),
@@ -228,6 +239,7 @@ def test_accepted_everywhere(server: str, policy: dict[str, Any]) -> None:
                 ("--1h", 'invalid duration "--1h"'),
                 ("h", 'invalid duration "h"'),
                 ("9999999h", 'invalid duration "9999999h"'),
+                ("9" * 400 + "h", f'invalid duration "{"9" * 400}h"'),
             )
         ),
         (acl(["*"], ["*:*"], proto="fc"), 'number: "fc"', OLD),

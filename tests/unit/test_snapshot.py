@@ -78,3 +78,11 @@ def test_a_snapshot_that_was_edited_wrongly_is_refused(name):
     with pytest.raises(InputError) as caught:
         snapshot.loads(json.dumps(document), "live.json")
     assert [d.code for d in caught.value.diagnostics] == ["RC0030"]
+
+
+def test_half_of_a_character_is_in_no_snapshot():
+    text = snapshot.dumps(FULL).replace('"alice"', r'"al\ud83dice"')
+    assert r"\ud83d" in text
+    with pytest.raises(InputError) as caught:
+        snapshot.loads(text, "live.json")
+    assert caught.value.diagnostics[0].why == "it holds half of a character"

@@ -23,8 +23,10 @@ _UNITS = {
 _PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([^0-9.]*)")
 _MOST = 2.0**63 / 1e9  # of the nanoseconds that Go counts
 _OLD_PARTS = re.compile(
-    r"0|(?:([0-9]+)y)?(?:([0-9]+)w)?(?:([0-9]+)d)?"
-    r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?(?:([0-9]+)ms)?"
+    # Go reads no number of more than 19 digits, leading zeros apart.
+    r"0|(?:0*([0-9]{1,19})y)?(?:0*([0-9]{1,19})w)?(?:0*([0-9]{1,19})d)?"
+    r"(?:0*([0-9]{1,19})h)?(?:0*([0-9]{1,19})m)?(?:0*([0-9]{1,19})s)?"
+    r"(?:0*([0-9]{1,19})ms)?"
 )
 _TARGETS = ("user", "tag", "autogroup", "domain")
 
@@ -240,11 +242,14 @@ def old_duration(text: str) -> float:
     Its units come in falling order, days, weeks and years among them.
     """
     found = _OLD_PARTS.fullmatch(text)
-    if not text or not found:
+    numbers = [int(part) for part in found.groups("0")] if found else []
+    if not text or not numbers or max(numbers) >= 2**63:
         raise ValueError(f"not a valid duration string: {quoted(text)}")
     sizes = (31_536_000.0, 604_800.0, 86_400.0, 3_600.0, 60.0, 1.0, 0.001)
-    parts = zip(found.groups(), sizes, strict=True)
-    return sum(float(number) * size for number, size in parts if number)
+    seconds = sum(number * size for number, size in zip(numbers, sizes, strict=True))
+    if seconds > _MOST:
+        raise ValueError("duration out of range")
+    return seconds
 
 
 def _go(seconds: float) -> str:
