@@ -34,6 +34,7 @@ def diff(
     """
     live = _in_order(live)
     found = Found("error" if desired.if_unsupported == "error" else "warning")
+    found.formerly = (base.nodes if base else None) or {}
     diff_policy(desired, live, found)
     due = any(change.kind == "policy" for change in found.changes)
     users = called(desired, live)

@@ -19,10 +19,10 @@ _WHY = "the server approves it at each write of the policy, and when the node jo
 class Unwanted:
     """What becomes of routes of one node that are approved whatever the files say.
 
-    Where the node's own entry does not want them, the files contradict themselves: that
-    is an error. Where only `defaults` or a rule do not, the approvers of the policy are
-    as good as another line of the files. `anyway` has the routes, each with the path of
-    what approves it.
+    Where the node's own entry says that it does not want them, the files contradict
+    themselves: that is an error. A list that just does not name them, `defaults` and
+    rules leave room for the approvers of the policy, which the files have as well.
+    `anyway` has the routes, each with the path of what approves it.
     """
 
     bound: Bound
@@ -41,11 +41,11 @@ class Unwanted:
         A part of a network that the entry approves is no news.
         """
         extra = self.routes - approve
-        if self.says("routes"):
-            wrong = {r for r in extra if not any(covers(n, r) for n in approve)}
-            if wrong:
-                self._report(address, "routes", wrong, self._listing(approve | wrong))
-            extra -= wrong
+        wrong = self._unwanted(extra)
+        wrong -= {r for r in wrong if any(covers(n, r) for n in approve)}
+        if wrong:
+            self._report(address, "routes", wrong, self._listing(approve | wrong))
+        extra -= wrong
         self._note(address, extra)
         return extra
 
@@ -54,7 +54,7 @@ class Unwanted:
         routes = self.anyway.keys() & EXIT_ROUTES
         if not routes:
             return False
-        if self.says("exit_node"):
+        if self.says_no_exit:
             self._report(
                 address, "exit_node", routes, Put(self._path("exit_node"), "true")
             )
@@ -62,10 +62,28 @@ class Unwanted:
             self._note(address, routes)
         return True
 
-    def says(self, name: str) -> bool:
-        """Tell whether the node's own entry speaks of a field."""
+    @property
+    def says_no_exit(self) -> bool:
+        """Whether the node's own entry says that it shall be no exit node."""
         entry = self.bound.entry
-        return entry is not None and getattr(entry.settings, name) is not None
+        return entry is not None and entry.settings.exit_node is False
+
+    def _unwanted(self, extra: frozenset[str]) -> frozenset[str]:
+        """Return the routes that the node's own entry says not to want.
+
+        It does by an empty list, by `mode: exact`, and by a list that named them when
+        the files were applied last.
+        """
+        entry = self.bound.entry
+        if entry is None or entry.settings.routes is None:
+            return frozenset()
+        places = entry.settings.positions
+        written = places.value("routes") if isinstance(places, Places) else {}
+        if not written.get("approve") or "mode" in written:
+            return extra
+        former = self.found.formerly.get(entry.name)
+        listed = former.settings.routes if former else None
+        return extra & listed.approve if listed else frozenset()
 
     def _path(self, name: str) -> Path:
         """Return where the entry says a field, which may be under `overlays`."""

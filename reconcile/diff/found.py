@@ -1,7 +1,9 @@
 """What the diff of each kind adds to: lists that become a Difference at the end."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from reconcile.desired.state import WantedNode
 from reconcile.diff.changes import Change, Difference, Pending, Replaced, Unlisted
 from reconcile.errors import Diagnostic, Position, Severity
 from reconcile.kinds import BY_NAME
@@ -15,7 +17,8 @@ class Found:
 
     `if_unsupported` is the severity of a setting that the server cannot make;
     `removed_nodes` holds the server ids of nodes that this diff removes, `unnameable`
-    those whose wanted name another node keeps, with that node's id.
+    those whose wanted name another node keeps, with that node's id. `formerly` has the
+    entries that were applied last, by name.
     """
 
     if_unsupported: Severity = "error"
@@ -28,6 +31,7 @@ class Found:
     problems: list[Diagnostic] = field(default_factory=list)
     removed_nodes: set[str] = field(default_factory=set)
     unnameable: dict[str, str] = field(default_factory=dict)
+    formerly: Mapping[str, WantedNode] = field(default_factory=dict)
 
     def unsupported(
         self,

@@ -230,7 +230,7 @@ class _Comparison:
             self._subnets(routes.approve - EXIT_ROUTES, routes.mode, unwanted)
         wanted = self.settings.exit_node
         if wanted is False and unwanted.exit_node(self.address):
-            if self.node.exit_node and unwanted.says("exit_node"):
+            if self.node.exit_node and unwanted.says_no_exit:
                 self.stuck["exit_node"] = False
                 self.reasons["exit_node"] = _AGAIN
         elif wanted is not None and wanted != self.node.exit_node:

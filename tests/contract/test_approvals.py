@@ -28,7 +28,7 @@ POLICY = """{
 """
 OTHER = POLICY.replace("443", "80")  # the same approvers, other rules
 LISTED = "nodes: { router: { routes: { approve: [10.2.0.0/16], mode: at-least } } }"
-UNWANTED = "nodes: { router: { routes: { approve: [10.2.0.0/16] } } }"
+UNWANTED = "nodes: { router: { routes: { approve: [10.2.0.0/16], mode: exact } } }"
 WANTED = "nodes: { router: { routes: { approve: [10.1.0.0/16, 10.2.0.0/16] } } }"
 EXIT = "nodes: { exit: { exit_node: false } }"
 EXITS = {"0.0.0.0/0", "::/0"}

@@ -131,7 +131,7 @@ _ROUTES = ["10.1.0.0/16", "10.2.0.0/16", "0.0.0.0/0", "::/0"]
 _ROUTER = node(1, "gw", available=_ROUTES, approved=_ROUTES)
 PLANS |= {
     "a route that is approved again": (
-        "nodes: { gw: { routes: { approve: [10.2.0.0/16] } } }",
+        "nodes: { gw: { routes: { approve: [10.2.0.0/16], mode: exact } } }",
         live([user(1, "alice")], [_ROUTER], policy=APPROVING),
         {"RC0309"},
     ),

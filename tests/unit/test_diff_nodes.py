@@ -324,6 +324,9 @@ NO_DRIFT = {
     "a part of a network that the entry approves": (
         "nodes: { nas: { routes: { approve: [10.0.0.0/8, 192.168.0.0/16] } } }"
     ),
+    "a list that does not name it": (
+        "nodes: { nas: { routes: { approve: [192.168.0.0/16] } } }"
+    ),
     "only defaults want none": (
         "defaults: { nodes: { routes: { approve: [192.168.0.0/16] } } }\n"
         "nodes: { nas: {} }"
@@ -346,7 +349,7 @@ def test_what_auto_approvers_approved_is_no_drift(wanted, yaml):
 
 
 def test_what_is_wanted_otherwise_and_approved_again_is_an_error(wanted):
-    files = "nodes: { nas: { routes: { approve: [192.168.0.0/16] } } }"
+    files = "nodes: { nas: { routes: { approve: [192.168.0.0/16], mode: exact } } }"
     state = live(
         [user(1, "alice")], [routed("10.1.0.0/16", "192.168.0.0/16")], policy=AUTO
     )
@@ -362,6 +365,20 @@ def test_what_is_wanted_otherwise_and_approved_again_is_an_error(wanted):
     assert [change.after for change in found.stuck] == [{"routes": ["192.168.0.0/16"]}]
     softer = diff(wanted(f"{files}\nif_unsupported: warn"), state)
     assert [p.severity for p in softer.problems] == ["warning"]
+
+
+def test_a_route_that_the_list_named_when_it_was_applied_is_an_error(wanted):
+    base = wanted("nodes: { nas: { routes: { approve: [10.1.0.0/16, 10.2.0.0/16] } } }")
+    new = wanted("nodes: { nas: { routes: { approve: [10.2.0.0/16] } } }")
+    me = routed("10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16")
+    state = live([user(1, "alice")], [me], policy=AUTO)
+    found = diff(new, state, base=base)
+    (problem,) = found.problems
+    assert "node:nas: 10.1.0.0/16 cannot be un-approved" in problem.message
+    assert [change.after["routes"] for change in found.stuck] == [
+        ["10.2.0.0/16", "10.3.0.0/16"]
+    ]
+    assert diff(new, state).problems == ()
 
 
 def test_the_line_of_the_policy_file_is_told(wanted):
