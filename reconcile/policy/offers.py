@@ -75,6 +75,7 @@ class Offers:
         self._release = policy.release
         self._shared = [p for rule in self._rules for p in self._pairs(rule)]
         self._apart = any(map(self._is_apart, self._rules))
+        self._steers = any(rule and rule.via for rule in self._rules)
 
     @property
     def _rules(self) -> Sequence[Rule | None]:
@@ -84,12 +85,14 @@ class Offers:
         """Return what a node is shown, in the order of the nodes."""
         found = []
         pairs = self._told(viewer)
+        concerning = self._concerning(pairs, viewer)
         for machine in self._tailnet.machines:
             if machine is viewer:
                 continue
-            because = self._between(pairs, viewer, machine)
+            because = self._because(concerning, machine)
             if not pairs and self._apart:
-                because = self._between(self._told(machine), viewer, machine)
+                theirs = self._concerning(self._told(machine), viewer)
+                because = self._because(theirs, machine)
             if because or self._shows_all:
                 found.append(self._peer(pairs, viewer, machine, because))
         return found
@@ -195,20 +198,27 @@ class Offers:
 
     # Peers.
 
-    def _between(
-        self, pairs: Iterable[_Pair], viewer: Machine, machine: Machine
-    ) -> tuple[Because, ...]:
-        found: dict[tuple[str, bool], Because] = {}
-        for pair in pairs:
-            for back, ends in enumerate(((viewer, machine), (machine, viewer))):
-                if self._leads(pair, *ends):
-                    key = str(pair.origin), bool(back)
-                    found.setdefault(key, Because(pair.origin, bool(back)))
-        return tuple(found.values())
+    def _concerning(
+        self, pairs: Iterable[_Pair], viewer: Machine
+    ) -> tuple[list[_Pair], list[_Pair]]:
+        """Return the rules that a node is a source of, and those that lead to it."""
+        pairs = list(pairs)
+        return (
+            [pair for pair in pairs if self._is_source(pair, viewer)],
+            [pair for pair in pairs if self._is_led_to(pair, viewer)],
+        )
 
-    def _leads(self, pair: _Pair, source: Machine, target: Machine) -> bool:
-        if not self._is_source(pair, source):
-            return False
+    def _because(
+        self, concerning: tuple[list[_Pair], list[_Pair]], machine: Machine
+    ) -> tuple[Because, ...]:
+        """Return the rules of a node that make another one its peer."""
+        there, back = concerning
+        return _once(
+            [Because(p.origin) for p in there if self._is_led_to(p, machine)]
+            + [Because(p.origin, True) for p in back if self._is_source(p, machine)]
+        )
+
+    def _is_led_to(self, pair: _Pair, target: Machine) -> bool:
         if target.addresses.overlaps(pair.targets):
             return True
         if self._routes_into(pair.targets, target):
@@ -338,20 +348,15 @@ class Offers:
     def _leading(
         self, pairs: Iterable[_Pair], viewer: Machine, route: IntervalSet
     ) -> tuple[Because, ...]:
-        found: dict[tuple[str, bool], Because] = {}
         answers = self._release.exits_shown_by_internet
+        found = []
         for pair in pairs:
-            ways = (
-                self._is_source(pair, viewer) and route.overlaps(pair.targets),
-                answers
-                and route.overlaps(pair.sources)
-                and self._is_target(pair, viewer),
-            )
-            for back, leads in enumerate(ways):
-                if leads:
-                    key = str(pair.origin), bool(back)
-                    found.setdefault(key, Because(pair.origin, bool(back)))
-        return tuple(found.values())
+            if self._is_source(pair, viewer) and route.overlaps(pair.targets):
+                found.append(Because(pair.origin))
+            leads_back = answers and route.overlaps(pair.sources)
+            if leads_back and self._is_target(pair, viewer):
+                found.append(Because(pair.origin, True))
+        return _once(found)
 
     def _is_target(self, pair: _Pair, viewer: Machine) -> bool:
         if viewer.addresses.overlaps(pair.targets):
@@ -363,10 +368,12 @@ class Offers:
 
     def _steered(self, viewer: Machine, machine: Machine) -> "_Steered":
         """Return what grants with `via` make of the routes between two nodes."""
+        if not self._steers or not (machine.exits or machine.subnets):
+            return _Steered({}, frozenset(), frozenset())
         here: dict[str, tuple[Because, ...]] = {}
         elsewhere, lost = set[str](), set[str]()
         granted = [r for r in self._rules if r and self._grants(r, viewer)]
-        for rule in granted if machine.exits or machine.subnets else ():
+        for rule in granted:
             for text in self._meets(rule, machine) if rule.via else ():
                 if machine.tags.isdisjoint(rule.via):
                     elsewhere.add(text)
@@ -426,6 +433,11 @@ class _Steered:
     here: dict[str, tuple[Because, ...]]
     elsewhere: frozenset[str]
     by_rule: frozenset[str]
+
+
+def _once(found: Iterable[Because]) -> tuple[Because, ...]:
+    """Return reasons without repetitions: one rule may be compiled in several parts."""
+    return tuple({(str(each.rule), each.back): each for each in found}.values())
 
 
 def exits(machine: Machine) -> list[str]:
