@@ -198,7 +198,7 @@ class Access:
             return Why(False, notes=notes)
         if not any(self.pairs(*each) for each in self._apart(sources, targets)):
             itself = not targets & ~self.matrix.universe.single(sources)
-            note = _ITSELF if itself or sources == targets else _NO_FAMILY
+            note = _ITSELF if itself else _NO_FAMILY
             return Why(note is _ITSELF, notes=(note,))
         atoms, words = self.services(port, protocol), (source, target)
         opened = self.entries(sources, targets, port, protocol, words)

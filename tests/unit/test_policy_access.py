@@ -551,3 +551,14 @@ def test_a_part_of_the_internet_is_asked_for_alone(asked: str) -> None:
     assert found.matrix.universe.addresses(bits) == network & served
     for entry in found.who(asked, 443):
         assert all(prefix(text) <= network for text in entry.targets)
+
+
+def test_a_set_of_two_families_does_not_reach_itself() -> None:
+    four = replace(NODES[4], addresses=NODES[4].addresses[:1])
+    six = replace(NODES[5], addresses=NODES[5].addresses[1:])
+    found = Access(policy(acl("*", "*:*")), tailnet(four, six))
+    why = found.why("tag:db", "tag:db", 22)
+    assert not why.allowed
+    assert "no address of one family" in why.notes[0]
+    every = Paths(True, "tag:db", "tag:db", Port(22))
+    assert Assertions(found).answer(every).reasons
