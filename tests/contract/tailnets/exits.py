@@ -63,7 +63,7 @@ class Offers:
 
     def _leads(self, rule: Mapping[str, Any], source: Device, target: Device) -> bool:
         """Tell whether a rule makes the second node one that the first one sees."""
-        if not _names(rule["src"], source):
+        if not (_names(rule["src"], source) or self._routes(rule["src"], source)):
             return False
         targets = [entry["ip"] for entry in rule.get("dst", ())]
         targets += [text for each in rule.get("cap_grants", ()) for text in each["dst"]]
@@ -73,6 +73,15 @@ class Offers:
         if any(overlap(text, route) for text in targets for route in routes):
             return True
         return target.is_exit and self._is_internet(targets)
+
+    def _routes(self, texts: Iterable[str], device: Device) -> bool:
+        """Tell whether a router stands for a network among some sources.
+
+        From 0.29 on a router is a peer of whomever its network may reach.
+        """
+        return self._release in _NEW and any(
+            overlap(text, route) for text in texts for route in device.subnets
+        )
 
     def _is_internet(self, targets: list[str]) -> bool:
         """Tell whether destinations count as the internet.
