@@ -10,7 +10,7 @@ import pytest
 
 from reconcile.server import releases
 from tests.contract import real
-from tests.contract.tailnets import own, questions
+from tests.contract.tailnets import own, questions, trials
 from tests.contract.tailnets.cases import again
 from tests.contract.tailnets.edits import CreateUser, DeleteUser, Pair, Retag
 from tests.contract.tailnets.names import Names, Unreadable
@@ -74,6 +74,38 @@ def test_answers_of_another_policy_are_noticed(release: str) -> None:
         kinds |= {found.kind for found in questions.differences(release, other)}
     for name in ASKED:
         assert any(kind.startswith(f"{name}:") or name in kind for kind in kinds), name
+
+
+@pytest.mark.parametrize("release", ["0.29", "main"])
+def test_tests_and_lint_are_held_to_the_server(release: str) -> None:
+    """All that is tried here is told of a server that does the contrary."""
+    side = next(r.after for r in recorded(release) if r.after and r.after.filter)
+    probes, policy = Probes([side.state], [], [443]), side.state.policy or {}
+    shut: list[dict[str, Any]] = []
+    useless = trials.removals(side.saved, side.state)[0]
+    rule = next(
+        (name, i)
+        for name in ("acls", "grants")
+        for i, _ in enumerate(policy.get(name, ()))
+        if (name, i) not in useless
+    )
+    fewer = (
+        trials.Fewer(useless, shut, {}),
+        trials.Fewer((*useless, rule), shut, {}),
+    )
+    test = {"src": "100.64.0.250", "deny": ["100.64.0.251:443"]}
+    tried = trials.Trials(fewer, ((test, False),))
+    found = trials.differences(release, probes, side, side.saved, tried)
+    assert {each.kind for each in found} >= {
+        "test passes, wrongly",
+        "lint: useless, and opens something",
+    }
+    same = trials.Trials((trials.Fewer((*useless, rule), side.filter, {**side.ssh}),))
+    state = replace(side.state, policy=trials.without(policy, []))
+    found = trials.differences(
+        release, probes, replace(side, state=state), side.saved, same
+    )
+    assert [each.kind for each in found] == ["lint: silent, and opens nothing"]
 
 
 def _opens_ports(line: dict[str, Any]) -> bool:

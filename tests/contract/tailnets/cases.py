@@ -5,12 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.contract.tailnets import edits, state
+from tests.contract.tailnets import edits, state, trials
 from tests.contract.tailnets.edits import Pair, files, policy_text
 from tests.contract.tailnets.plans import make_plan
 from tests.contract.tailnets.run import Result, judged
 from tests.contract.tailnets.server import Side
-from tests.contract.tailnets.truth import Compiled
 
 _FILE = "server.json"
 
@@ -61,13 +60,14 @@ def from_json(value: dict[str, Any]) -> Result:
     return Result(value["release"], pair, before, after)
 
 
-def side_to_json(side: Compiled) -> dict[str, Any]:
+def side_to_json(side: Side) -> dict[str, Any]:
     """Return a state and what a server made of it as JSON."""
     return {
         "state": state.to_json(side.state),
         "filter": [_folded(rule) for rule in side.filter],
         "ssh": side.ssh,
         "saved": _short(json.loads(side.saved)),
+        "trials": trials.to_json(side.trials),
     }
 
 
@@ -92,7 +92,8 @@ def side_of(value: dict[str, Any]) -> Side:
     """Return the side that `side_to_json` wrote."""
     saved = json.dumps(value["saved"])
     rules = [_unfolded(rule) for rule in value["filter"]]
-    return Side(state.from_json(value["state"]), rules, value["ssh"], saved)
+    tried = trials.from_json(value.get("trials") or {"fewer": [], "tests": []})
+    return Side(state.from_json(value["state"]), rules, value["ssh"], saved, tried)
 
 
 def _folded(rule: dict[str, Any]) -> dict[str, Any]:

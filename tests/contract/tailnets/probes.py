@@ -101,6 +101,13 @@ class Probes:
         """All logins over SSH in the same way."""
         return self._chosen(lambda service: service[0] in (SSH, CHECK))
 
+    @cached_property
+    def families(self) -> list[int]:
+        """The paths of each point to its own address family."""
+        sixth = self.any_service * self.v6
+        fourth = self.any_service * (self.all & ~self.v6)
+        return [sixth if p.address >= V6 else fourth for p in self.points]
+
     def _others(self, point: Point) -> int:
         bit = 1 << point.place
         kept = self.v6 if self.v6 & bit else self.all & ~self.v6

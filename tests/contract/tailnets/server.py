@@ -5,7 +5,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from reconcile.server.credential import Secret
 from reconcile.server.headscale import Headscale
 from tests.contract import real
 from tests.contract.policies.server import PolicyServer
-from tests.contract.tailnets import own, rows
+from tests.contract.tailnets import own, rows, trials
 from tests.contract.tailnets.edits import Pair, policy_text
 from tests.contract.tailnets.plans import make_plan
 from tests.contract.tailnets.state import State
+from tests.contract.tailnets.trials import Trials
 from tests.contract.tailnets.truth import Compiled
 
 _KINDS = frozenset({"user", "node", "policy"})
@@ -33,9 +34,13 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Side(Compiled):
-    """A state that is in force; `saved` is the snapshot that plans are made from."""
+    """A state that is in force; `saved` is the snapshot that plans are made from.
+
+    `trials` are what the server made of tests, and of the policy with fewer rules.
+    """
 
     saved: str
+    trials: Trials = field(default_factory=Trials)
 
 
 class TailnetServer:
@@ -92,7 +97,42 @@ class TailnetServer:
         now = state.with_approved(approved)
         self._inside = self._inside if _as_seeded(now, state) else None
         logins, rules = self._asked.logins(), self._filter(now)
-        return Side(now, rules, logins, snapshot.dumps(live))
+        saved = snapshot.dumps(live)
+        return Side(now, rules, logins, saved, self._try(now, saved))
+
+    def _try(self, state: State, saved: str) -> Trials:
+        """Try tests and fewer rules; afterwards all is as before."""
+        if state.policy is None:
+            return Trials()
+        fewer: list[trials.Fewer] = []
+        tests: list[tuple[Any, bool]] = []
+        try:
+            removals = trials.removals(saved, state)
+        except ReconcileError:  # 0.26 takes some policies that no plan is made of
+            return Trials()
+        with self._aside(state):
+            for removed in removals:
+                policy = trials.without(state.policy, removed)
+                if self._asked.put_text(policy_text(policy)) is None:
+                    rules = self._filter(replace(state, policy=policy))
+                    fewer.append(trials.Fewer(removed, rules, self._asked.logins()))
+            for test in trials.tests(self.release, state):
+                text = policy_text({**state.policy, "tests": [test]})
+                tests.append((test, self._asked.put_text(text) is None))
+        return Trials(tuple(fewer), tuple(tests))
+
+    @contextlib.contextmanager
+    def _aside(self, state: State) -> Iterator[None]:
+        """Let other policies be in force, and then that of the state again."""
+        assert state.policy is not None
+        approved = self._asked.approved()
+        yield  # a tailnet with which anything goes wrong is seeded anew
+        self._asked.put_text(policy_text(state.policy))
+        for device, (name, routes) in zip(
+            state.devices, self._asked.approved().items(), strict=True
+        ):
+            if routes != approved[name]:
+                self._asked.approve(device.id, approved[name])
 
     def _filter(self, state: State) -> list[dict[str, Any]]:
         """Return the filter that is in force.
@@ -110,17 +150,10 @@ class TailnetServer:
             tag: [token for name in owners for token in _members(state, name, lost)]
             for tag, owners in state.policy.get("tagOwners", {}).items()
         }
-        approved = self._asked.approved()
-        if refusal := self._asked.put_text(policy_text(policy)):
-            raise Refused(refusal)
-        found = self._asked.filter()
-        self._asked.put_text(policy_text(state.policy))
-        for device, (name, routes) in zip(
-            state.devices, self._asked.approved().items(), strict=True
-        ):
-            if routes != approved[name]:
-                self._asked.approve(device.id, approved[name])
-        return found
+        with self._aside(state):
+            if refusal := self._asked.put_text(policy_text(policy)):
+                raise Refused(refusal)
+            return self._asked.filter()
 
     def change(self, pair: Pair, before: Side) -> tuple[Answer, Side]:
         """Plan and apply what a pair asks for; return the plan's JSON and the result.

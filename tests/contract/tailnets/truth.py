@@ -38,7 +38,10 @@ class Opening:
 
 
 class Truth:
-    """The paths of one side: for each point as a source a number of paths."""
+    """The paths of one side: for each point as a source a number of paths.
+
+    `filtered` are those of filters, ways of a node or a network to itself included.
+    """
 
     def __init__(self, probes: Probes, compiled: Compiled, release: str) -> None:
         self.probes, self.state, self.release = probes, compiled.state, release
@@ -56,6 +59,7 @@ class Truth:
                 peers |= {(s, t) for ids in sources for s in ids for t in each.nodes}
         offers = exits.Offers(state, rules, release, peers)
         self._through_exits(openings, offers, release)
+        self.filtered = list(map(int.__and__, self.open, probes.families))
         self._drop_what_is_no_path()
         self._log_in(compiled.ssh)
 
