@@ -252,7 +252,12 @@ class Leave:
         if self._options.ask is None:
             return False
         where = f"{wish.position}: " if wish.position else ""
-        lines = f"{where}the files name {wish.told}", self._why(wish)
+        kept = "in this repository, for exactly this" if self._top else "nowhere"
+        lines = (
+            f"{where}the files name {wish.told}",
+            self._why(wish),
+            f"a yes is remembered {kept}",
+        )
         if not self._options.ask("\n".join(map(safe, lines))):
             return False
         if self._top:

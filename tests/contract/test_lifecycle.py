@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconcile import cli, session
+from reconcile import cli, connection
 from reconcile.server import connect
 from reconcile.simulator import SimulatorTransport
 from reconcile.simulator.worldfile import parse
@@ -104,7 +104,7 @@ def ground(
             options["transport"] = _Open(ground.transport)
             return connect(*args, **options)
 
-        monkeypatch.setattr(session, "connect", through)
+        monkeypatch.setattr(connection, "connect", through)
         yield ground
 
 

@@ -146,7 +146,22 @@ def test_a_yes_is_remembered_by_the_repository_for_this_program(net, command, an
     assert len(asked) == 2
     assert "tailnet.yaml:4:27: the files name a program" in asked[0]
     assert "ask.py" in asked[0]
+    assert "a yes is remembered in this repository, for exactly this" in asked[0]
     assert call_git("config", "--local", "--get-all", "reconcile.allow")
+
+
+def test_without_a_repository_a_yes_is_asked_for_each_time(
+    command, answers, server, tmp_path
+):
+    asked, given = answers
+    (tmp_path / "ask.py").write_text(ASK)
+    (tmp_path / "tailnet.yaml").write_text(
+        f"version: 1\nserver: {{ url: '{server}', {BY_PROGRAM} }}\n"
+    )
+    given += [True, True]
+    assert [command("plan")[0], command("plan")[0]] == [0, 0]
+    assert len(asked) == 2
+    assert "a yes is remembered nowhere" in asked[0]
 
 
 def test_what_steers_a_terminal_is_escaped_in_the_question(net, command, answers):
