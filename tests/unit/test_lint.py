@@ -7,9 +7,11 @@ import pytest
 from reconcile.lint import of_scene, of_words
 from reconcile.model import User
 from reconcile.policy.lint import of_tailnet
+from reconcile.policy.lint.inclusion import Wider, text_findings
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.reading import read
 from reconcile.policy.reading.reception import receive
+from reconcile.policy.selectors import Selector
 from reconcile.policy.universe import World
 from reconcile.scene import Scene, read_words, written
 from tests.support import node, server, tailnet
@@ -505,3 +507,26 @@ def test_an_unknown_user_is_told_once(wanted):
     )
     assert [d.code for d in desired.warnings] == ["RC0101"]
     assert of_scene(scene, desired) == []
+
+
+@pytest.mark.parametrize("members", [["a@"], ["a@", "{}@"], ["{}@"], []])
+def test_what_holds_groups_grows_no_faster_than_the_policy(members):
+    count = 2000
+    groups = {f"group:g{n}": [m.format(n) for m in members] for n in range(count)}
+    policy = read({"groups": groups, "acls": []}, "0.29")
+    wider = Wider(policy)
+    held = [wider.sources(Selector("group", name)) for name in groups]
+    held += [wider.sources(Selector("user", "a@"))]
+    assert sum({id(found): len(found) for found in held}.values()) < 10 * count
+
+
+def test_equal_groups_still_hold_each_other():
+    policy = {
+        "groups": {"group:one": ["a@", "b@"], "group:two": ["b@", "a@"]},
+        "acls": [
+            {"action": "accept", "src": ["group:one"], "dst": ["a@:22"]},
+            {"action": "accept", "src": ["group:two"], "dst": ["a@:22"]},
+        ],
+    }
+    (found,) = text_findings(read(policy, "0.29"))
+    assert str(found.message) == "acls[1] adds nothing to acls[0]"

@@ -5,7 +5,7 @@ the other's. Sets of rules are bits, so that no pair of rules is looked at in va
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from reconcile.policy.document import Policy, Problem, Rule, Service, SshRule
 from reconcile.policy.lint.broad import is_open
@@ -38,11 +38,25 @@ class Wider:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._groups = {name: frozenset(m) for name, m in policy.groups.items()}
+        self._firsts: dict[frozenset[str], Selector] = {}
+        for name, members in self._groups.items():
+            self._firsts.setdefault(members, Selector("group", name))
+        self._with: dict[str, list[frozenset[str]]] = defaultdict(list)
+        for members in self._firsts:
+            for member in members:
+                self._with[member].append(members)
         self._sources: dict[Selector, list[Selector]] = {}
         self._targets: dict[Selector, list[Selector]] = {}
 
+    def one(self, selector: Selector) -> Selector:
+        """Return the selector that stands for all groups with the same members."""
+        if selector.kind != "group" or selector.text not in self._groups:
+            return selector
+        return self._firsts[self._groups[selector.text]]
+
     def sources(self, selector: Selector) -> list[Selector]:
-        """Return the selectors that hold a source, itself first."""
+        """Return the selectors that hold a source, itself first; one of a kind."""
+        selector = self.one(selector)
         if selector not in self._sources:
             found = [*self._identities(selector), _EVERY_ADDRESS]
             if self._in_tailnet(selector):
@@ -51,7 +65,8 @@ class Wider:
         return self._sources[selector]
 
     def targets(self, selector: Selector) -> list[Selector]:
-        """Return the selectors that hold a destination, itself first."""
+        """Return the selectors that hold a destination, itself first; one of a kind."""
+        selector = self.one(selector)
         if selector not in self._targets:
             self._targets[selector] = [*self._identities(selector), _ANY]
         return self._targets[selector]
@@ -65,12 +80,15 @@ class Wider:
         if selector.kind not in ("user", "group"):
             return [selector]
         own = self._groups.get(selector.text, frozenset({selector.text}))
-        groups = [
-            Selector("group", name)
-            for name, members in self._groups.items()
-            if own <= members and name != selector.text
-        ]
-        return [selector, *groups, _MEMBER]
+        larger = (group for group in self._larger(own) if group != selector)
+        return [selector, *larger, _MEMBER]
+
+    def _larger(self, own: frozenset[str]) -> Iterator[Selector]:
+        """Yield the groups that hold all of some users; of nobody there are none."""
+        candidates = (self._with.get(member, []) for member in own)
+        for members in min(candidates, key=len, default=[]):
+            if own <= members:
+                yield self._firsts[members]
 
     def _in_tailnet(self, selector: Selector) -> bool:
         if selector.kind == "address":
@@ -171,13 +189,12 @@ def _inclusions(rules: Sequence[Rule], wider: Wider) -> Iterator[tuple[int, int]
 
     Of rules that say the same the first is the one that stays.
     """
-    by_source, by_target = _index(rules)
+    by_source, by_target = _index(rules, wider)
     for number, rule in enumerate(rules):
         if rule.via or rule.capabilities:
             continue
-        found = _holding(rule.sources, by_source, wider.sources)
-        targets = [target.selector for target in rule.targets]
-        found &= _holding(targets, by_target, wider.targets)
+        found = by_source.holding(rule.sources)
+        found &= by_target.holding(target.selector for target in rule.targets)
         for other in bits(found & ~(1 << number)):
             if _includes(rules[other], rule, wider) and (
                 other < number or not _same(rules, number, other, wider)
@@ -186,40 +203,48 @@ def _inclusions(rules: Sequence[Rule], wider: Wider) -> Iterator[tuple[int, int]
                 break
 
 
-def _index(
-    rules: Sequence[Rule],
-) -> tuple[Mapping[Selector, int], Mapping[Selector, int]]:
+class _Index:
+    """The numbers of rules by one of their sides, as bits."""
+
+    def __init__(self, wider: Widening) -> None:
+        self._wider = wider
+        self._rules: dict[Selector, int] = defaultdict(int)
+        self._held: dict[Selector, int] = {}
+
+    def add(self, selector: Selector, number: int) -> None:
+        self._rules[selector] |= 1 << number
+
+    def holding(self, chosen: Iterable[Selector]) -> int:
+        """Return the rules that hold every one of some selectors."""
+        found = -1
+        for selector in chosen:
+            if selector not in self._held:
+                held = 0
+                for other in self._wider(selector):
+                    held |= self._rules.get(other, 0)
+                self._held[selector] = held
+            found &= self._held[selector]
+        return max(found, 0)
+
+
+def _index(rules: Sequence[Rule], wider: Wider) -> tuple[_Index, _Index]:
     """Return the rules that can hold others, by their sources and destinations."""
-    by_source: dict[Selector, int] = defaultdict(int)
-    by_target: dict[Selector, int] = defaultdict(int)
+    by_source, by_target = _Index(wider.sources), _Index(wider.targets)
     for number, rule in enumerate(rules):
         if rule.via or rule.unsure:
             continue
         for source in rule.sources:
-            by_source[source] |= 1 << number
+            by_source.add(wider.one(source), number)
         for target in rule.targets:
-            by_target[target.selector] |= 1 << number
+            by_target.add(wider.one(target.selector), number)
     return by_source, by_target
-
-
-def _holding(
-    chosen: Iterable[Selector], index: Mapping[Selector, int], wider: Widening
-) -> int:
-    """Return the rules that hold every one of some selectors."""
-    found = -1
-    for selector in chosen:
-        held = 0
-        for other in wider(selector):
-            held |= index.get(other, 0)
-        found &= held
-    return max(found, 0)
 
 
 def _includes(one: Rule, other: Rule, wider: Wider) -> bool:
     """Tell whether a rule opens each service of each destination of another."""
     services: dict[Selector, list[Service]] = defaultdict(list)
     for target in one.targets:
-        services[target.selector] += target.services
+        services[wider.one(target.selector)] += target.services
     return all(
         any(
             service.protocols <= offered.protocols and service.ports <= offered.ports
@@ -233,12 +258,11 @@ def _includes(one: Rule, other: Rule, wider: Wider) -> bool:
 
 def _same(rules: Sequence[Rule], one: int, other: int, wider: Wider) -> bool:
     """Tell whether a rule that includes another one is included in it as well."""
-    by_source, by_target = _index([rules[one]])
+    by_source, by_target = _index([rules[one]], wider)
     back = rules[other]
-    targets = [target.selector for target in back.targets]
     return bool(
-        _holding(back.sources, by_source, wider.sources)
-        and _holding(targets, by_target, wider.targets)
+        by_source.holding(back.sources)
+        and by_target.holding(target.selector for target in back.targets)
         and _includes(rules[one], back, wider)
     )
 
@@ -256,23 +280,20 @@ def asked(users: Collection[str], asking: Collection[str]) -> bool:
 
 def _shadowed(rules: Sequence[SshRule], wider: Wider) -> Iterator[Problem]:
     checks = [rule for rule in rules if rule.action == "check"]
+    by_source, by_target = _Index(wider.sources), _Index(wider.targets)
+    for number, check in enumerate(checks):
+        for source in check.sources:
+            by_source.add(wider.one(source), number)
+        for target in check.targets:
+            by_target.add(wider.one(target), number)
     for rule in rules:
         if rule.action == "check":
             continue
-        for check in checks:
-            if (
-                asked(rule.users, check.users)
-                and _in(rule.sources, check.sources, wider.sources)
-                and _in(rule.targets, check.targets, wider.targets)
-            ):
+        found = by_source.holding(rule.sources) & by_target.holding(rule.targets)
+        for check in (checks[number] for number in bits(found)):
+            if asked(rule.users, check.users):
                 yield shadowed(rule, check)
                 break
-
-
-def _in(
-    chosen: Iterable[Selector], held: Collection[Selector], wider: Widening
-) -> bool:
-    return all(any(other in held for other in wider(selector)) for selector in chosen)
 
 
 def shadowed(rule: SshRule, check: SshRule, share: str = "") -> Problem:
