@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from ipaddress import ip_interface, ip_network
+from itertools import chain
 
 EXIT_ROUTES = frozenset({"0.0.0.0/0", "::/0"})
 Natural = tuple[list[tuple[int, int, str]], str]
@@ -66,11 +67,13 @@ class User:
 def user_labels(users: Iterable[User]) -> dict[str, str]:
     """Return what to call each user, by id: the name, and more where two share it.
 
-    A user without a name goes by e-mail, or else by the identity provider's id.
+    A user without a name goes by e-mail, or else by the identity provider's id. An
+    e-mail that another user has as well is shared, whatever that one goes by.
     """
     known = tuple(users)
     short = {user.id: _short_label(user) for user in known}
-    shared = _doubles(short.values())
+    words = ({short[user.id], user.name, user.email} - {""} for user in known)
+    shared = _doubles(chain.from_iterable(words))
     long = {
         user.id: _long_label(user) if short[user.id] in shared else short[user.id]
         for user in known

@@ -65,6 +65,13 @@ def paths(state, *ports):
             ],
             ["e@x (local)", "e@x (oidc, b)"],
         ),
+        (
+            [
+                user(1, "zed", email="e@x"),
+                user(2, "", email="e@x", provider="oidc", provider_id="b"),
+            ],
+            ["zed", "e@x (oidc, b)"],
+        ),
     ],
 )
 def test_users_are_called_so_that_nobody_else_is_meant(users, labels):
