@@ -3,7 +3,7 @@
 usage: python -m tests.contract.tailnets.record [RELEASE] ...
 
 Rewrites tests/contract/tailnets/recorded for the servers in HEADSCALE_BINARIES: of
-random pairs those that are told rightly and show something that no other one shows.
+random pairs those that are told rightly and together show most.
 """
 
 import json
@@ -13,28 +13,31 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tests.contract import real
-from tests.contract.tailnets import cases
+from tests.contract.tailnets import cases, own
 from tests.contract.tailnets.names import kind_of
 from tests.contract.tailnets.run import Result, held
+from tests.contract.tailnets.state import State
 
 RECORDED = Path(__file__).parent / "recorded"
-_TRIED = 80
+_TRIED = 120
 _MOST = 8
 
 
 def chosen(results: Iterable[Result]) -> Iterator[Result]:
-    """Yield the results that show anything new."""
-    seen: set[str] = set()
-    for result in results:
-        new = _shown(result) - seen
-        if result.verdict == "right" and not result.answers and len(new) > 1:
-            seen |= new
-            yield result
+    """Yield some results, each the one that shows most besides those before it."""
+    left = [(_shown(r), r) for r in results if r.verdict == "right" and not r.answers]
+    for _ in range(_MOST):
+        best = max(left, key=lambda each: len(each[0]), default=None)
+        if best is None or not best[0]:
+            return
+        left = [(shown - best[0], r) for shown, r in left if r is not best[1]]
+        yield best[1]
 
 
 def _shown(result: Result) -> set[str]:
-    """Return what is to be seen in a plan: kinds of edits, of words, of services."""
+    """Return what is to be seen: kinds of edits, of nodes, of words, of services."""
     found = {type(edit).__name__ for edit in result.pair.edits}
+    found |= _about(result.pair.before, result.release)
     access = result.told.get("access") or {}
     for what in ("gained", "lost"):
         for line in access.get(what, ()):
@@ -42,6 +45,24 @@ def _shown(result: Result) -> set[str]:
                 found |= {f"{what} {side} {kind_of(word)}" for word in line[side]}
             found |= {f"{what} {word.split()[0]}" for word in line["services"]}
     return found
+
+
+def _about(state: State, release: str) -> set[str]:
+    """Return what is special in a tailnet and its policy."""
+    exits = [device.offers_exit for device in state.devices]
+    policy, groups = state.policy or {}, (state.policy or {}).get("groups", {})
+    tokens = [token for members in groups.values() for token in members]
+    special = {
+        "an exit node beside others": any(exits) and not all(exits),
+        "several exit nodes": sum(exits) > 1,
+        "tags that a device asks for": any(d.asked for d in state.devices),
+        "a node of one family": any(not d.v4 or not d.v6 for d in state.devices),
+        "a group that is dropped": bool(own.dropped(release, state)),
+        "a token of two users": any(len(state.fitting(t)) > 1 for t in tokens),
+        "own devices": own.SELF in str(policy),
+        "via": "'via'" in str(policy),
+    }
+    return {name for name, there in special.items() if there}
 
 
 def recorded(release: str) -> list[Result]:
@@ -58,7 +79,7 @@ def main(releases: list[str]) -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             found = list(chosen(held(release, _TRIED, "recorded", Path(folder))))
-        lines = [json.dumps(cases.to_json(each)) for each in found[:_MOST]]
+        lines = [json.dumps(cases.to_json(each)) for each in found]
         RECORDED.mkdir(exist_ok=True)
         file = RECORDED / f"{release}.json"
         file.write_text("[\n" + ",\n".join(lines) + "\n]\n")
