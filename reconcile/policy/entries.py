@@ -122,11 +122,13 @@ def _by_rule(matrix: Matrix, asked: Asked, things: Things) -> list[tuple[str, _O
         for rule, reach in matrix.opened(row, asked.index) if members else ():
             for opened, reached in reach:
                 there = reached & asked.targets & matrix.universe.partners(members)
+                # A login may be open on some of the own nodes alone.
+                mine = not matrix.own(row, asked.index) & ~reached
                 part = _Opened(
                     members,
                     there,
                     things.pairs(members, there),
-                    rule.own and asked.targets == -1,
+                    rule.own and mine and asked.targets == -1,
                     opened & asked.atoms,
                 )
                 _collect(by_rule, rule.origin, part)

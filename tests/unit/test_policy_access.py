@@ -446,6 +446,14 @@ def test_a_node_that_goes_loses_the_internet_because_it_goes() -> None:
     assert entry.because == ("node:laptop is removed",)
 
 
+def test_a_login_on_some_own_nodes_is_not_one_on_all() -> None:
+    login = {"action": "accept", "src": ["ann@"], "dst": ["autogroup:self"]}
+    port = acl("ann@", "100.64.0.1:22", proto="tcp")
+    access = Access(policy(port, ssh=[{**login, "users": ["root"]}]), tailnet())
+    told = [(e.targets, e.services) for e in access.entries()]
+    assert told == [(("100.64.0.1",), ("tcp 22", "ssh as root"))]
+
+
 def test_a_group_that_shrinks_on_both_sides_of_a_rule_loses_both_ways() -> None:
     rule = acl("group:ops", "group:ops:22", proto="tcp")
     fewer = policy(rule, groups={"group:ops": ["ben@"]})
