@@ -105,7 +105,7 @@ TITLES = {
     # RC07xx: what a file, which may come from a stranger, does not do without leave
     "RC0701": "Program that nobody allowed",
     "RC0702": "Address that the API key may not belong to",
-    "RC0703": "File outside of the repository",
+    "RC0703": "File that is not read",
     "RC0704": "Variable that the file may not use",
     # RC09xx: the embedded server
     "RC0901": "World file that is broken",

@@ -214,7 +214,7 @@ class Files:
             message = f"{quoted(pattern)} is too wide: {error}"
             more = "name the folder that is meant"
             raise InputError(
-                [Diagnostic("RC0024", message, place, help=more)]
+                [Diagnostic("RC0703", message, place, help=more)]
             ) from None
 
     def _nameable(self, path: str, place: Position) -> bool:

@@ -193,6 +193,7 @@ def test_globs_have_a_limit_that_is_told(net, monkeypatch):
         read("tailnet.yaml")
     (finding,) = caught.value.diagnostics
     assert "it looks at more than 10 files" in finding.message
+    assert caught.value.exit_code == Exit.REFUSED
 
 
 @pytest.mark.parametrize(
