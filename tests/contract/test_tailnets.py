@@ -93,7 +93,7 @@ def test_tests_and_lint_are_held_to_the_server(release: str) -> None:
         trials.Fewer(useless, shut, {}),
         trials.Fewer((*useless, rule), shut, {}),
     )
-    test = {"src": "100.64.0.250", "deny": ["100.64.0.251:443"]}
+    test = {"tests": [{"src": "100.64.0.250", "deny": ["100.64.0.251:443"]}]}
     tried = trials.Trials(fewer, ((test, False),))
     found = trials.differences(release, probes, side, side.saved, tried)
     assert {each.kind for each in found} >= {

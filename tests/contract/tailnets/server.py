@@ -117,7 +117,7 @@ class TailnetServer:
                     rules = self._filter(replace(state, policy=policy))
                     fewer.append(trials.Fewer(removed, rules, self._asked.logins()))
             for test in trials.tests(self.release, state):
-                text = policy_text({**state.policy, "tests": [test]})
+                text = policy_text({**state.policy, **test})
                 tests.append((test, self._asked.put_text(text) is None))
         return Trials(tuple(fewer), tuple(tests))
 
