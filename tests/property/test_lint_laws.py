@@ -14,7 +14,7 @@ from reconcile.policy.matrix import Matrix
 from reconcile.policy.reach import minus
 from reconcile.policy.reading import read
 from reconcile.policy.universe import World
-from tests.property.test_access_laws import NODES, POLICY, tailnet
+from tests.property.test_access_laws import NODES, POLICY, machine, tailnet
 
 GONE = ("RC0501", "RC0502")
 LOGIN = st.fixed_dictionaries(
@@ -75,6 +75,25 @@ def test_dead_and_covered_rules_can_go(policy, nodes):
     for problem in chosen:
         assert same(policy, without(policy, problem), nodes), problem
     assert same(policy, without(policy, *chosen), nodes)
+
+
+def test_a_rule_that_shows_an_exit_node_is_no_dead_one():
+    """It opens nothing, from one family to the other, and makes the two peers."""
+    exit_node = machine(1, "cy", [], ["0.0.0.0/0", "::/0"], 2)
+    nodes = [exit_node, machine(2, "ann", [], [], 0)]
+    acls = [
+        {"action": "accept", "src": ["ann@"], "dst": ["8.8.8.8:443"]},
+        {"action": "accept", "src": ["fd7a:115c:a1e0::1"], "dst": ["100.64.0.2:80"]},
+    ]
+    policy = {"acls": acls, "ssh": []}
+    dead = [p.path for p in findings(read(policy, "main"), nodes) if p.code in GONE]
+    assert dead == []
+    assert not same(policy, {**policy, "acls": acls[:1]}, nodes)
+    (shut,) = findings(read({**policy, "acls": acls[:1]}, "main"), nodes)
+    assert "no exit node is offered" in shut.why
+    twice = {**policy, "acls": [*acls, acls[1]]}
+    (spare,) = [p for p in findings(read(twice, "main"), nodes) if p.code in GONE]
+    assert same(twice, without(twice, spare), nodes)
 
 
 @settings(max_examples=600, deadline=None)

@@ -101,6 +101,8 @@ def _dead(ground: Ground, overlap: Overlap, told: set[str]) -> Iterator[Problem]
         if reasons or isinstance(rule, SshRule) or not rule.capabilities:
             help, can_go = "remove the rule, or correct what it names", True
             why = "; ".join([*dict.fromkeys(reasons.values())][:NAMED]) or _apart(rule)
+            if not reasons and overlap.shows(rule):
+                continue  # it makes somebody the peer of an exit node
             if not reasons and ground.leads_out(rule):
                 (why, help), can_go = _NOT_OFFERED, False
             yield dead(rule, why, help, cut=can_go)

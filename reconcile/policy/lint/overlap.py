@@ -14,6 +14,7 @@ from functools import lru_cache
 from reconcile.policy.counts import Things
 from reconcile.policy.document import Origin, Rule, targets_of
 from reconcile.policy.families import Families
+from reconcile.policy.lint.showing import Showing
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.reach import Reach, disjoint, minus
 from reconcile.policy.reading.ssh import localpart_domain
@@ -58,6 +59,7 @@ class Overlap:
             self._of[place] = number
         self._known: dict[tuple[int, int, int, int], Reach] = {}
         self.things = Things(matrix.universe, matrix.worlds[index])
+        self._showing = Showing(matrix, index)
         self.crowds = self._crowds()
         self.where: dict[int, list[Crowd]] = defaultdict(list)
         for crowd in self.crowds:
@@ -118,6 +120,11 @@ class Overlap:
         """The names of the rules that open something to somebody."""
         return {str(self.rules[number]) for number in self.where}
 
+    def shows(self, rule: Origin) -> bool:
+        """Tell whether somebody would be shown fewer exit nodes without a rule."""
+        numbers = (n for n, each in self._compiled.items() if each.origin is rule)
+        return self._showing.is_needed(merge(1 << number for number in numbers))
+
     def extent(self, number: int) -> "Extent":
         """Return how much a rule opens."""
         parts: list[tuple[int, int]] = []
@@ -169,7 +176,7 @@ class Overlap:
             if all(
                 id(crowd) not in touched or self._is_held(crowd, number, gone)
                 for crowd in crowds
-            ):
+            ) and not self.shows(self.rules[number]):
                 gone[number] = self._holders(number, gone)
                 touched.update(id(crowd) for crowd in crowds)
         return gone
