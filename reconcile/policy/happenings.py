@@ -208,7 +208,8 @@ def _node_change(old: Node, new: Node, users: _Users) -> str:
         said += _route_change(old, new)
     if set(old.addresses) != set(new.addresses):
         said.append("changes its address")
-    return ", ".join(said)
+    # What happened to its user has a subject of its own, so it comes last.
+    return ", ".join(sorted(said, key=lambda text: text.startswith(USER)))
 
 
 def _route_change(old: Node, new: Node) -> list[str]:

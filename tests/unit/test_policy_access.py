@@ -454,6 +454,21 @@ def test_a_login_on_some_own_nodes_is_not_one_on_all() -> None:
     assert told == [(("100.64.0.1",), ("tcp 22", "ssh as root"))]
 
 
+def test_what_happened_to_a_node_names_it_before_its_user() -> None:
+    route = frozenset({"10.2.0.0/16"})
+    plain = replace(NODES[0], available=route)
+    before, after = (
+        owned((node, *NODES[1:]), USERS)
+        for node in (plain, replace(plain, approved=route))
+    )
+    renamed = (replace(USERS[0], name="zoe"), *USERS[1:])
+    rule = policy(acl("ben@", "10.2.0.0/16:443", proto="tcp"))
+    found = diff((rule, Tailnet(USERS, before)), (rule, Tailnet(renamed, after)))
+    assert because(found) == [
+        ("node:laptop routes 10.2.0.0/16, user:ann is renamed zoe",)
+    ]
+
+
 def test_a_group_that_shrinks_on_both_sides_of_a_rule_loses_both_ways() -> None:
     rule = acl("group:ops", "group:ops:22", proto="tcp")
     fewer = policy(rule, groups={"group:ops": ["ben@"]})
