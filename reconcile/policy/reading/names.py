@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconcile.policy import selectors
+from reconcile.policy.circles import on_circles
 from reconcile.policy.fields import Path, find
 from reconcile.policy.reading.context import (
     DECLARATION,
@@ -168,16 +169,9 @@ def _cycles(context: Context) -> None:
         for tag, members in context.tags.items()
         if isinstance(members, list | None)
     }
+    circular = on_circles(owners)
     for path, name, _ in _declarations(context, "tagOwners"):
-        seen: set[str] = set()
-        waiting = list(owners.get(name, ()))
-        while waiting:
-            owner = waiting.pop()
-            if owner in seen:
-                continue
-            seen.add(owner)
-            waiting += owners.get(owner, ())
-        if name in seen:
+        if name in circular:
             context.problem(
                 UNSUPPORTED,
                 f"tagOwners[{quoted(name)}]: circular reference detected",
