@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from reconcile.near import MOST
 from reconcile.policy import selectors
 from reconcile.policy.document import Problem, Severity
 from reconcile.policy.fields import Path, find, get, section_name
@@ -337,14 +338,16 @@ class Context:
 
     @cached_property
     def _names(self) -> words.Names:
-        """The names that a text may be a misspelling of, by kind."""
+        """The names that a text may be a misspelling of, by kind; none of thousands."""
         users = references(self.value).users
-        return {
+        found: words.Names = {
             "tag": [name for name in self.tags if name.startswith("tag:")],
             "group": [name for name in self.groups if name.startswith("group:")],
             "host": self.hosts,
             "user": [name for name in users if not name.startswith("user:")],
         }
+        few = sum(len(list(names)) for names in found.values()) <= MOST
+        return found if few else dict.fromkeys(found, ())
 
 
 def _place(path: Path) -> str:
