@@ -201,6 +201,10 @@ _WORDS: Mapping[str, Sentence] = {
         "allows everything where a policy has neither `acls` nor `grants`",
         "allows nothing where a policy has neither `acls` nor `grants`",
     ),
+    "self_shows_late": _either(
+        "shows some peers late where a rule names autogroup:self",
+        "shows all peers at once, also beside autogroup:self",
+    ),
     "self_drops_groups": _either(
         "drops a group with an unknown member from every rule, beside any "
         "`autogroup:self`",
