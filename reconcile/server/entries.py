@@ -90,6 +90,10 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
+# Characters of a name: it is printed many times. Real ones have some 250.
+_LONGEST = 10_000
+
+
 class _Entry:
     """One object of a list, whose fields are read with their types checked."""
 
@@ -101,7 +105,7 @@ class _Entry:
     def must(self, name: str) -> str:
         """Return a text that has to be there."""
         value = self._fields.get(name)
-        if not isinstance(value, str):
+        if not isinstance(value, str) or len(value) > _LONGEST:
             raise self._wrong(name, value)
         return value
 
@@ -110,7 +114,7 @@ class _Entry:
         value = self._fields.get(name)
         if value is None:
             return ""
-        if not isinstance(value, str):
+        if not isinstance(value, str) or len(value) > _LONGEST:
             raise self._wrong(name, value)
         return value
 
@@ -122,7 +126,7 @@ class _Entry:
         if not isinstance(value, list):
             raise self._wrong(name, value)
         for item in value:
-            if not isinstance(item, str):
+            if not isinstance(item, str) or len(item) > _LONGEST:
                 raise self._wrong(name, value)
         return value
 

@@ -293,6 +293,13 @@ LISTS = {
     "name null": (NODES, first("nodes", givenName=None), "None for its givenName"),
     "name of a number": (NODES, first("nodes", givenName=7), "7 for its givenName"),
     "host name of a list": (NODES, first("nodes", name=["x"]), "['x'] for its name"),
+    "a name of 20 kB": (
+        NODES,
+        first("nodes", givenName="x" * 20_000),
+        "xxx… for its givenName",
+    ),
+    "a tag of 20 kB": (NODES, first("nodes", tags=["x" * 20_000]), "xx… for its tags"),
+    "an e-mail of 20 kB": (USERS, first("users", email="x" * 20_000), "x… for its em"),
     "tags of a text": (NODES, first("nodes", tags="tag:x"), "'tag:x' for its tags"),
     "tags of numbers": (NODES, first("nodes", tags=[1]), "[1] for its tags"),
     "tags of lists": (NODES, first("nodes", tags=[["x"]]), "[['x']] for its tags"),
