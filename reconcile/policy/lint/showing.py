@@ -26,13 +26,26 @@ class Showing:
         self._gone = 0
 
     def is_needed(self, numbers: int) -> bool:
-        """Tell whether some compiled rules, given as a set, show an exit node."""
+        """Tell whether some compiled rules, given as a set, show an exit node.
+
+        That is one to which other rules lead.
+        """
         if not self._world.exits or not numbers & self._showing:
             return False
-        if self._shown(self._gone | numbers) != self._all_shown:
+        if self._loses(self._gone | numbers):
             return True
         self._gone |= numbers
         return False
+
+    def _loses(self, gone: int) -> bool:
+        """Tell whether rules that stay open something behind an exit node in vain."""
+        universe, left = self._matrix.universe, self._shown(gone)
+        return any(
+            self._rules[number].targets & universe.through(universe.internet, block)
+            for block, seen in self._all_shown.items()
+            for place in bits(seen & ~left[block])
+            for number in bits(self._sides[place].rules & ~gone)
+        )
 
     @cached_property
     def _sides(self) -> list[Side]:

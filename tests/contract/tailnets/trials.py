@@ -88,7 +88,7 @@ def _named(scene: Scene, words: Iterable[str]) -> tuple[Rule, ...]:
     found = {
         p.path[:2]
         for p in of_tailnet(matrix)
-        if any(each in f"{p.code} {p.message}" for each in words)
+        if any(each in f"{p.code} {p.message} {p.why}" for each in words)
     }
     return tuple(sorted((str(name), int(index)) for name, index in found))
 
