@@ -8,12 +8,13 @@ behind exit nodes. Services are ports, logins over SSH and capabilities (`app`).
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from reconcile.model import EXIT_ROUTES
 from reconcile.policy import selectors
 from reconcile.policy.absence import Absence
+from reconcile.policy.answers import Match, Why, nearness, once
 from reconcile.policy.atoms import service
 from reconcile.policy.claims import SSH
 from reconcile.policy.counts import Things, totals
@@ -180,7 +181,7 @@ class Access:
         found = access.find(target)
         return access.entries(-1, found, port, protocol, [target])
 
-    def why(self, source: str, target: str, port: Port, protocol: int = TCP) -> "Why":
+    def why(self, source: str, target: str, port: Port, protocol: int = TCP) -> Why:
         """Explain why a source may reach a port of a target, or why it may not.
 
         Both are names as `find` takes them; it raises LookupError for unknown ones.
@@ -209,8 +210,8 @@ class Access:
             for number, rule in self.matrix.rules[self.index].items()
             if isinstance(rule.origin, SshRule) is is_login
         ]
-        matches = _once(each for each in found if not each.missing)
-        nearest = _once(each for each in found if len(each.missing) == 1)
+        matches = once(each for each in found if not each.missing)
+        nearest = once(each for each in found if len(each.missing) == 1)
         whole = isinstance(port, Traffic) and port.whole
         lacking = self.missing(sources, targets, atoms, whole=whole)
         unserved = self.unserved(target)
@@ -218,7 +219,7 @@ class Access:
             bool(opened) and not lacking and not unserved,
             tuple(opened),
             matches,
-            () if matches else tuple(sorted(nearest, key=_nearness)),
+            () if matches else tuple(sorted(nearest, key=nearness)),
             () if opened else tuple(self.entries(sources, targets, words=words)),
             () if opened else tuple(self.entries(-1, targets, port, protocol, words)),
             through=tuple(self._through(targets, matches)) if opened else (),
@@ -259,7 +260,7 @@ class Access:
     def _things(self) -> Things:
         return Things(self.matrix.universe, self.world)
 
-    def _through(self, targets: int, rules: Iterable["Match"]) -> Iterator[str]:
+    def _through(self, targets: int, rules: Iterable[Match]) -> Iterator[str]:
         """Yield the nodes that some rules may use to get to networks, if there are."""
         vias = [m.rule.via if isinstance(m.rule, Rule) else () for m in rules]
         steered = all(vias)
@@ -325,7 +326,7 @@ class Access:
         sources: int,
         targets: int,
         atoms: int,
-    ) -> "Match":
+    ) -> Match:
         """Hold a rule against the three things that a path needs.
 
         `rows` are those of the sources.
@@ -440,64 +441,3 @@ def rests_on(rule: Origin, names: AbstractSet[str]) -> bool:
     if isinstance(rule, Rule):
         found.update(rule.unsure)
     return not names.isdisjoint(found)
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A rule held against a question: what fits on each side, and what is missing.
-
-    `missing` names which of source, target and port do not fit; empty for a rule that
-    allows the path. `rule` is None for "no policy at all", `opens` the services.
-    """
-
-    rule: Origin
-    sources: tuple[str, ...]
-    targets: tuple[str, ...]
-    missing: tuple[str, ...]
-    opens: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Why:
-    """The answer to "why": `allowed` is for every source and every target asked for.
-
-    `opened` is what of it is allowed, `rules` the rules that allow it. For a clear no,
-    `nearest` are the rules that lack only one of source, target and port, `instead` is
-    what the source reaches of the target, and `others` who reaches the port of it.
-    `notes` say why no rule was asked. `through` are the subnet routers and exit nodes
-    that lead to what the rules open. `held_back` are the exit nodes whose filter allows
-    it, but that the source may not choose: it is itself one of `offering`, the nodes
-    that offer to be exit nodes, or the server does not offer it any. `unserved` are the
-    parts of the destination to which nothing leads.
-    """
-
-    allowed: bool
-    opened: tuple[Entry, ...] = ()
-    rules: tuple[Match, ...] = ()
-    nearest: tuple[Match, ...] = ()
-    instead: tuple[Entry, ...] = ()
-    others: tuple[Entry, ...] = ()
-    notes: tuple[str, ...] = ()
-    through: tuple[str, ...] = ()
-    held_back: tuple[str, ...] = ()
-    offering: tuple[str, ...] = ()
-    unserved: tuple[str, ...] = ()
-
-
-def _nearness(match: Match) -> int:
-    """Sort first what has both ends of a path, then what leads to its destination."""
-    return ("port", "source", "target").index(match.missing[0])
-
-
-def _once(matches: Iterable[Match]) -> tuple[Match, ...]:
-    """Keep the best match of each rule: the compiler makes several of most."""
-    found: dict[str, Match] = {}
-    for match in matches:
-        known = found.setdefault(str(match.rule), match)
-        if match.missing != ("port",) or match is known:
-            continue
-        if known.missing == match.missing:
-            opens = tuple(dict.fromkeys((*known.opens, *match.opens)))
-            match = replace(match, opens=opens)
-        found[str(match.rule)] = match
-    return tuple(found.values())

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from reconcile.policy.access import Access, Match, Why
+from reconcile.policy.access import Access
+from reconcile.policy.answers import Match, Why
 from reconcile.policy.document import Origin, Rule, targets_of
 from reconcile.policy.entries import Entry
 from reconcile.policy.releases import Release

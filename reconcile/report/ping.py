@@ -6,7 +6,7 @@ from whoever may reach any of its ports. Seen with clients (0.28.0 to main).
 
 from collections.abc import Iterator
 
-from reconcile.policy.access import Why
+from reconcile.policy.answers import Why
 from reconcile.policy.ways import Ways
 from reconcile.policy.words import counted
 from reconcile.report.access import Told, framed, held_back, in_part, reasons, verdict
