@@ -150,6 +150,12 @@ class Resolver:
             return selectors
         return [s for s in selectors if s.kind != "group" or not self.strangers(s)]
 
+    @property
+    def drops(self) -> bool:
+        """Whether groups are dropped for the sake of a rule to `autogroup:self`."""
+        groups = (Selector("group", name) for name in self.policy.groups)
+        return self._drops and any(self.strangers(group) for group in groups)
+
     def _find(self, selector: Selector) -> Iterable[Machine]:
         if selector.kind == "tag":
             return self.tailnet.by_tag.get(selector.text, ())

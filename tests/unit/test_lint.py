@@ -466,6 +466,26 @@ def test_releases_that_mean_something_else(name):
     assert affected == releases
 
 
+@pytest.mark.parametrize(
+    ("release", "groups", "offered"),
+    [
+        ("0.27", {"group:ops": ["ann@", "zed@"]}, False),
+        ("0.27", {"group:ops": ["ann@"]}, True),
+        ("0.28", {"group:ops": ["ann@", "zed@"]}, True),
+    ],
+)
+def test_a_rule_that_holds_others_back_is_not_offered_to_be_cut(
+    release, groups, offered
+):
+    """Seen on 0.27.1: without it the group with an unknown member counts again."""
+    idle = login("accept", "cy@", "autogroup:self", "ops")
+    value = policy(WEB, groups=groups, ssh=[idle])
+    matrix = Matrix([World.of(read(value, release), tailnet(USERS, NODES))])
+    (dead,) = (p for p in of_tailnet(matrix) if p.path == ("ssh", 0))
+    assert (dead.code, dead.edit is not None) == ("RC0501", offered)
+    assert ("would count again" in dead.help) != offered
+
+
 # Places, and hostile names.
 
 

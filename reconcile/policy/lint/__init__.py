@@ -8,7 +8,8 @@ All findings are warnings, each with a path. What cannot be known is never held 
 a rule, and no rule is called superfluous on the ground of what cannot be known.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 
 from reconcile.policy.document import (
     Origin,
@@ -34,6 +35,7 @@ from reconcile.policy.lint.names import twice, unused
 from reconcile.policy.lint.overlap import Among, Overlap
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.references import references
+from reconcile.policy.universe import World
 
 MOST = 0.5  # of all pairs of nodes: a rule for more of them, on all ports, is broad
 SMALL = 5  # a tailnet of fewer nodes has no "most of it"
@@ -76,12 +78,34 @@ def of_tailnet(
     yield from unused(ground.names, {*tags, *world.tags})
     yield from twice(world.policy, ground.same)
     told: set[str] = set()
-    yield from _dead(ground, overlap, told)
+    yield from _kept(world, _dead(ground, overlap, told))
     yield from ground.findings(told)
-    yield from _overlapping(matrix, index, overlap, among)
+    yield from _kept(world, _overlapping(matrix, index, overlap, among))
     yield from login_findings(matrix, index, overlap)
     yield from ground.widened()
     yield from meanings(world.policy)
+
+
+def _kept(world: World, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield findings; a rule that holds others back is not offered to be cut.
+
+    Beside a rule to `autogroup:self` 0.27 drops groups with an unknown member: without
+    that rule they count again, and more is open than before.
+    """
+    back = {
+        rule.path
+        for rule in every_rule(world.policy)
+        if world.resolver.drops and any(t.autogroup == "self" for t in targets_of(rule))
+    }
+    for problem in problems:
+        held = problem.edit is not None and problem.path in back
+        yield replace(problem, edit=None, help=_HELD_BACK) if held else problem
+
+
+_HELD_BACK = (
+    "take the unknown members out of the groups first: beside a rule to autogroup:self "
+    "this release drops such groups, and without the rule they would count again"
+)
 
 
 def _dead(ground: Ground, overlap: Overlap, told: set[str]) -> Iterator[Problem]:
