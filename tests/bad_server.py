@@ -81,7 +81,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         bad: BadServer = self.server.bad
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        size = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(size)
+        if len(body) < size:  # the client was cut off
+            self.close_connection = True
+            return
         url = urlsplit(self.path)
         line = f"{self.command} {url.path}"
         bad.requests.append(line)

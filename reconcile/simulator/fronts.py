@@ -107,6 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(size)
+        if len(body) < size:  # the client was cut off: half a request is none
+            self.close_connection = True
+            return
         request = Request(self.command, url.path, url.query, headers, body)
         try:
             self._send(self.server.simulator.handle(request))

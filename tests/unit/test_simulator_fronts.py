@@ -2,13 +2,14 @@
 
 import http.client
 import json
+import socket
 
 import httpx
 import pytest
 
 from reconcile.errors import InputError
 from reconcile.simulator import SimulatorTransport, World, serve
-from reconcile.simulator.world import ApiKey, User
+from reconcile.simulator.world import ApiKey, Node, User
 
 KEY = {"Authorization": "Bearer anything"}
 
@@ -72,6 +73,23 @@ def test_a_connection_stays_open_between_requests(world):
         assert connection.getresponse().read()
         assert connection.sock is socket is not None
         connection.close()
+
+
+def test_half_a_request_is_none(world):
+    """A client that is killed between head and body un-approves nothing."""
+    routes = ["10.1.0.0/16"]
+    world.nodes.append(Node(1, "r", "r", user=1, routes=routes, approved=routes))
+    head = (
+        "POST /api/v1/node/1/approve_routes HTTP/1.1\r\nHost: x\r\n"
+        "Authorization: Bearer anything\r\nContent-Length: 9\r\n\r\n"
+    )
+    with serve(world) as server:
+        address = "127.0.0.1", server.server_address[1]
+        with socket.create_connection(address) as client:
+            client.sendall(head.encode())
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(100) == b""
+    assert list(world.nodes[0].approved) == routes
 
 
 def test_the_server_listens_on_loopback_only(world):
