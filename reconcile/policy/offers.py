@@ -16,7 +16,7 @@ from reconcile.policy.resolve import INTERNET, Resolver
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import EVERYTHING, IntervalSet, prefix
 from reconcile.policy.tailnet import Machine, Tailnet, addresses_of, seniority
-from reconcile.policy.universe import is_exit, usable
+from reconcile.policy.universe import exits, is_exit, usable
 from reconcile.policy.words import NODE
 
 _WHOLE = prefix("0.0.0.0/0"), prefix("::/0")
@@ -438,8 +438,3 @@ class _Steered:
 def _once(found: Iterable[Because]) -> tuple[Because, ...]:
     """Return reasons without repetitions: one rule may be compiled in several parts."""
     return tuple({(str(each.rule), each.back): each for each in found}.values())
-
-
-def exits(machine: Machine) -> list[str]:
-    """Return the exit routes of a node that are approved and advertised."""
-    return sorted(route for route in machine.exits if route in machine.node.approved)

@@ -147,8 +147,8 @@ class Universe:
         """Return the block of an exit node; exit nodes that rules treat alike share."""
         families = frozenset(address >= V6 for address in machine.numbers)
         routes = tuple(text for text, _ in machine.subnets)
-        approved = (r for r in machine.exits if r in machine.node.approved)
-        led_to = self.internet & merge(self.network(prefix(r)) for r in approved)
+        leading = (self.network(prefix(route)) for route in exits(machine))
+        led_to = self.internet & merge(leading)
         kind = machine.tags, families, routes, led_to
         if kind not in self._blocks:
             self._blocks[kind] = len(self._blocks)
@@ -393,9 +393,14 @@ def usable(machine: Machine) -> Iterator[tuple[str, IntervalSet]]:
             yield text, route
 
 
+def exits(machine: Machine) -> list[str]:
+    """Return the exit routes of a node that are approved and advertised."""
+    return sorted(route for route in machine.exits if route in machine.node.approved)
+
+
 def is_exit(machine: Machine) -> bool:
     """Tell whether a node is an approved exit node."""
-    return any(route in machine.node.approved for route in machine.exits)
+    return bool(exits(machine))
 
 
 def _cells(
