@@ -6,7 +6,7 @@ read that once, and beside it what is open over one address family alone.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconcile.policy.universe import Universe, World, merge
@@ -42,8 +42,9 @@ class Families:
         for one, other in self._meeting(fourth, sixth):
             self._meet(one, other, lines)
         for family, rest in zip(families, (fourth, sixth), strict=True):
+            known = {each & family: each for each in sorted(lines.by_targets)}
             for each in rest:
-                self._add_rest(each, family, lines)
+                self._add_rest(each, known, lines)
         return list(lines.by_targets.values())
 
     def _meeting(
@@ -76,10 +77,13 @@ class Families:
         missing = self._nodes(reached.targets) & ~self._nodes(otherwise.targets)
         return reached.targets & self._universe.both(missing & self._dual)
 
-    def _add_rest(self, rest: Ends, family: int, lines: "_Lines") -> None:
-        """Add sources that reach nothing over the other family."""
+    def _add_rest(self, rest: Ends, known: Mapping[int, int], lines: "_Lines") -> None:
+        """Add sources that reach nothing over the other family.
+
+        `known` has destinations over both families by those of the one.
+        """
         dual = self._universe.both(self._dual)
-        alike = lines.with_targets(rest.targets, family)
+        alike = known.get(rest.targets, rest.targets)
         lines.add(Ends(rest.members & ~dual, alike, rest.parts))
         lines.add(Ends(rest.members & dual, rest.targets, rest.parts))
 
@@ -98,11 +102,6 @@ class _Lines:
             known = self.by_targets.setdefault(ends.targets, ends)
             known.members |= ends.members
             known.parts |= ends.parts
-
-    def with_targets(self, targets: int, family: int) -> int:
-        """Return destinations that are these over one family, those over both first."""
-        alike = (each for each in self.by_targets if each & family == targets)
-        return max(alike, default=targets)
 
 
 def _alike(parts: Sequence[tuple[int, int]], family: int) -> list[Ends]:
