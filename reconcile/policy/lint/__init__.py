@@ -19,6 +19,7 @@ from reconcile.policy.document import (
     SshRule,
     targets_of,
 )
+from reconcile.policy.fields import Path
 from reconcile.policy.lint.broad import breadth, is_open, opens_all_ports
 from reconcile.policy.lint.findings import BROAD, NAMED, counted, finding, listed
 from reconcile.policy.lint.ground import Ground
@@ -78,25 +79,31 @@ def of_tailnet(
     yield from unused(ground.names, {*tags, *world.tags})
     yield from twice(world.policy, ground.same)
     told: set[str] = set()
-    yield from _kept(world, _dead(ground, overlap, told))
+    back = _holding_back(world)
+    yield from _kept(back, _dead(ground, overlap, told))
     yield from ground.findings(told)
-    yield from _kept(world, _overlapping(matrix, index, overlap, among))
+    yield from _kept(back, _overlapping(matrix, index, overlap, among))
     yield from login_findings(matrix, index, overlap)
     yield from ground.widened()
     yield from meanings(world.policy)
 
 
-def _kept(world: World, problems: Iterable[Problem]) -> Iterator[Problem]:
-    """Yield findings; a rule that holds others back is not offered to be cut.
+def _holding_back(world: World) -> frozenset[Path]:
+    """Return the paths of the rules for whose sake groups are dropped.
 
     Beside a rule to `autogroup:self` 0.27 drops groups with an unknown member: without
     that rule they count again, and more is open than before.
     """
-    back = {
+    rules = every_rule(world.policy) if world.resolver.drops else ()
+    return frozenset(
         rule.path
-        for rule in every_rule(world.policy)
-        if world.resolver.drops and any(t.autogroup == "self" for t in targets_of(rule))
-    }
+        for rule in rules
+        if any(target.autogroup == "self" for target in targets_of(rule))
+    )
+
+
+def _kept(back: Collection[Path], problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield findings; a rule that holds others back is not offered to be cut."""
     for problem in problems:
         held = problem.edit is not None and problem.path in back
         yield replace(problem, edit=None, help=_HELD_BACK) if held else problem
