@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
 
-from reconcile.simulator import Request, Simulator
+from reconcile.simulator import Simulator
+from reconcile.simulator.fronts import received
 from reconcile.simulator.worldfile import parse
 
 KEY = "hskey-api-SECRETprefix-SECRETsecretSECRETsecretSECRET"
@@ -81,16 +81,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         bad: BadServer = self.server.bad
-        size = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(size)
-        if len(body) < size:  # the client was cut off
-            self.close_connection = True
+        request = received(self)
+        if request is None:
             return
-        url = urlsplit(self.path)
-        line = f"{self.command} {url.path}"
+        line = f"{request.method} {request.path}"
         bad.requests.append(line)
-        headers = {k.lower(): v for k, v in self.headers.items()}
-        request = Request(self.command, url.path, url.query, headers, body)
 
         def good():
             return bad.simulator.handle(request)

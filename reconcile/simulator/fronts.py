@@ -96,6 +96,21 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
+def received(handler: BaseHTTPRequestHandler) -> Request | None:
+    """Return the request that a handler is to answer.
+
+    None for half of one, from a client that was cut off: the connection is closed.
+    """
+    size = int(handler.headers.get("Content-Length") or 0)
+    url = urlsplit(handler.path)
+    headers = {name.lower(): value for name, value in handler.headers.items()}
+    body = handler.rfile.read(size)
+    if len(body) < size:
+        handler.close_connection = True
+        return None
+    return Request(handler.command, url.path, url.query, headers, body)
+
+
 class _Handler(BaseHTTPRequestHandler):
     # connections stay open between requests, and small answers leave at once
     protocol_version = "HTTP/1.1"
@@ -103,14 +118,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
 
     def _answer(self) -> None:
-        size = int(self.headers.get("Content-Length") or 0)
-        url = urlsplit(self.path)
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        body = self.rfile.read(size)
-        if len(body) < size:  # the client was cut off: half a request is none
-            self.close_connection = True
+        request = received(self)
+        if request is None:
             return
-        request = Request(self.command, url.path, url.query, headers, body)
         try:
             self._send(self.server.simulator.handle(request))
         except ReconcileError as problem:  # the world's file is broken or gone
