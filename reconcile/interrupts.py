@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # a runner is stopped, a terminal is closed
-_WAITING = b"\nInterrupted: waits for the server's answer; again ends at once.\n"
+_WAITING = (
+    b"\nInterrupted: waits for the server's answer; a second Ctrl-C ends at once.\n"
+)
 
 
 class _State:
