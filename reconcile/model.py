@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_interface, ip_network
 from itertools import chain
@@ -136,7 +136,7 @@ class Node:
 
     def expired(self, now: datetime) -> bool:
         """Tell whether its key has expired: it is logged out until it logs in again."""
-        return self.expiry is not None and self.expiry <= now
+        return self.expiry is not None and over(self.expiry, now)
 
     @property
     def worn(self) -> frozenset[str]:
@@ -223,6 +223,14 @@ class Live:
     users: tuple[User, ...] | None = None
     nodes: tuple[Node, ...] | None = None
     policy: PolicyText | None = None
+
+
+def over(moment: datetime, now: datetime) -> bool:
+    """Tell whether an instant has passed.
+
+    `now` is a whole second: what a server made expire in the course of it has expired.
+    """
+    return moment < now + timedelta(seconds=1)
 
 
 def instant(value: datetime) -> str:

@@ -31,6 +31,7 @@ from reconcile.model import (
     Node,
     instant,
     natural,
+    over,
     route_order,
 )
 from reconcile.policy.fields import Path
@@ -318,7 +319,7 @@ class _Comparison:
         if wanted == NEVER or actual is None:
             return wanted == NEVER and actual is None
         # A time that has passed means "expired", whenever that happened.
-        return wanted == actual or max(wanted, actual) <= self.now
+        return wanted == actual or over(max(wanted, actual), self.now)
 
     def _expiry_refused(self, wanted: Expiry) -> str:
         if wanted == NEVER:

@@ -502,6 +502,12 @@ def test_every_release_can_log_a_node_out_now(wanted, release):
     assert [str(way) for way in change.irreversible] == ["login: expired now"]
 
 
+def test_what_expired_in_the_second_of_the_read_has_expired(wanted):
+    """A server puts a fraction to the time that is made "now", and a read has none."""
+    since = NOW + timedelta(microseconds=900_000)
+    assert not diff(*expiry(wanted, "2029-12-01", since)).changes
+
+
 def test_an_unexpired_node_wanted_later_is_moved(wanted):
     change = one(*expiry(wanted, "2031-06-01", NOW + timedelta(days=9)))
     assert change.after == {"expiry": "2031-06-01T00:00:00Z"}
