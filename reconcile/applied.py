@@ -63,6 +63,11 @@ class History:
         self._known = known_as(server.url, server.name, folder)
 
     @property
+    def identity(self) -> str:
+        """What the server is: host, port and path, or the place of its world."""
+        return self._known.identity
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """The variables of the environment that the files say they use."""
         return self._desired.variables

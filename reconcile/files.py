@@ -24,7 +24,7 @@ def output(path: Path, data: bytes, *, private: bool = False) -> None:
     Otherwise like `overwrite`. Raises ReconcileError when it cannot be written, and
     Refused where a link leads out of its repository.
     """
-    _require_no_secret(path, data)
+    require_no_secret(path, data)
     number = _descriptor(str(path))
     if number is None:
         require_here(path)
@@ -118,7 +118,7 @@ def create(path: Path, data: bytes) -> None:
 
     Raises ReconcileError when it exists or cannot be written.
     """
-    _require_no_secret(path, data)
+    require_no_secret(path, data)
     made = False
     try:
         with path.open("xb") as file:
@@ -137,8 +137,11 @@ def create(path: Path, data: bytes) -> None:
         raise _unwritten(path, error) from None
 
 
-def _require_no_secret(path: Path, data: bytes) -> None:
-    """Refuse to write a secret of this run; half of a policy would be worse."""
+def require_no_secret(path: Path | str, data: bytes) -> None:
+    """Raise ReconcileError for a secret of this run in what is to be written.
+
+    Half of a policy would be worse than none.
+    """
     text = data.decode("utf-8", "replace")
     if masked(text) != text:
         raise ReconcileError(

@@ -7,6 +7,7 @@ fails: there is just no commit.
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
@@ -54,8 +55,17 @@ def applied_ref(server: str) -> str:
     Letters, digits and the inner dots of host names stay; the rest is percent-encoded,
     so that no two names share a ref and none breaks git's rules.
     """
-    name = _NOT_IN_REFS.sub(lambda found: _percent(found[0]), server)
-    return f"refs/reconcile/{name or '%'}/applied"
+    return f"refs/reconcile/{encoded(server)}/applied"
+
+
+def backup_ref(server: str, name: str) -> str:
+    """Return the ref that holds a backup of a server, a blob."""
+    return f"refs/reconcile/{encoded(server)}/backup/{name}"
+
+
+def encoded(server: str) -> str:
+    """Return a server as a part of a ref or of a file's name, which it always fits."""
+    return _NOT_IN_REFS.sub(lambda found: _percent(found[0]), server) or "%"
 
 
 def _percent(character: str) -> str:
@@ -108,6 +118,48 @@ class Checkout:
         if done is None or done.returncode:
             why = done.stderr.strip().splitlines() if done else []
             raise ReconcileError(f"git could not set {ref}: {' '.join(why[:1])}")
+
+
+def installed() -> bool:
+    """Tell whether there is a git at all."""
+    return shutil.which("git") is not None
+
+
+def backups(top: Path, server: str) -> list[str]:
+    """Return the names of the backups that are kept of a server, the oldest first."""
+    folder = backup_ref(server, "")
+    found = _git(str(top), "for-each-ref", "--format=%(refname)", folder)
+    return [ref.removeprefix(folder) for ref in found.splitlines()]
+
+
+def backup(top: Path, server: str, name: str) -> str | None:
+    """Return the text of a backup, None when there is none of that name."""
+    done = _run(str(top), "cat-file", "blob", backup_ref(server, name))
+    return done.stdout if done and done.returncode == 0 else None
+
+
+def keep_backup(
+    top: Path, server: str, name: str, text: str, *, instead_of: Iterable[str]
+) -> None:
+    """Keep a backup under a new name, and drop others.
+
+    `text` is ASCII. Raises ReconcileError when git refuses; then all are as they were.
+    """
+    blob = _said(top, "hash-object", "-w", "--stdin", data=text).strip()
+    lines = [f"delete {backup_ref(server, each)}\n" for each in instead_of]
+    lines.append(f"create {backup_ref(server, name)} {blob}\n")
+    _said(top, "update-ref", "--stdin", data="".join(lines))
+
+
+def _said(top: Path, *arguments: str, data: str) -> str:
+    """Return what git answers to `data`. Raises ReconcileError when it refuses."""
+    done = _run(str(top), *arguments, data=data)
+    if done is None:
+        raise ReconcileError("git does not answer")
+    if done.returncode:
+        why = done.stderr.strip().splitlines()
+        raise ReconcileError(f"git refuses: {' '.join(why[:1])}")
+    return done.stdout
 
 
 def allowed(top: Path) -> frozenset[str]:
@@ -174,10 +226,13 @@ def _git(folder: str, *arguments: str) -> str:
     return done.stdout.strip() if done and done.returncode == 0 else ""
 
 
-def _run(folder: str, *arguments: str) -> subprocess.CompletedProcess[str] | None:
+def _run(
+    folder: str, *arguments: str, data: str = ""
+) -> subprocess.CompletedProcess[str] | None:
     try:
         return subprocess.run(
             _command(folder, *arguments),
+            input=data,
             capture_output=True,
             text=True,
             timeout=10,

@@ -26,6 +26,7 @@ class Options:
     snapshot: str | None = None
     theirs: bool = False
     single_policy_write: bool = False
+    rollback: tuple[str, ...] = ()
     timeout: float | None = None
     parallelism: int = 32
     max_answer: int | None = None

@@ -45,7 +45,10 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a plan was asked for with, as the options said it; it can be asked again."""
+    """What a plan was asked for with, as the options said it; it can be asked again.
+
+    `rollback` are the words after `reconcile rollback`, none for a plan of the files.
+    """
 
     files: tuple[str, ...] = ()
     server: str | None = None
@@ -53,6 +56,7 @@ class Asked:
     exclude: tuple[str, ...] = ()
     theirs: bool = False
     single_policy_write: bool = False
+    rollback: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconcile import backup, snapshot
 from reconcile import desired as desired_state
-from reconcile import snapshot
 from reconcile.after import opens_something
-from reconcile.applied import History
+from reconcile.applied import History, LastApply
 from reconcile.connection import default_server, open_server
 from reconcile.desired.accepts import sift
 from reconcile.desired.servers import SIMULATOR, default_name
@@ -109,6 +109,16 @@ class Run:
         return live
 
     @property
+    def last(self) -> LastApply:
+        """What was applied last, with which a plan is compared."""
+        return self._history.last
+
+    @property
+    def label(self) -> str:
+        """The commit of the files as people know it, "" for none."""
+        return self._history.label
+
+    @property
     def shown_url(self) -> str:
         """The server's address as plans show it."""
         if self.server is None or self.ref.url.startswith(SIMULATOR):
@@ -128,7 +138,7 @@ class Run:
             asked=self._options.asked,
             way=self._options.way,
         )
-        if why := self._history.last.why_not:
+        if why := self.last.why_not:
             made = replace(made, notes=(*made.notes, why))
         return self._checked(self.judged(made)) if check else self._sifted(made)
 
@@ -140,8 +150,8 @@ class Run:
             self.desired,
             self._last,
             name=self.ref.name,
-            commit=self._history.label,
-            base=self._history.last.base,
+            commit=self.label,
+            base=self.last.base,
             bridge=not options.single_policy_write,
         )
         if not limited:
@@ -151,6 +161,16 @@ class Run:
             return plan
         theirs = (escape(address) for address in plan.conflicts)
         return made(target=options.target, exclude=(*options.exclude, *theirs))
+
+    def back_up(self, plan: Plan, folder: Path | None) -> backup.Kept | None:
+        """Keep what the server has before a plan is done, as it was read last.
+
+        Returns None where there is neither a folder nor a repository. Raises
+        ReconcileError when it cannot be kept.
+        """
+        history = self._history
+        taken = backup.before(plan, self._last, history.identity)
+        return backup.keep(taken, plan.name, history.top, folder)
 
     def applied(self, plan: Plan) -> str:
         """Remember that the server is as the files say; return what to tell of it.

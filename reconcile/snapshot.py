@@ -27,7 +27,12 @@ _SETS = ("tags", "key_tags", "asked_tags", "approved", "available")
 
 def dumps(live: Live) -> str:
     """Return the live state as JSON text; it holds no secret."""
-    document = {
+    return written(to_json(live))
+
+
+def to_json(live: Live) -> dict[str, Any]:
+    """Return the live state in JSON's types."""
+    return {
         "snapshot_version": FORMAT,
         "taken_at": instant(live.taken_at),
         "server": asdict(live.server),
@@ -35,31 +40,41 @@ def dumps(live: Live) -> str:
         "nodes": _list(live.nodes, _node),
         "policy": asdict(live.policy) if live.policy else None,
     }
-    # Escapes for all but ASCII: names are hostile, and this goes to terminals too.
+
+
+def written(document: dict[str, Any]) -> str:
+    """Return a document as text.
+
+    Escapes for all but ASCII: names are hostile, and this goes to terminals too.
+    """
     return json.dumps(document, indent=1) + "\n"
 
 
 def loads(text: str, path: str) -> Live:
     """Return the live state in a snapshot. Raises InputError when it is none."""
     try:
-        document = from_json(text)
-        if document["snapshot_version"] not in (FORMAT, _WITH_NAMES):
-            raise ValueError("it was written by another major version")
-        users = _records(User, document["users"])
-        nodes = document["nodes"]
-        if document["snapshot_version"] == _WITH_NAMES and nodes is not None:
-            nodes = [_with_id(node, users or ()) for node in nodes]
-        policy = document["policy"]
-        return Live(
-            server=_record(ServerInfo, document["server"]),
-            taken_at=_instant(document["taken_at"]),
-            users=users,
-            nodes=_records(Node, nodes),
-            policy=_record(PolicyText, policy) if policy is not None else None,
-        )
+        return of_json(from_json(text))
     except WRONG_SHAPE as error:
         remedy = "make one with: reconcile snapshot -o FILE"
         raise not_ours("RC0030", "snapshot", path, error, remedy) from None
+
+
+def of_json(document: Any) -> Live:
+    """Return the live state in a document; one of WRONG_SHAPE when it has none."""
+    if document["snapshot_version"] not in (FORMAT, _WITH_NAMES):
+        raise ValueError("it was written by another major version")
+    users = _records(User, document["users"])
+    nodes = document["nodes"]
+    if document["snapshot_version"] == _WITH_NAMES and nodes is not None:
+        nodes = [_with_id(node, users or ()) for node in nodes]
+    policy = document["policy"]
+    return Live(
+        server=_record(ServerInfo, document["server"]),
+        taken_at=_instant(document["taken_at"]),
+        users=users,
+        nodes=_records(Node, nodes),
+        policy=_record(PolicyText, policy) if policy is not None else None,
+    )
 
 
 def _with_id(node: dict[str, Any], users: tuple[User, ...]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from reconcile.cli import (
     access,
     options,
     read,
+    rollback,
     simulate,
     tests,
     upgrade,
@@ -76,7 +77,8 @@ def _run(arguments: Sequence[str]) -> int:
         # The reader of a pipe went away, as `| head` does, and click makes an exit of
         # that. It is no failure of a command that only prints.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.ERROR if "apply" in arguments else Exit.OK
+        writes = {"apply", "rollback"} & {*arguments}
+        return Exit.ERROR if writes else Exit.OK
     except InputError as error:
         print_diagnostics(error.diagnostics)
         return error.exit_code
@@ -129,6 +131,7 @@ for _command in (
     validate.validate,
     read.plan,
     write.apply,
+    rollback.rollback,
     read.drift,
     read.show,
     access.access,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -147,6 +148,28 @@ _PARALLEL = [
     ),
 ]
 
+_CARRY = [
+    click.option("--auto-approve", is_flag=True, help="Do not ask."),
+    click.option(
+        "--checksum", metavar="SUM", help="Only if the plan has this checksum."
+    ),
+    click.option(
+        "--backup",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Keep what is there before in this folder (in a git ref).",
+    ),
+    click.option("--fail-fast", is_flag=True, help="Stop at the first failure."),
+    click.option(
+        "--progress",
+        type=click.Choice(["auto", "plain", "json", "none"]),
+        default="auto",
+        show_default=True,
+    ),
+    click.option(
+        "--format", "format_", type=click.Choice(["text", "json"]), default="text"
+    ),
+]
 _THEIRS = [
     click.option(
         "--theirs",
@@ -167,6 +190,7 @@ def _add(options: list[Callable[[_F], _F]]) -> Callable[[_F], _F]:
 
 output = _add(_OUTPUT)
 theirs = _add(_THEIRS)
+carry = _add(_CARRY)
 full = _add(_FULL)
 members = _add(_MEMBERS)
 snapshot = _add(_FROM)

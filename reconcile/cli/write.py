@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,39 +22,21 @@ from reconcile.cli.terminal import (
 from reconcile.errors import Exit, ReconcileError, UsageError, exit_of, worst
 
 if TYPE_CHECKING:
+    from reconcile.backup import Kept
     from reconcile.outcome import Outcome
     from reconcile.plan import Asked, Failed, Plan
     from reconcile.session import Run
-
-_PROGRESS = click.Choice(["auto", "plain", "json", "none"])
 
 
 @click.command()
 @options.apply
 @click.argument("plan_file", metavar="[PLANFILE]", required=False)
-@click.option("--auto-approve", is_flag=True, help="Do not ask.")
-@click.option("--checksum", metavar="SUM", help="Only if the plan has this checksum.")
+@options.carry
 @options.theirs
 @click.option("--ours", is_flag=True, help="Let the files win what both sides changed.")
-@click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
-@click.option("--progress", type=_PROGRESS, default="auto", show_default=True)
-@click.option(
-    "--format", "format_", type=click.Choice(["text", "json"]), default="text"
-)
 @options.full
 @options.members
-def apply(
-    plan_file: str | None,
-    auto_approve: bool,
-    checksum: str | None,
-    ours: bool,
-    fail_fast: bool,
-    progress: str,
-    format_: str,
-    full: bool,
-    members: bool,
-    **flags: Any,
-) -> int:
+def apply(plan_file: str | None, ours: bool, **flags: Any) -> int:
     """Make the server what the files say: plan, ask, do it, read back.
 
     A saved plan knows its files, its server and what it was limited to.
@@ -63,6 +46,7 @@ def apply(
 
     if flags["theirs"] and ours:
         raise UsageError("--theirs and --ours exclude each other", "leave one out")
+    way = way_of(flags, ours=ours)
     if plan_file:
         _require_alone(flags)
     saved = saved_plans(plan_file) if plan_file else None
@@ -72,35 +56,44 @@ def apply(
     chosen = options.collect(**flags)
     names = [plan.name for plan in saved or ()]
     opened, failed = runs(chosen, writable=True, names=names)
-    asks = not (auto_approve or checksum or saved)
-    how = chosen.parallelism, fail_fast, progress
     try:
         good, plans = _planned(opened, failed, saved)
-        view = View(format_, full=full, members=members)
-        way = _Way(view, tuple(failed), checksum, ours, asks, how)
-        return _applied(good, plans, way)
+        asks = way.asks and not saved
+        return carry(good, plans, replace(way, failed=tuple(failed), asks=asks))
     finally:
         for run_ in opened:
             run_.close()
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """How an apply is agreed to, done and told.
+class Way:
+    """How a plan is agreed to, done and told.
 
     `failed` are the servers that it leaves out, `asks` whether a person is asked, and
-    `how` is the parallelism, whether to fail fast, and the form of progress.
+    `how` is the parallelism, whether to fail fast, and the form of progress. `backup`
+    is the folder for backups, None for the repository of the files.
     """
 
     view: View
-    failed: tuple["Failed", ...]
     checksum: str | None
     ours: bool
     asks: bool
     how: tuple[int, bool, str]
+    backup: Path | None
+    failed: tuple["Failed", ...] = ()
 
 
-def _applied(runs: Sequence["Run"], plans: Sequence["Plan"], way: _Way) -> int:
+def way_of(flags: dict[str, Any], *, ours: bool) -> Way:
+    """Take the flags about how a plan is done out of those of a command."""
+    take = flags.pop
+    view = View(take("format_"), full=take("full"), members=take("members"))
+    checksum, asks = take("checksum"), not take("auto_approve")
+    how = flags["parallelism"], take("fail_fast"), take("progress")
+    asks = asks and not checksum
+    return Way(view, checksum, ours, asks, how, take("backup"))
+
+
+def carry(runs: Sequence["Run"], plans: Sequence["Plan"], way: Way) -> int:
     """Show plans, refuse what must not be, ask, and do it."""
     if way.view.format == "text":
         show_plans(plans, way.view, way.failed)
@@ -132,7 +125,7 @@ def _require_alone(flags: Mapping[str, Any]) -> None:
 
     names = {"files": "-f"}
     for field in fields(Asked):
-        if flags[field.name]:
+        if flags.get(field.name):
             option = names.get(field.name, f"--{field.name.replace('_', '-')}")
             raise UsageError(
                 f"{option} and a saved plan exclude each other: the plan has its own",
@@ -272,13 +265,15 @@ def _require_unmoved(runs: Sequence["Run"], plans: Sequence["Plan"]) -> None:
         require_same(plan_, run_.plan(check=False))
 
 
-def _carryout(opened: Sequence["Run"], plans: Sequence["Plan"], way: _Way) -> int:
+def _carryout(opened: Sequence["Run"], plans: Sequence["Plan"], way: Way) -> int:
     import gc
 
     from reconcile.apply import Apply, untouched
     from reconcile.server import now
 
     gc.enable()  # thousands of writes can take hours
+    pairs = zip(opened, plans, strict=True)
+    kept = [run_.back_up(plan_, way.backup) for run_, plan_ in pairs if plan_.changes]
     parallelism, fail_fast, progress = way.how
     outcomes: list[Outcome] = []
     for run_, plan_ in zip(opened, plans, strict=True):
@@ -298,15 +293,23 @@ def _carryout(opened: Sequence["Run"], plans: Sequence["Plan"], way: _Way) -> in
         outcomes.append(replace(outcome, checks=checks))
         if outcomes[-1].exit_code == Exit.OK:
             _remember(run_, plan_)
-    return _report(plans, outcomes, way)
+    return _report(plans, outcomes, way, kept)
 
 
-def _report(plans: Sequence["Plan"], outcomes: Sequence["Outcome"], way: _Way) -> int:
+def _report(
+    plans: Sequence["Plan"],
+    outcomes: Sequence["Outcome"],
+    way: Way,
+    kept: Sequence["Kept | None"] = (),
+) -> int:
+    from reconcile.report import backups
     from reconcile.report.outcome import render_json, render_text
 
+    changed = [plan for plan in plans if plan.changes]
+    pairs = list(zip(changed, kept, strict=False))
     if way.view.format == "text":
-        out(render_text(outcomes, paint()))
+        out(render_text(outcomes, paint()) + backups.text(pairs))
     elif plans:
-        out(render_json(plans, outcomes, way.failed))
+        out(render_json(plans, outcomes, backups.list_json(pairs), way.failed))
     codes = [outcome.exit_code for outcome in outcomes]
     return worst([*codes, *(one.error.exit_code for one in way.failed)])

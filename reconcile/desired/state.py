@@ -69,6 +69,7 @@ class WantedUser:
     """A user that should exist. None means that a field is unmanaged.
 
     `was` lists former names, for renames; after the day `until` the user is unwanted.
+    `number` is the server's id, "" where only the name tells who is meant.
     """
 
     name: str
@@ -77,6 +78,7 @@ class WantedUser:
     display_name: str | None = None
     email: str | None = None
     until: date | None = None
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)

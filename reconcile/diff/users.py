@@ -149,10 +149,12 @@ def _swapped(
     """Tell whether two users are to exchange names and have not done so yet.
 
     Both names exist before and after, so only an e-mail or a display name that the
-    file gives can tell: it must be the other one's now.
+    file gives can tell: it must be the other one's now. A backup knows their ids.
     """
     for old in _exchanging(user, wanted, local):
         here, there = local[user.name], local[old]
+        if user.number and old not in leaving:
+            return user.number == there.id
         if old not in leaving and any(
             (mine := getattr(user, field)) is not None
             and getattr(there, field) == mine != getattr(here, field)

@@ -14,7 +14,8 @@ def apply(asked: Asked, *more: str) -> list[str]:
 
     Its words are quoted for a shell.
     """
-    words = "reconcile", "apply", *_options(asked), *more
+    verb = ("rollback", *asked.rollback) if asked.rollback else ("apply",)
+    words = "reconcile", *verb, *_options(asked), *more
     return [shlex.quote(word) for word in words]
 
 

@@ -62,7 +62,12 @@ def to_json(
             "commit": first.commit,
             "base": first.base,
         },
-        "asked": asdict(first.asked),
+        # Only a plan towards a backup has `rollback`.
+        "asked": {
+            name: value
+            for name, value in asdict(first.asked).items()
+            if value or name != "rollback"
+        },
         "servers": [_server(plan, members) for plan in plans],
         "failed": [_failed(one) for one in failed],
         "summary": summary(plans),

@@ -104,9 +104,13 @@ def _not_applied(outcome: Outcome) -> list[str]:
 def render_json(
     plans: Sequence[Plan],
     outcomes: Sequence[Outcome],
+    backups: list[dict[str, Any]],
     failed: Sequence[Failed] = (),
 ) -> str:
-    """Return the plan document with what became of every operation."""
+    """Return the plan document with what became of every operation.
+
+    `backups` says where what was there before is kept.
+    """
     document = to_json(plans, "apply", failed)
     document["operations"] = [
         operation_json(result) for outcome in outcomes for result in outcome.results
@@ -117,6 +121,7 @@ def render_json(
     document["asserts"] = [
         entry for outcome in outcomes for entry in _asserts_json(outcome)
     ]
+    document["backups"] = backups
     applied = all(int(outcome.exit_code) == 0 for outcome in outcomes)
     document["applied"] = applied and not failed
     return write(document)

@@ -232,6 +232,7 @@ COMMANDS = {
     "import": ["import", "-o", "out"],
     "apply": ["apply"],
     "apply PLANFILE": ["apply", "plan.json"],
+    "rollback": ["rollback", "./backup.json"],
 }
 WORLD = {
     "emulate": "0.29",

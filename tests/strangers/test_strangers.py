@@ -119,12 +119,26 @@ class Place:
             code, _, err = self.command(*words)
             assert code == 0 or attempt.world, err
         self.put({"tailnet.yaml": attempt.tailnet, **attempt.files})
+        self.back_up()
         for name in attempt.pipes:
             os.mkfifo(self.folder / name)
         for name, target in attempt.links.items():
             (self.folder / name).unlink(missing_ok=True)
             (self.folder / name).symlink_to(self.said(target))
         self.commit()
+
+    def back_up(self):
+        """Put a backup beside the files, of a policy that was another one then."""
+        live = json.loads((self.folder / "live.json").read_text())
+        now = (live["policy"] or {}).get("text") or ""
+        live["policy"] = {"text": '{"acls": [ ]}\n', "writable": True}
+        changed = {"kind": "policy", "action": "update", "id": "", "set_off": []}
+        backup = {
+            "backup_version": "1", "server": f"simulator:{self.world}", "commit": "",
+            "before": "apply", "live": live,
+            "changes": [{**changed, "after": {"text": now}}],
+        }  # fmt: skip
+        (self.folder / "backup.json").write_text(json.dumps(backup))
 
     def run(self, *words):
         """Run a command and return its exit code, its output, and what happened."""
@@ -179,7 +193,8 @@ def met(place, name):
     assert CANARY not in said
     assert KEY not in said
     assert not {"\x1b", "\r", "\u202e"} & set(said)
-    allowed = BY_APPLY if name.startswith("apply") else ASKED
+    writes = name.startswith(("apply", "rollback"))
+    allowed = BY_APPLY if writes else ASKED
     assert [path for path in made if not path.startswith(allowed)] == []
     for path in [path for path in made if ".git" not in path]:
         shutil.rmtree(place.away.parent / path, ignore_errors=True)
@@ -231,6 +246,7 @@ GROUPS = {
     "`snapshot`, `doctor`": ["snapshot", "doctor"],
     "`apply`": ["apply"],
     "`apply PLANFILE`": ["apply PLANFILE"],
+    "`rollback`": ["rollback"],
 }  # fmt: skip
 LEAVE = {
     "a program for the key": "a program for the API key",

@@ -69,7 +69,7 @@ def test_0_everything_applied(write, command, tmp_path):
     write()
     code, out, _ = command("apply", "--auto-approve")
     assert (code, users(tmp_path)) == (0, ["alice", "bob"])
-    assert out.endswith("Applied 1 of 1.\n")
+    assert "\nApplied 1 of 1.\n" in out
     assert command("plan", "--check")[0] == 0
 
 
