@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from reconcile import __version__, interrupts
+from reconcile import __version__, interrupts, near
 from reconcile.cli import (
     access,
     options,
@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
     2 means "changes present", and every ReconcileError brings its own code.
     """
     flags.reset()
-    with behind_door():
+    with behind_door(), near.bounded():
         try:
             return _run(arguments)
         except OSError as error:

@@ -28,6 +28,12 @@ def check_idle(tree: Tree, findings: Findings) -> None:
     for path, section, why in _NEEDS:
         if section not in tree.value and _said(tree.value, path):
             _warn(path, why, tree, findings)
+
+
+def check_idle_servers(tree: Tree, findings: Findings) -> None:
+    """Warn about what the files say of their servers and nothing follows from."""
+    if findings.failed:
+        return
     for path, why in (*_names(tree.value), *_overlays(tree.value)):
         _warn(path, why, tree, findings)
 

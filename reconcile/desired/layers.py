@@ -1,7 +1,7 @@
 """Lays files and overlays over each other, and remembers where each part is from."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections import ChainMap, Counter
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -30,7 +30,7 @@ class Tree:
     """
 
     value: dict[str, Any] = field(default_factory=dict)
-    origins: dict[Path, tuple[Origin, Path]] = field(default_factory=dict)
+    origins: MutableMapping[Path, tuple[Origin, Path]] = field(default_factory=dict)
 
     def locate(self, path: Path, key: bool = False) -> Position:
         """Return the position of the value at a path, or of the key before it."""
@@ -153,7 +153,7 @@ def overlaid(tree: Tree, server: str) -> Tree:
     top = tree.value.get("overlays", {}).get(server)
     if not top:
         return tree
-    result = Tree({}, dict(tree.origins))
+    result = Tree({}, ChainMap({}, tree.origins))
     result.value = _over(tree.value, top, (), ("overlays", server), tree, result)
     return result
 
@@ -176,7 +176,7 @@ def _over(
                 continue
         elif isinstance(below, list):
             for index in range(len(below)):
-                result.origins.pop((*here, index), None)
+                result.origins[*here, index] = tree.origin((*there, index))
         merged[name] = value
         result.origins[here] = tree.origin(there)
     return merged

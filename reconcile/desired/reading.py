@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Any
 from reconcile.desired import accepts, checks, nodes, policy, servers, users
 from reconcile.desired.files import Files
 from reconcile.desired.findings import Findings
-from reconcile.desired.idle import check_idle
+from reconcile.desired.idle import check_idle, check_idle_servers
 from reconcile.desired.layers import Tree, merge, overlaid
 from reconcile.desired.settings import SettingsReader
-from reconcile.desired.state import Desired, Manage, Removed, Said, WantedPolicy
+from reconcile.desired.state import (
+    Desired,
+    Manage,
+    Removed,
+    Said,
+    ServerRef,
+    WantedPolicy,
+)
 from reconcile.errors import InputError, Position
 from reconcile.remedies import Put
 from reconcile.text import DISK, Storage
@@ -53,17 +60,19 @@ def read(
     _check_variables(files, chosen, offline, findings)
     moment = now or datetime.now(UTC)
     told = Said(release) if release else None
-    states = [
-        _state(overlaid(tree, str(name)), name, told, files, findings, moment)
-        for name in chosen
-    ]
+    keys = servers.key_variables(tree)
+    states = []
+    for name in chosen:
+        where = servers.reference(tree, name, files, keys)
+        runs = told or servers.release(tree, name)
+        over = overlaid(tree, str(name))
+        states.append(_state(over, where, runs, files, findings, moment))
+    check_idle_servers(tree, findings)
     if findings.failed:
         every = [accept for state in states for accept in state.accepts]
         raise InputError(accepts.sift(findings.sorted(), every).left)
-    digests = tuple(dict.fromkeys(files.digests))
-    return tuple(
-        replace(state, files=digests, warnings=findings.sorted()) for state in states
-    )
+    digests, warnings = tuple(dict.fromkeys(files.digests)), findings.sorted()
+    return tuple(replace(each, files=digests, warnings=warnings) for each in states)
 
 
 def _check_version(files: Files, findings: Findings) -> None:
@@ -98,19 +107,18 @@ def _check_variables(
 
 def _state(
     tree: Tree,
-    server: str | None,
-    release: Said | None,
+    server: ServerRef | None,
+    runs: Said | None,
     files: Files,
     findings: Findings,
     now: datetime,
 ) -> Desired:
     value = tree.value
-    runs = release or servers.release(tree, server)
     defaults: dict[str, Any] = value.get("defaults", {}).get("nodes", {})
     reader = SettingsReader(tree, findings, now)
     wanted = policy.read(tree, files, findings, runs.word if runs else "")
     desired = Desired(
-        server=servers.reference(tree, server, files),
+        server=server,
         release=runs,
         users=users.read(tree, findings),
         nodes=nodes.read_nodes(reader),

@@ -90,7 +90,7 @@ def check_variables(tree: Tree, findings: Findings) -> None:
 
     A stranger's file could otherwise send any of them somewhere.
     """
-    listed = [str(name) for name in tree.value.get("variables", ())]
+    listed = {str(name) for name in tree.value.get("variables", ())}
     for path, value in _texts(tree.value):
         names = [str(value)] if path[-2:] == ("api_key", "env") else used(value)
         for name in names:
@@ -144,11 +144,14 @@ def _of(tree: Tree, name: str | None) -> tuple[Path, dict[str, Any]]:
 
 
 def reference(
-    tree: Tree, name: str | None, files: Files | None = None
+    tree: Tree,
+    name: str | None,
+    files: Files | None = None,
+    keys: frozenset[str] = frozenset(),
 ) -> ServerRef | None:
     """Return where a server is; None when the files do not say.
 
-    `files` tells how far they reach.
+    `files` tells how far they reach, `keys` which variables hold keys of theirs.
     """
     path, value = _of(tree, name)
     if not value:
@@ -170,7 +173,7 @@ def reference(
         url=url,
         position=place,
         credential=key_place,
-        keys=_keys(tree),
+        keys=keys,
         root=files.border(place).root if files else None,
         **where,
     )
@@ -181,7 +184,7 @@ def _api_key(server: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _keys(tree: Tree) -> frozenset[str]:
+def key_variables(tree: Tree) -> frozenset[str]:
     """Return the variables that hold the API key of any server of the files."""
     servers = [tree.value.get("server", {}), *tree.value.get("servers", {}).values()]
     return frozenset(str(_api_key(each).get("env", "")) for each in servers) - {""}

@@ -135,7 +135,8 @@ class Policy:
 
     `rules` are the grants, then the ACL entries; None when neither section is there,
     which allows everything. Rules with an error are left out, so evaluate a policy
-    only when `errors` is empty. `autoApprovers` is evaluated from `value`.
+    only when `errors`, for which the server refuses it, is empty. `autoApprovers` is
+    evaluated from `value`.
     """
 
     value: Any
@@ -150,8 +151,9 @@ class Policy:
     ssh_tests: tuple[Assertion, ...]
     randomize_client_port: bool
     problems: tuple[Problem, ...]
+    errors: tuple[Problem, ...] = field(init=False, compare=False)
 
-    @property
-    def errors(self) -> tuple[Problem, ...]:
-        """The findings for which the server refuses the policy."""
-        return tuple(p for p in self.problems if p.severity == "error")
+    def __post_init__(self) -> None:
+        # Each of a policy's findings asks for them.
+        found = tuple(p for p in self.problems if p.severity == "error")
+        object.__setattr__(self, "errors", found)

@@ -119,6 +119,15 @@ def rules(value: object, section: str) -> Iterator[tuple[Path, Any]]:
             yield (found[0], index), rule
 
 
+def rule_at(value: object, path: Path) -> Any:
+    """Return the rule in which a path ends, None where there is none."""
+    section, index = path[:2]
+    rules = value.get(section) if isinstance(value, dict) else None
+    if isinstance(rules, list) and isinstance(index, int) and index < len(rules):
+        return rules[index]
+    return None
+
+
 def strings(path: Path, value: object) -> Iterator[tuple[Path, str]]:
     """Yield path and text of a string, or of each string in a list."""
     if isinstance(value, str):

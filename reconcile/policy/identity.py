@@ -40,6 +40,10 @@ class Directory:
         found |= {u.provider_id: [u] for u in reversed(self.users) if u.provider_id}
         return found
 
+    @cached_property
+    def _labels(self) -> Mapping[str, str]:
+        return user_labels(self.users)
+
     def user(self, token: str) -> User | None:
         """Return the user that a token means, None when there is none.
 
@@ -63,8 +67,7 @@ class Directory:
         found = self.fitting(token)
         if not found:
             return f"the server has no user {token}"
-        labels = user_labels(self.users)
-        *others, last = (labels[user.id] for user in found)
+        *others, last = (self._labels[user.id] for user in found)
         many = f"{len(found)} users" if len(found) > 2 else "two users"
         return f"{token} fits {many}, {', '.join(others)} and {last}"
 
@@ -75,10 +78,9 @@ class Directory:
 
     def ways_out(self, token: str) -> str:
         """Say what to do about a token that fits several users."""
-        labels = user_labels(self.users)
         ways = []
         for user in self.fitting(token):
-            label, own = labels[user.id], self.token(user)
+            label, own = self._labels[user.id], self.token(user)
             if own:
                 ways.append(f"write {own} for {label}")
             elif user.provider:

@@ -6,7 +6,7 @@ import pytest
 
 from reconcile.lint import of_scene, of_words
 from reconcile.model import User
-from reconcile.policy.lint import of_tailnet
+from reconcile.policy.lint import inclusion, of_tailnet
 from reconcile.policy.lint.inclusion import Wider, text_findings
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.reading import read
@@ -550,3 +550,27 @@ def test_equal_groups_still_hold_each_other():
     }
     (found,) = text_findings(read(policy, "0.29"))
     assert str(found.message) == "acls[1] adds nothing to acls[0]"
+
+
+def test_of_rules_with_other_ports_no_two_are_held_against_each_other(monkeypatch):
+    monkeypatch.setattr(inclusion, "_includes", None)
+    rules = [acl("ann@", f"tag:web:{port}") for port in range(1, 400, 2)]
+    assert list(text_findings(read(policy(*rules), "0.29"))) == []
+
+
+def test_only_so_many_rules_are_held_against_each_other(monkeypatch):
+    """The ports of these overlap, so that only a comparison can tell."""
+    asked, includes = [], inclusion._includes
+
+    def count(*pair):
+        asked.append(pair)
+        return includes(*pair)
+
+    rules = [acl("ann@", f"tag:web:1-{n},{n + 2}-999") for n in range(2, 200, 4)]
+    value = policy(*rules, acl("ann@", "tag:web:1-2"))
+    for most, told in ((10_000, 1), (100, 0)):
+        asked.clear()
+        monkeypatch.setattr(inclusion, "_includes", count)
+        monkeypatch.setattr(inclusion, "_MOST_PAIRS", most)
+        assert len(list(text_findings(read(value, "0.29")))) == told
+        assert 50 < len(asked) <= most

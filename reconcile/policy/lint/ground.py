@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from functools import cached_property
 
 from reconcile.model import natural
+from reconcile.near import nearest
 from reconcile.policy.absence import Absence
 from reconcile.policy.document import Problem, Rule, SshRule, targets_of
 from reconcile.policy.fields import Path, field_name, find, section_name
@@ -147,13 +148,14 @@ class Ground:
         )
 
     def _near(self, token: str) -> str:
-        from difflib import get_close_matches
-
-        users = self.world.tailnet.users
-        names = sorted(filter(None, map(self._directory.token, users)))
-        near = get_close_matches(token, names, 1)
-        hint = f"did you mean {near[0]}? Otherwise add the user" if near else ""
+        near = nearest(token, self._tokens)
+        hint = f"did you mean {near}? Otherwise add the user" if near else ""
         return f"{hint or 'add the user'}, or remove the name"
+
+    @cached_property
+    def _tokens(self) -> list[str]:
+        users = self.world.tailnet.users
+        return [*filter(None, map(self._directory.token, users))]
 
     def widened(self) -> Iterator[Problem]:
         """Yield the addresses that bring in more than themselves on this release."""

@@ -4,8 +4,11 @@ A rule is included in another when each of its sources, destinations and service
 the other's. Sets of rules are bits, so that no pair of rules is looked at in vain.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import accumulate, islice
+from operator import xor
 
 from reconcile.policy.document import Policy, Problem, Rule, Service, SshRule
 from reconcile.policy.lint.broad import is_open
@@ -26,6 +29,8 @@ from reconcile.policy.universe import bits
 
 Widening = Callable[[Selector], Iterable[Selector]]
 
+# Of rules of the same sources and destinations that are held against each other.
+_MOST_PAIRS = 100_000
 _ANY = Selector("any", "*")
 _EVERY_ADDRESS = Selector("autogroup", "autogroup:danger-all")
 _MEMBER = Selector("autogroup", "autogroup:member")
@@ -190,12 +195,18 @@ def _inclusions(rules: Sequence[Rule], wider: Wider) -> Iterator[tuple[int, int]
     Of rules that say the same the first is the one that stays.
     """
     by_source, by_target = _index(rules, wider)
+    by_port = _Ports(rules, wider)
+    left = _MOST_PAIRS
     for number, rule in enumerate(rules):
         if rule.via or rule.capabilities:
             continue
         found = by_source.holding(rule.sources)
         found &= by_target.holding(target.selector for target in rule.targets)
-        for other in bits(found & ~(1 << number)):
+        found &= ~(1 << number)
+        if found:
+            found &= by_port.holding(rule)
+        for other in islice(bits(found), left):
+            left -= 1
             if _includes(rules[other], rule, wider) and (
                 other < number or not _same(rules, number, other, wider)
             ):
@@ -225,6 +236,51 @@ class _Index:
                 self._held[selector] = held
             found &= self._held[selector]
         return max(found, 0)
+
+
+class _Ports:
+    """Which rules offer a port of a destination, as bits for each stretch of ports."""
+
+    def __init__(self, rules: Sequence[Rule], wider: Wider) -> None:
+        self._wider = wider
+        self._offered: dict[Selector, list[tuple[int, IntervalSet]]] = defaultdict(list)
+        for number, rule in enumerate(rules):
+            offered: dict[Selector, list[IntervalSet]] = defaultdict(list)
+            for target in rule.targets:
+                ports = (service.ports for service in target.services)
+                offered[wider.one(target.selector)] += ports
+            for selector, every in offered.items():
+                self._offered[selector].append((number, IntervalSet.union(every)))
+        self._stretches: dict[Selector, tuple[list[int], list[int]]] = {}
+
+    def holding(self, rule: Rule) -> int:
+        """Return the rules that offer the ends of all that a rule opens, and more."""
+        found = -1
+        for target in rule.targets:
+            for end in {e for s in target.services for pair in s.ports for e in pair}:
+                found &= self._at(target.selector, end)
+        return found
+
+    def _at(self, selector: Selector, port: int) -> int:
+        found = 0
+        for holder in self._wider.targets(selector):
+            if holder in self._offered:
+                starts, rules = self._stretches_of(holder)
+                found |= rules[bisect_right(starts, port)]
+        return found
+
+    def _stretches_of(self, selector: Selector) -> tuple[list[int], list[int]]:
+        """Return where stretches of ports start, and who offers what is before each."""
+        if selector not in self._stretches:
+            changes: dict[int, int] = defaultdict(int)
+            for number, ports in self._offered[selector]:
+                for low, high in ports:
+                    changes[low] ^= 1 << number
+                    changes[high + 1] ^= 1 << number
+            starts = sorted(changes)
+            offering = accumulate((changes[start] for start in starts), xor, initial=0)
+            self._stretches[selector] = starts, [*offering]
+        return self._stretches[selector]
 
 
 def _index(rules: Sequence[Rule], wider: Wider) -> tuple[_Index, _Index]:

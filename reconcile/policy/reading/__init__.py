@@ -5,8 +5,7 @@ from typing import Any
 
 from reconcile.errors import Diagnostic, Position, Related
 from reconcile.policy.document import Policy, Problem
-from reconcile.policy.fields import RULES, Path, get, section_name, strings
-from reconcile.policy.fields import rules as rules_of
+from reconcile.policy.fields import RULES, Path, get, rule_at, section_name, strings
 from reconcile.policy.pairing import split_ports
 from reconcile.policy.reading import attributes, names, rules, ssh
 from reconcile.policy.reading.context import SHAPE, Context, quoted
@@ -105,7 +104,7 @@ def _names(problem: Problem, value: object) -> Iterator[str]:
     if problem.subject:
         yield problem.subject
     elif section in RULES and len(problem.path) > 1:
-        rule = dict(rules_of(value, section)).get(problem.path[:2])
+        rule = rule_at(value, problem.path)
         for field in ("src", "dst", "target"):
             for _, text in strings((), get(rule, field)):
                 bare, ports = split_ports(text)
