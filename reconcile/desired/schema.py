@@ -1,24 +1,14 @@
-"""Checks files against the JSON Schema, at a speed that suits 10,000 nodes.
-
-jsonschema decides what is valid. Three of its keywords are replaced by ones that
-keep the validator of each subschema and remember values that were found valid: of
-10,000 nodes most have the same tags and routes.
-"""
+"""The JSON Schema of files: what breaks it, and what it allows at a path."""
 
 import json
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path as FilePath
-from typing import Any, cast
+from typing import Any
 
-from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.protocols import Validator
-from jsonschema.validators import extend
-
+from reconcile.desired.fits import Schema, check_of
 from reconcile.source import Path
 
-Schema = dict[str, Any]
 UNKNOWN = "unknown"
 _NOTES = {"$schema", "$defs", "title", "description", "examples"}
 
@@ -58,24 +48,11 @@ class Violation:
 
 def violations(value: dict[str, Any]) -> list[Violation]:
     """Return what is wrong with the form of a file; each unknown key is one."""
-    return [_violation(error) for error in _Validation().root.iter_errors(value)]
+    if check_of(_schema())(value):
+        return []
+    from reconcile.desired import strict  # most files have no mistake
 
-
-def _violation(error: ValidationError) -> Violation:
-    path: Path = tuple(error.path)
-    schema: Any = error.schema
-    named = "propertyNames" in error.schema_path
-    if named:
-        path = (*path, cast(str, error.instance))
-    unknown = error.message == UNKNOWN
-    return Violation(
-        path,
-        UNKNOWN if unknown else str(error.validator),
-        error.validator_value,
-        error.instance,
-        schema if isinstance(schema, dict) else {},
-        named or unknown,
-    )
+    return strict.violations(value, _schema())
 
 
 @cache
@@ -102,75 +79,6 @@ def _fill_in(part: Any, definitions: Schema, *, names: bool) -> Any:
     }
 
 
-class _Validation:
-    """One validation: the validators of subschemas, and values known to be valid."""
-
-    def __init__(self) -> None:
-        self._validators: dict[int, Validator] = {}
-        self._valid: set[tuple[int, type, object]] = set()
-        keywords = {
-            "properties": self._properties,
-            "additionalProperties": self._additional,
-            "items": self._items,
-        }
-        extended = extend(Draft202012Validator, keywords)  # type: ignore[no-untyped-call]
-        self.root: Validator = extended(_schema())
-
-    def _properties(
-        self, _: object, properties: Schema, value: object, __: Schema
-    ) -> Iterator[ValidationError]:
-        if isinstance(value, dict):
-            for name, item in value.items():
-                below = properties.get(name)
-                if below is not None:
-                    yield from self._descend(item, below, name)
-
-    def _additional(
-        self, _: object, below: bool | Schema, value: object, schema: Schema
-    ) -> Iterator[ValidationError]:
-        if not isinstance(value, dict):
-            return
-        known: Mapping[str, object] = schema.get("properties", {})
-        for name, item in value.items():
-            if name in known:
-                continue
-            if isinstance(below, dict):
-                yield from self._descend(item, below, name)
-            else:
-                yield ValidationError(UNKNOWN, path=[name])
-
-    def _items(
-        self, _: object, below: Schema, value: object, __: Schema
-    ) -> Iterator[ValidationError]:
-        if isinstance(value, list):
-            for index, item in enumerate(value):
-                yield from self._descend(item, below, index)
-
-    def _descend(
-        self,
-        value: Any,
-        schema: Schema,
-        step: str | int,
-    ) -> Iterator[ValidationError]:
-        kind = type(value)
-        known = None
-        if kind is not dict or not value:
-            known = id(schema), kind, str(value) if kind in (list, dict) else value
-            if known in self._valid:
-                return
-        validator = self._validators.get(id(schema))
-        if validator is None:
-            validator = self.root.evolve(schema=schema)
-            self._validators[id(schema)] = validator
-        valid = True
-        for error in validator.iter_errors(value):
-            valid = False
-            error.path.appendleft(step)
-            yield error
-        if valid and known is not None:
-            self._valid.add(known)
-
-
 def kind_at(path: Path) -> str:
     """Return the JSON type that the schema wants at a path, or "" if it is open."""
     wanted = (_at(path) or {}).get("type", "")
@@ -180,7 +88,7 @@ def kind_at(path: Path) -> str:
 def allows(path: Path, value: Any) -> bool:
     """Tell whether the schema takes a value at a path."""
     part = _at(path)
-    return part is None or _Validation().root.evolve(schema=part).is_valid(value)
+    return part is None or check_of(part)(value)
 
 
 def choices(path: Path) -> list[Any]:

@@ -465,6 +465,19 @@ assert "reconcile.session" not in sys.modules
     assert process.returncode == 0, err
 
 
+def test_a_valid_file_is_read_without_jsonschema(tmp_path):
+    (tmp_path / "t.yaml").write_text("version: 1\nusers: { alice: {} }\n")
+    program = """
+import sys
+from reconcile.cli import run
+assert run(["validate", "-f", "t.yaml"]) == 0
+assert "jsonschema" not in sys.modules
+"""
+    with child("-c", program, cwd=tmp_path) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+
+
 def test_a_reader_that_goes_away_is_no_failure():
     with child("-m", "reconcile", "schema") as process:
         process.stdout.close()
