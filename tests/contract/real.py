@@ -73,12 +73,12 @@ class RealServer:
         folder: Path,
         *,
         users: Mapping[str, str] = seeds.USERS,
-        nodes: Sequence[seeds.SeedNode] = (),
+        nodes: Sequence[seeds.SeedNode] | None = None,
         fast: bool = True,
     ) -> None:
         self.release, self.seed, self.folder = release, seed, folder
         self.users, self.fast = users, fast
-        self.nodes = nodes or seeds.TAILNETS.get(seed, ())
+        self.nodes = seeds.TAILNETS.get(seed, ()) if nodes is None else nodes
         found = program(release)
         if found is None:
             raise RuntimeError(f"HEADSCALE_BINARIES has no {PROGRAMS[release]}")

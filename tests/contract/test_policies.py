@@ -10,6 +10,7 @@ import pytest
 
 from reconcile.policy.reading import read
 from tests.contract import real
+from tests.contract.namespace import missing
 from tests.contract.policies import clients, tailnet, told
 from tests.contract.policies.cases import KEPT, cases
 from tests.contract.policies.comparison import TOLERATED, differences
@@ -107,12 +108,12 @@ def test_random_policies_on_a_server(release: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_random_policies_on_clients(tmp_path: Path) -> None:
-    reason = clients.missing()
+def test_random_policies_on_clients() -> None:
+    reason = missing(clients.RELEASE)
     if reason:
         pytest.skip(reason)
     count = max(3, COUNT // 20)
-    for answer in clients.recorded(count, "test", tmp_path):
+    for answer in clients.recorded(count, "test"):
         assert clients.differences(answer) == [], answer["policy"]
 
 
@@ -158,11 +159,11 @@ def test_every_release_was_asked_and_027_differs() -> None:
 
 @pytest.mark.real
 @pytest.mark.parametrize("release", told.RELEASES)
-def test_clients_are_told_so(release: str, tmp_path: Path) -> None:
+def test_clients_are_told_so(release: str) -> None:
     _need(release)
-    reason = clients.missing()
+    reason = missing(release)
     if reason:
         pytest.skip(reason)
-    for answer in told.answers(release, tmp_path):
+    for answer in told.answers(release):
         found = told.differences(release, answer["name"], answer["told"])
         assert found == []

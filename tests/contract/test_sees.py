@@ -10,7 +10,7 @@ import pytest
 
 from reconcile.snapshot import loads
 from tests.contract import real
-from tests.contract.policies.clients import missing
+from tests.contract.namespace import missing
 from tests.contract.sees import pings
 from tests.contract.sees.cases import RELEASES, policies
 from tests.contract.sees.clients import answers
@@ -127,11 +127,9 @@ def test_pings_were_answered_without_icmp_in_the_filter(command: Run) -> None:
 
 @pytest.mark.real
 @pytest.mark.parametrize("release", pings.RELEASES)
-def test_a_real_ping_is_answered_as_it_says(
-    command: Run, release: str, tmp_path: Path
-) -> None:
+def test_a_real_ping_is_answered_as_it_says(command: Run, release: str) -> None:
     _need(release)
-    found = pings.answers(release, tmp_path)
+    found = pings.answers(release)
     for name in pings.POLICIES:
         assert _wrong_pings(command, found, name) == []
 
@@ -139,18 +137,16 @@ def test_a_real_ping_is_answered_as_it_says(
 def _need(release: str) -> None:
     if real.program(release) is None:
         pytest.skip(f"HEADSCALE_BINARIES has no {real.PROGRAMS[release]}")
-    reason = missing()
+    reason = missing(release)
     if reason:
         pytest.skip(reason)
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("release", RELEASES)
-def test_it_prints_what_clients_are_shown(
-    command: Run, release: str, tmp_path: Path
-) -> None:
+def test_it_prints_what_clients_are_shown(command: Run, release: str) -> None:
     _need(release)
-    found = answers(release, COUNT, tmp_path)
+    found = answers(release, COUNT)
     assert len(found["asked"]) > len(recorded(release)["asked"]) / 2
     for asked in found["asked"]:
         assert _differences(command, found["live"], asked) == [], asked["policy"]

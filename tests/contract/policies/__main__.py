@@ -63,7 +63,7 @@ def _clients(
     _: str, count: int, seed: str, folder: Path
 ) -> Iterator[tuple[Answer, list[str]]]:
     """Yield the answers of clients, each with its differences from ours."""
-    for answer in clients.recorded(count, seed, folder):
+    for answer in clients.recorded(count, seed):
         yield answer, clients.differences(answer)
 
 

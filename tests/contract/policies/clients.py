@@ -8,14 +8,9 @@ its clients, stores one policy after the other, waits until every client has it,
 writes what they have and reach into FILE.
 """
 
-import asyncio
 import itertools
 import json
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -25,12 +20,13 @@ from reconcile.policy.access import Access
 from reconcile.policy.evaluate import Evaluator
 from reconcile.policy.reading import read
 from reconcile.policy.sets import prefix
-from tests.contract import real
+from tests.contract import namespace, socks
 from tests.contract.clients import Clients
+from tests.contract.namespace import told
 from tests.contract.policies import tailnet
 from tests.contract.policies.comparison import client_differences, refusals
 from tests.contract.policies.generator import Generator
-from tests.contract.policies.server import Answer, PolicyServer, logins, rule
+from tests.contract.policies.server import Answer, PolicyServer
 from tests.contract.seeds import EXIT, SeedNode, addresses
 
 RELEASE = "main"
@@ -62,12 +58,6 @@ PORTS = (22, 80, 8000)  # tried over IPv4; the first over IPv6 as well
 # What policies give; servers give every node others.
 ATTRIBUTES = {"nextdns:abc", "mullvad", "magicdns-aaaa", "randomize-client-port"}
 PRINTER, PRINTER_ROUTE = "10.1.2.3", "10.1.0.0/16"  # behind the router
-OPEN: dict[str, Any] = {
-    "tagOwners": {
-        f"tag:{name}": [] for name in ("web", "db", "router", "exit", "idle")
-    },
-}
-OPEN["acls"] = [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]
 
 Probe = tuple[str, str, int]  # from a node, to an address, at a port
 
@@ -83,7 +73,7 @@ def policies(seed: object) -> Iterator[dict[str, Any]]:
             yield value
 
 
-class Namespace:
+class Told:
     """The clients of one server, all in this network namespace."""
 
     def __init__(self, server: PolicyServer, clients: Clients) -> None:
@@ -92,17 +82,11 @@ class Namespace:
 
     def join(self) -> None:
         """Let all nodes join, approve routes, and wait until all reach each other."""
-        self.server.put(OPEN)
-        for node in NODES:
-            key = self.server.key(list(tailnet.USERS).index(node.user) + 1, node.tags)
-            self.clients.join(
-                node.name, key, list(node.routes), socks=self.socks[node.name]
-            )
-        for number, node in enumerate(NODES, 1):
-            self.server.approve(number, list(node.approved))
+        nodes = namespace.owned(NODES, tailnet.USERS)
+        namespace.join(self.server, self.clients, nodes, self.socks)
         deadline = time.monotonic() + 120
         pairs = _pairs()
-        while not all(asyncio.run(self._tried(pairs)).values()):
+        while not all(self._tried(pairs).values()):
             if time.monotonic() > deadline:
                 raise RuntimeError("the clients do not find each other")
 
@@ -133,45 +117,25 @@ class Namespace:
         """Return what a client was told, in a short form."""
         page = self.clients.netmap(name)
         return {
-            "filter": [rule(each) for each in page.get("PacketFilterRules") or ()],
-            "ssh": logins(page.get("SSHPolicy")),
-            "peers": {
-                _short(peer["Name"]): sorted(
-                    set(peer.get("AllowedIPs") or ()) - set(peer["Addresses"])
-                )
-                for peer in page.get("Peers") or ()
-            },
+            **told(page),
             "attributes": sorted(
                 ATTRIBUTES & set(page["SelfNode"].get("CapMap") or ())
             ),
         }
 
     def _opened(self, evaluator: Evaluator, tried: list[Probe]) -> list[Probe]:
-        results = asyncio.run(self._tried(tried))
+        results = self._tried(tried)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             wrong = [p for p in tried if results[p] != opens(evaluator, p)]
             if not wrong:
                 break
-            results |= asyncio.run(self._tried(wrong))
+            results |= self._tried(wrong)
         return sorted(probe for probe in tried if results[probe])
 
-    async def _tried(self, wanted: list[Probe]) -> dict[Probe, bool]:
-        results = await asyncio.gather(*map(self._try, wanted))
+    def _tried(self, wanted: list[Probe]) -> dict[Probe, bool]:
+        results = socks.opened([(self.socks[s], a, port) for s, a, port in wanted])
         return dict(zip(wanted, results, strict=True))
-
-    async def _try(self, probe: Probe) -> bool:
-        source, address, port = probe
-        try:
-            return await asyncio.wait_for(
-                _connects(self.socks[source], address, port), timeout=4
-            )
-        except (TimeoutError, OSError):
-            return False
-
-
-def _short(name: str) -> str:
-    return name.partition(".")[0]
 
 
 def _pairs() -> list[Probe]:
@@ -184,7 +148,7 @@ def _pairs() -> list[Probe]:
     return found
 
 
-def probes(told: Answer) -> list[Probe]:
+def probes(clients: Answer) -> list[Probe]:
     """Return what is tried: every pair, and the network's printer.
 
     The printer only from where a client was told its route: any other would dial the
@@ -195,7 +159,7 @@ def probes(told: Answer) -> list[Probe]:
         for node in NODES
         for port in PORTS
         if node.routes != EXIT
-        and PRINTER_ROUTE in told[node.name]["peers"].get("router", ())
+        and PRINTER_ROUTE in clients[node.name]["peers"].get("router", ())
     ]
 
 
@@ -253,110 +217,27 @@ def _against_access(access: Access, opened: Collection[Any]) -> Iterator[str]:
             yield f"access {source.name} -> {target.name}:{port}: {allowed}"
 
 
-async def _connects(socks: int, address: str, port: int) -> bool:
-    """Open a connection through a client's SOCKS5 proxy and read its greeting."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", socks)
-    try:
-        writer.write(b"\x05\x01\x00")
-        await reader.readexactly(2)
-        host = address.encode()
-        writer.write(b"\x05\x01\x00\x03" + bytes([len(host)]) + host + port.to_bytes(2))
-        answer = await reader.readexactly(4)
-        if answer[1] != 0:
-            return False
-        await reader.readexactly({1: 4, 4: 16}[answer[3]] + 2)
-        return await reader.read(2) == b"ok"
-    except asyncio.IncompleteReadError:
-        return False
-    finally:
-        writer.close()
-
-
-_GREETER = """
-import asyncio, sys
-async def greet(reader, writer):
-    writer.write(b"ok")
-    writer.close()
-async def main():
-    hosts = ["127.0.0.1", "::1", sys.argv[1]]
-    servers = [await asyncio.start_server(greet, hosts, int(p)) for p in sys.argv[2:]]
-    print("ready", flush=True)
-    await asyncio.gather(*(s.serve_forever() for s in servers))
-asyncio.run(main())
-"""
-
-
-def furnish() -> None:
-    """Give this network namespace links: with loopback alone clients stay offline."""
-    for line in (
-        "link set lo up",
-        "link add v0 type veth peer name v1",
-        "addr add 198.18.0.1/24 dev v0",
-        f"addr add {PRINTER}/32 dev lo",
-        "link set v0 up",
-        "link set v1 up",
-        "route add default dev v0",
-    ):
-        subprocess.run(["ip", *line.split()], check=True)
-
-
 def main(count: int, seed: str, file: Path) -> None:
     """Furnish the namespace, join, ask, and write the answers."""
-    furnish()
-    greeter = subprocess.Popen(
-        [sys.executable, "-c", _GREETER, PRINTER, *map(str, PORTS)],
-        stdout=subprocess.PIPE,
-    )
-    try:
-        assert greeter.stdout
-        assert greeter.stdout.readline() == b"ready\n"
-        with tempfile.TemporaryDirectory() as folder:
-            server = real.RealServer(
-                RELEASE,
-                "tailnet",
-                Path(folder, "server"),
-                users=tailnet.USERS,
-                nodes=(),
-            )
-            server.prepare()
-            with (
-                real.running(server),
-                PolicyServer(server) as asked,
-                Clients(server) as clients,
-            ):
-                namespace = Namespace(asked, clients)
-                namespace.join()
-                with file.open("w") as out:
-                    for policy in itertools.islice(policies(seed), count):
-                        out.write(json.dumps(namespace.ask(policy)) + "\n")
-                        out.flush()
-    finally:
-        greeter.kill()
-        greeter.wait()
+    namespace.furnish([PRINTER])
+    with (
+        namespace.greeting([PRINTER], PORTS),
+        namespace.serving(RELEASE, tailnet.USERS) as (asked, joined),
+        file.open("w") as out,
+    ):
+        clients = Told(asked, joined)
+        clients.join()
+        for policy in itertools.islice(policies(seed), count):
+            out.write(json.dumps(clients.ask(policy)) + "\n")
+            out.flush()
 
 
-def missing() -> str:
-    """Say what is not here that clients need; "" when all is."""
-    folder = os.environ.get("HEADSCALE_BINARIES")
-    for name in (real.PROGRAMS[RELEASE], "tailscaled", "tailscale"):
-        if not folder or not Path(folder, name).exists():
-            return f"HEADSCALE_BINARIES has no {name}"
-    if os.geteuid() != 0:
-        return "only root can make a network namespace"
-    absent = [name for name in ("unshare", "ip") if not shutil.which(name)]
-    return f"{absent[0]} is not installed" if absent else ""
-
-
-def recorded(count: int, seed: str, folder: Path) -> list[Answer]:
+def recorded(count: int, seed: str) -> list[Answer]:
     """Ask clients in a namespace of their own; return the answers of so many policies."""
-    file = folder / "answers"
-    program = [sys.executable, "-m", "tests.contract.policies.clients"]
-    subprocess.run(
-        ["unshare", "-n", *program, str(count), seed, str(file)],
-        check=True,
-        timeout=300 + 60 * count,
-    )
-    return [json.loads(line) for line in file.read_text().splitlines()]
+    program = "tests.contract.policies.clients"
+    seconds = 300 + 60 * count
+    found = namespace.run(program, count, seed, seconds=seconds)
+    return [json.loads(line) for line in found.splitlines()]
 
 
 if __name__ == "__main__":

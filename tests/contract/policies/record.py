@@ -52,7 +52,7 @@ def main(chosen: list[str]) -> None:
     for name in chosen or [*real.PROGRAMS, "clients"]:
         with tempfile.TemporaryDirectory() as folder:
             if name == "clients":
-                lines = clients.recorded(max(KEPT) + 1, "kept", Path(folder))
+                lines = clients.recorded(max(KEPT) + 1, "kept")
                 lines = [lines[number] for number in KEPT]
             elif real.program(name) is None:
                 print(f"{name}: no {real.PROGRAMS[name]} in HEADSCALE_BINARIES")

@@ -8,9 +8,7 @@ one policy after the other, and writes the filter that each client has into FILE
 """
 
 import json
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,11 +16,11 @@ from typing import Any
 
 from reconcile.policy.evaluate import Evaluator
 from reconcile.policy.reading import read
-from tests.contract import real
+from tests.contract import namespace
 from tests.contract.clients import Clients
-from tests.contract.policies import clients, tailnet
+from tests.contract.policies import tailnet
 from tests.contract.policies.comparison import delivered, unequal
-from tests.contract.policies.server import PolicyServer, rule
+from tests.contract.policies.server import PolicyServer
 from tests.contract.seeds import SeedNode
 from tests.policy_cases import boxes, recorded_boxes
 
@@ -98,10 +96,7 @@ def ask(server: PolicyServer, joined: Clients, release: str) -> Iterator[Answer]
         deadline = time.monotonic() + 15
         while True:
             told = {
-                node.name: [
-                    rule(each)
-                    for each in joined.netmap(node.name).get("PacketFilterRules") or ()
-                ]
+                node.name: namespace.told(joined.netmap(node.name))["filter"]
                 for node in NODES
             }
             if time.monotonic() > deadline or not differences(release, name, told):
@@ -112,37 +107,22 @@ def ask(server: PolicyServer, joined: Clients, release: str) -> Iterator[Answer]
 
 def main(release: str, file: Path) -> None:
     """Furnish the namespace, let the clients join, and write what they are told."""
-    clients.furnish()
-    with tempfile.TemporaryDirectory() as folder:
-        server = real.RealServer(
-            release, "tailnet", Path(folder, "server"), users=tailnet.USERS, nodes=()
-        )
-        server.prepare()
-        with (
-            real.running(server),
-            PolicyServer(server) as asked,
-            Clients(server) as joined,
-        ):
-            asked.put(clients.OPEN)
-            for node in NODES:
-                key = asked.key(list(tailnet.USERS).index(node.user) + 1, node.tags)
-                joined.join(node.name, key, [])
-            file.write_text(json.dumps(list(ask(asked, joined, release))))
+    namespace.furnish()
+    users = tailnet.USERS
+    with namespace.serving(release, users) as (asked, joined):
+        namespace.join(asked, joined, namespace.owned(NODES, users))
+        file.write_text(json.dumps(list(ask(asked, joined, release))))
 
 
-def answers(release: str, folder: Path) -> list[Answer]:
+def answers(release: str) -> list[Answer]:
     """Ask the clients of a release in a namespace of their own."""
-    file = folder / f"told-{release}.json"
-    program = [sys.executable, "-m", "tests.contract.policies.told"]
-    command = ["unshare", "-n", *program, release, str(file)]
-    subprocess.run(command, check=True, timeout=400)
-    return list(json.loads(file.read_text()))
+    program = "tests.contract.policies.told"
+    return list(json.loads(namespace.run(program, release, seconds=400)))
 
 
 def record(releases: Iterable[str] = RELEASES) -> None:
     """Rewrite the recorded answers for all releases."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = [each for name in releases for each in answers(name, Path(folder))]
+    found = [each for name in releases for each in answers(name)]
     lines = ",\n".join(json.dumps(each) for each in found)
     RECORDED.write_text(f"[\n{lines}\n]\n")
 

@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +19,9 @@ from typing import Any
 
 from reconcile.model import Live
 from reconcile.snapshot import loads
-from tests.contract import real
+from tests.contract import namespace, real
 from tests.contract.clients import Clients
-from tests.contract.policies.clients import OPEN, furnish
+from tests.contract.namespace import shown
 from tests.contract.policies.server import PolicyServer
 from tests.contract.sees.cases import (
     BASE,
@@ -39,16 +38,6 @@ _STEADY, _PATIENCE = 0.6, 4.0  # seconds
 _TRIES = 3
 _OLD = ("0.26", "0.27")
 NOTHING = BASE | {"acls": []}
-
-
-def shown(netmap: Answer) -> dict[str, list[str]]:
-    """Return the peers of a client's map, each with the routes that lead through it."""
-    return {
-        peer["Name"].partition(".")[0]: sorted(
-            set(peer.get("AllowedIPs") or ()) - set(peer["Addresses"])
-        )
-        for peer in netmap.get("Peers") or ()
-    }
 
 
 def look(joined: Clients, wanted: Seen) -> Seen:
@@ -127,8 +116,9 @@ class Asked:
             list(pool.map(self.joined.rejoin, {*names} - {*routers}))
 
 
-def snapshot(server: real.RealServer, file: Path) -> Answer:
+def snapshot(server: real.RealServer) -> Answer:
     """Return the live state of a server as `reconcile snapshot` saves it."""
+    file = server.folder / "live.json"
     subprocess.run(
         [sys.executable, "-m", "reconcile", "snapshot", "-o", str(file)],
         env={
@@ -144,36 +134,19 @@ def snapshot(server: real.RealServer, file: Path) -> Answer:
 
 def main(release: str, count: int, file: Path) -> None:
     """Furnish the namespace, let the clients join, and write what they are shown."""
-    furnish()
-    with tempfile.TemporaryDirectory() as folder:
-        server = real.RealServer(
-            release, "tailnet", Path(folder, "server"), users=USERS, nodes=()
-        )
-        server.nodes = ()
-        server.prepare()
-        with (
-            real.running(server),
-            PolicyServer(server) as asked,
-            Clients(server) as joined,
-        ):
-            asked.put(OPEN)
-            for number, node in enumerate(NODES, 1):
-                key = asked.key(list(USERS).index(node.user) + 1, node.tags)
-                joined.join(node.name, key, list(node.routes))
-                asked.approve(number, list(node.approved))
-            live = snapshot(server, Path(folder, "live.json"))
-            told = loads(json.dumps(live), "live.json")
-            found = list(Asked(asked, joined, told).all(count))
+    namespace.furnish()
+    with namespace.serving(release, USERS) as (asked, joined):
+        namespace.join(asked, joined, namespace.owned(NODES, USERS))
+        live = snapshot(asked.server)
+        told = loads(json.dumps(live), "live.json")
+        found = list(Asked(asked, joined, told).all(count))
     file.write_text(json.dumps({"release": release, "live": live, "asked": found}))
 
 
-def answers(release: str, count: int, folder: Path) -> Answer:
+def answers(release: str, count: int) -> Answer:
     """Ask the clients of a release in a namespace of their own."""
-    file = folder / f"sees-{release}.json"
-    program = [sys.executable, "-m", "tests.contract.sees.clients"]
-    command = ["unshare", "-n", *program, release, str(count), str(file)]
-    subprocess.run(command, check=True, timeout=1500)
-    return dict(json.loads(file.read_text()))
+    program = "tests.contract.sees.clients"
+    return dict(json.loads(namespace.run(program, release, count, seconds=1500)))
 
 
 if __name__ == "__main__":

@@ -11,16 +11,14 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.contract import real
+from tests.contract import namespace
 from tests.contract.clients import Clients
-from tests.contract.policies.clients import OPEN, furnish
 from tests.contract.policies.server import PolicyServer
 from tests.contract.seeds import SeedNode, addresses
 from tests.contract.sees.cases import BASE, USERS, Policy
@@ -59,10 +57,8 @@ class Pinging:
 
     def join(self) -> None:
         """Let all nodes join, and wait until all find each other."""
-        self.server.put(OPEN)
-        for node in NODES:
-            key = self.server.key(list(USERS).index(node.user) + 1, node.tags)
-            self.joined.join(node.name, key, [])
+        nodes = namespace.owned(NODES, USERS)
+        namespace.join(self.server, self.joined, nodes)
         deadline = time.monotonic() + 180
         missing = PAIRS
         while missing:
@@ -105,38 +101,24 @@ class Pinging:
 
 def main(release: str, file: Path) -> None:
     """Furnish the namespace, join, ask, and write the answers."""
-    furnish()
-    with tempfile.TemporaryDirectory() as folder:
-        server = real.RealServer(
-            release, "tailnet", Path(folder, "server"), users=USERS, nodes=()
-        )
-        server.nodes = ()
-        server.prepare()
-        with (
-            real.running(server),
-            PolicyServer(server) as asked,
-            Clients(server) as joined,
-        ):
-            pinging = Pinging(asked, joined)
-            pinging.join()
-            live = snapshot(server, Path(folder, "live.json"))
-            found = {name: pinging.ask(policy) for name, policy in POLICIES.items()}
+    namespace.furnish()
+    with namespace.serving(release, USERS) as (asked, joined):
+        pinging = Pinging(asked, joined)
+        pinging.join()
+        live = snapshot(asked.server)
+        found = {name: pinging.ask(policy) for name, policy in POLICIES.items()}
     file.write_text(json.dumps({"release": release, "live": live, "pongs": found}))
 
 
-def answers(release: str, folder: Path) -> dict[str, Any]:
+def answers(release: str) -> dict[str, Any]:
     """Ask the clients of a release in a namespace of their own."""
-    file = folder / f"pings-{release}.json"
-    program = [sys.executable, "-m", "tests.contract.sees.pings"]
-    command = ["unshare", "-n", *program, release, str(file)]
-    subprocess.run(command, check=True, timeout=600)
-    return dict(json.loads(file.read_text()))
+    program = "tests.contract.sees.pings"
+    return dict(json.loads(namespace.run(program, release, seconds=600)))
 
 
 def record(releases: Iterable[str] = RELEASES) -> None:
     """Rewrite the recorded answers for all releases."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = [answers(release, Path(folder)) for release in releases]
+    found = map(answers, releases)
     RECORDED.write_text("[\n" + ",\n".join(map(json.dumps, found)) + "\n]\n")
 
 

@@ -8,7 +8,6 @@ for a network namespace.
 
 import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +52,7 @@ def main(chosen: list[str]) -> None:
         if real.program(release) is None:
             print(f"{release}: no {real.PROGRAMS[release]} in HEADSCALE_BINARIES")
             continue
-        with tempfile.TemporaryDirectory() as folder:
-            write(release, answers(release, RANDOM, Path(folder)))
+        write(release, answers(release, RANDOM))
 
 
 if __name__ == "__main__":
