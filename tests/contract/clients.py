@@ -77,32 +77,24 @@ class Clients:
 
     def rejoin(self, name: str) -> None:
         """Let a device leave the network and come back: it is told everything anew."""
-        for word in ("down", "up"):
-            subprocess.run(
-                [
-                    Path(os.environ["HEADSCALE_BINARIES"], "tailscale"),
-                    f"--socket={self.server.folder / name}/s.sock",
-                    word,
-                ],
-                check=True,
-                timeout=60,
-                capture_output=True,
-            )
+        self._tell(name, "down")
+        self._tell(name, "up")
+
+    def choose_exit(self, name: str, address: str) -> None:
+        """Let a device use the exit node of an address, "" for none."""
+        self._tell(name, "set", f"--exit-node={address}")
 
     def netmap(self, name: str) -> dict[str, Any]:
         """Return what the server told a device of the network."""
-        done = subprocess.run(
-            [
-                Path(os.environ["HEADSCALE_BINARIES"], "tailscale"),
-                f"--socket={self.server.folder / name}/s.sock",
-                "debug",
-                "netmap",
-            ],
-            check=True,
-            timeout=30,
-            capture_output=True,
-        )
-        return json.loads(done.stdout)
+        return json.loads(self._tell(name, "debug", "netmap"))
+
+    def _tell(self, name: str, *words: str) -> bytes:
+        program = Path(os.environ["HEADSCALE_BINARIES"], "tailscale")
+        socket = f"--socket={self.server.folder / name}/s.sock"
+        command = [program, socket, *words]
+        return subprocess.run(
+            command, check=True, timeout=60, capture_output=True
+        ).stdout
 
     def _seen(self, name: str) -> bool:
         headers = {"Authorization": f"Bearer {self.server.api_key}"}

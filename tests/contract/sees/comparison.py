@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconcile.model import Live
+from reconcile.policy.evaluate import Evaluator
 from reconcile.policy.offers import Offers
 from reconcile.policy.resolve import Resolver
 from reconcile.scene import read_words, tailnet, written
@@ -13,10 +14,16 @@ from tests.contract.sees.cases import Policy
 Seen = dict[str, dict[str, list[str]]]  # by viewer and peer: routes besides addresses
 
 
+def evaluator(live: Live, policy: Policy) -> Evaluator:
+    """Return our reading of a policy in a tailnet."""
+    read = read_words(written(json.dumps(policy), "policy"), live.server)
+    return Evaluator(read, tailnet(live.users, live.nodes, live.server))
+
+
 def expected(live: Live, policy: Policy) -> Seen:
     """Return what each node is shown by our reading."""
-    read = read_words(written(json.dumps(policy), "policy"), live.server)
-    nodes = tailnet(live.users, live.nodes, live.server)
+    known = evaluator(live, policy)
+    read, nodes = known.policy, known.tailnet
     offers = Offers(read, nodes, Resolver(read, nodes))
     return {
         machine.name: {

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.contract.tailnets import edits, state, trials
+from tests.contract.tailnets import edits, netmaps, state, trials
 from tests.contract.tailnets.edits import Pair, files, policy_text
 from tests.contract.tailnets.plans import make_plan
 from tests.contract.tailnets.run import Result, judged
@@ -68,6 +68,7 @@ def side_to_json(side: Side) -> dict[str, Any]:
         "ssh": side.ssh,
         "saved": _short(json.loads(side.saved)),
         "trials": trials.to_json(side.trials),
+        **netmaps.to_json(side, _folded),
     }
 
 
@@ -93,7 +94,8 @@ def side_of(value: dict[str, Any]) -> Side:
     saved = json.dumps(value["saved"])
     rules = [_unfolded(rule) for rule in value["filter"]]
     tried = trials.from_json(value.get("trials") or {"fewer": [], "tests": []})
-    return Side(state.from_json(value["state"]), rules, value["ssh"], saved, tried)
+    side = Side(state.from_json(value["state"]), rules, value["ssh"], saved, tried)
+    return netmaps.told_of(side, value, _unfolded)
 
 
 def _folded(rule: dict[str, Any]) -> dict[str, Any]:

@@ -58,8 +58,8 @@ class Comparison:
         lists = {key: (told or {}).get(key) or [] for key in ("gained", "lost")}
         entries = [*lists["gained"], *lists["lost"]]
         self.probes = probes = probes_of((before, after), entries)
-        self.old = Truth(probes, before, release)
-        self.new = Truth(probes, after, upgraded or release)
+        self.old = before.truth(probes, release)
+        self.new = after.truth(probes, upgraded or release)
         self.gains = Printed(probes, self.new.names, lists["gained"], self.new.open)
         self.losses = Printed(probes, self.old.names, lists["lost"], self.old.open)
         self._told = told

@@ -75,7 +75,7 @@ def differences(release: str, side: Side) -> list[Difference]:
     lists = [each for words in asked[:_LISTS] for each in _lists(access, words)]
     entries = [*whole, *(entry for each in lists for entry in each.entries)]
     probes = probes_of([side], [*entries, *_spoken(side, asked)])
-    truth = Truth(probes, side, release)
+    truth = side.truth(probes, release)
     found = list(lists_differ("list", truth, whole))
     for each in lists:
         found += _list_differs(truth, each)

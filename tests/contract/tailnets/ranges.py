@@ -50,6 +50,11 @@ def overlap(one: str, other: str) -> bool:
     return any(a <= d and c <= b for a, b in spans(one) for c, d in spans(other))
 
 
+def alone(address: str) -> str:
+    """Return the prefix of one address."""
+    return f"{address}/{128 if ':' in address else 32}"
+
+
 def public(address: int) -> bool:
     """Tell whether an address is in the internet, as `autogroup:internet` means it."""
     if address >= V6:

@@ -38,7 +38,9 @@ def replace_all(database: Path, state: State) -> None:
     with contextlib.closing(sqlite3.connect(database)) as connection:
         for table in _TABLES:
             connection.execute(f"delete from {table}")
-        connection.execute("delete from sqlite_sequence where name = 'users'")
+        connection.execute(
+            "delete from sqlite_sequence where name in ('users', 'nodes')"
+        )
         _insert(connection, "users", map(_user, state.people))
         known = _columns(connection, "nodes")
         _insert(connection, "nodes", (_node(d, known) for d in state.devices))

@@ -49,16 +49,20 @@ class Result:
 
 def held(release: str, count: int, seed: str, folder: Path) -> Iterator[Result]:
     """Yield so many pairs, held to a server."""
-    maker = Maker(release, seed)
-    number = done = 0
     with serving(release, folder / "server") as server:
-        while done < count:
-            number += 1
-            for result in _on_a_tailnet(server, maker, number):
-                done += not result.refusal
-                yield result
-                if done >= count:
-                    break
+        yield from pairs(server, Maker(release, seed), count)
+
+
+def pairs(server: TailnetServer, maker: Maker, count: int) -> Iterator[Result]:
+    """Yield so many pairs of the tailnets of a maker; those refused come on top."""
+    number = done = 0
+    while done < count:
+        number += 1
+        for result in _on_a_tailnet(server, maker, number):
+            done += not result.refusal
+            yield result
+            if done >= count:
+                break
 
 
 def _on_a_tailnet(server: TailnetServer, maker: Maker, number: int) -> Iterator[Result]:
@@ -107,6 +111,7 @@ def judged(result: Result) -> Result:
     assert result.after
     found = compare(result.release, result.before, result.after, result.told)
     answers = questions.differences(result.release, result.after)
+    answers += result.after.differences(result.release)
     return replace(result, differences=tuple(found), answers=tuple(answers))
 
 

@@ -26,6 +26,10 @@ class Compiled:
     filter: list[Mapping[str, Any]]
     ssh: Mapping[str, Filter]
 
+    def truth(self, probes: Probes, release: str) -> "Truth":
+        """Return the paths of the state at some probes."""
+        return Truth(probes, self, release)
+
 
 @dataclass(frozen=True)
 class Opening:
@@ -48,46 +52,33 @@ class Truth:
         self.names = Names(probes, compiled.state, release)
         self.open = [0] * probes.size
         state, rules = compiled.state, compiled.filter
-        openings = list(self._openings(rules))
-        for rule in openings:
+        found = list(openings(probes, rules))
+        for rule in found:
             self._allow(rule.sources, rule.targets & self.names.senders, rule.services)
         peers: set[tuple[int, int]] = set()
         for each in own.openings(self.names, probes, state, release):
             self._allow(each.sources, each.targets, each.services)
             if each.targets:
-                sources = (probes.points[i].devices for i in _bits(each.sources))
+                sources = (probes.points[i].devices for i in bits(each.sources))
                 peers |= {(s, t) for ids in sources for s in ids for t in each.nodes}
         offers = exits.Offers(state, rules, release, peers)
-        self._through_exits(openings, offers, release)
+        self._through_exits(found, offers, release)
         self.filtered = list(map(int.__and__, self.open, probes.families))
         self._drop_what_is_no_path()
         self._log_in(compiled.ssh)
 
-    def _openings(self, rules: Filter) -> Iterator[Opening]:
-        probes = self.probes
-        for rule in rules:
-            sources = 0
-            for text in rule["src"]:
-                sources |= probes.within(text)
-            for entry in rule.get("dst", ()):
-                protocols = rule.get("proto") or DEFAULT
-                low, high = entry["ports"]
-                services = probes.opening(protocols, [(low, high)])
-                text = entry["ip"]
-                yield Opening(sources, probes.within(text), text, services)
-
     def _allow(self, sources: int, targets: int, services: int) -> None:
         opened = services * targets if targets else 0
-        for place in _bits(sources & self.names.senders):
+        for place in bits(sources & self.names.senders):
             self.open[place] |= opened
 
     def _through_exits(
-        self, openings: Iterable[Opening], offers: exits.Offers, release: str
+        self, rules: Iterable[Opening], offers: exits.Offers, release: str
     ) -> None:
         """Open the internet to nodes that are offered an exit node that lets them."""
         found = [device for device in self.state.devices if device.is_exit]
         far = self.probes.public & ~self.names.senders
-        for each in openings if found else ():
+        for each in rules if found else ():
             for exit_ in found:
                 families = _families(self.probes, exit_.usable & EXIT_ROUTES)
                 if each.targets & far and exits.keeps(exit_, each.text, release):
@@ -104,11 +95,11 @@ class Truth:
         port = self.probes.opening([TCP], [(22, 22)])
         for device in self.state.devices:
             targets = self.probes.of([device.id])
-            for place in _bits(self.names.nodes):
+            for place in bits(self.names.nodes):
                 there = self.open[place] & port * targets
                 address = self.probes.points[place].text
                 services = self._logins(ssh.get(device.name, ()), address)
-                for target in _bits(targets) if there else ():
+                for target in bits(targets) if there else ():
                     if there & port << target:
                         self.open[place] |= services << target
 
@@ -129,6 +120,20 @@ class Truth:
         )
 
 
+def openings(probes: Probes, rules: Filter) -> Iterator[Opening]:
+    """Yield the destinations of a filter, each with its sources and services."""
+    for rule in rules:
+        sources = 0
+        for text in rule["src"]:
+            sources |= probes.within(text)
+        for entry in rule.get("dst", ()):
+            protocols = rule.get("proto") or DEFAULT
+            low, high = entry["ports"]
+            services = probes.opening(protocols, [(low, high)])
+            text = entry["ip"]
+            yield Opening(sources, probes.within(text), text, services)
+
+
 def _families(probes: Probes, routes: Iterable[str]) -> int:
     """Return the points of the families that some exit routes are of."""
     found = 0
@@ -137,7 +142,7 @@ def _families(probes: Probes, routes: Iterable[str]) -> int:
     return found
 
 
-def _bits(mask: int) -> Iterator[int]:
+def bits(mask: int) -> Iterator[int]:
     while mask:
         low = mask & -mask
         yield low.bit_length() - 1

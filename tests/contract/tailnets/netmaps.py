@@ -1,0 +1,224 @@
+"""What real clients are told in a state, and the paths that it means.
+
+A path needs that the sender's client has a peer for the destination, that this peer
+has the sender for the source, and that the peer's filter lets it in. Of several routes
+the longest one counts, as clients do it. All else a client cannot tell: ways between a
+router and the networks behind it are taken from the compiled filter.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from reconcile.model import EXIT_ROUTES
+from reconcile.snapshot import loads
+from tests.contract.sees.comparison import expected
+from tests.contract.tailnets import ranges
+from tests.contract.tailnets.comparison import Difference
+from tests.contract.tailnets.probes import TCP, Probes
+from tests.contract.tailnets.server import Side
+from tests.contract.tailnets.state import Device
+from tests.contract.tailnets.truth import Truth, bits, openings
+
+Told = Mapping[str, Any]
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A TCP connection that a node tried, with an exit node where one is named.
+
+    `opened` is None before it is tried.
+    """
+
+    source: str
+    address: str
+    port: int
+    exit_: str
+    opened: bool | None = None
+
+
+@dataclass(frozen=True)
+class ToldSide(Side):
+    """A state that real clients are in: what each is told, and what was tried."""
+
+    told: Mapping[str, Told] = field(default_factory=dict)
+    tried: tuple[Tried, ...] = ()
+
+    def truth(self, probes: Probes, release: str) -> "ByClients":
+        return ByClients(probes, self, release)
+
+    def differences(self, release: str) -> list[Difference]:
+        """Return what clients are shown or opened against `access sees` and the maps."""
+        seen = expected(loads(self.saved, "live.json"), self.state.policy or {})
+        wrong = [
+            f"{d.name}: ours {seen[d.name]}, client {self.told[d.name]['peers']}"
+            for d in self.state.devices
+            if seen[d.name] != self.told[d.name]["peers"]
+        ]
+        return [
+            *_difference("access sees", wrong),
+            *_difference("connections against the maps", self._wrong_tries(release)),
+        ]
+
+    def _wrong_tries(self, release: str) -> list[str]:
+        paths = Paths(self, release, self.tried)
+        return [str(each) for each in self.tried if each.opened is not paths.open(each)]
+
+
+class Paths:
+    """Whether single connections are open by the maps of the clients."""
+
+    def __init__(self, side: ToldSide, release: str, tried: Iterable[Tried]) -> None:
+        tried = list(tried)
+        addresses, ports = {t.address for t in tried}, {t.port for t in tried}
+        self._probes = Probes([side.state], addresses, ports)
+        self._truth = ByClients(self._probes, side, release)
+
+    def open(self, tried: Tried) -> bool:
+        """Tell whether a connection should be opened."""
+        probes = self._probes
+        device = self._truth.maps.devices[tried.source]
+        here = device.v6 if ":" in tried.address else device.v4
+        (source,) = bits(probes.within(here))
+        paths = self._truth.paths(device, source, tried.exit_)
+        wanted = probes.opening([TCP], [(tried.port, tried.port)])
+        return bool(paths & wanted * probes.within(tried.address))
+
+
+def _difference(kind: str, wrong: Sequence[str]) -> Iterator[Difference]:
+    if wrong:
+        yield Difference(kind, len(wrong), tuple(wrong[:_SHOWN]))
+
+
+class Maps:
+    """The maps of all clients: through which peer each sends to a point."""
+
+    def __init__(self, probes: Probes, side: ToldSide) -> None:
+        self._probes, self._told = probes, side.told
+        self.devices = {device.name: device for device in side.state.devices}
+        self._ways: dict[tuple[str, str], dict[str, int]] = {}
+
+    def exits(self, name: str) -> list[str]:
+        """Return the exit nodes that a client may choose; "" stands for none."""
+        offered = [
+            peer
+            for peer, routes in self._told[name]["peers"].items()
+            if EXIT_ROUTES & {*routes}
+        ]
+        return ["", *offered] if not self.devices[name].offers_exit else [""]
+
+    def ways(self, name: str, exit_: str = "") -> Mapping[str, int]:
+        """Return the points that a client sends to through each peer."""
+        key = name, exit_
+        if key not in self._ways:
+            self._ways[key] = dict(self._sorted(name, exit_))
+        return self._ways[key]
+
+    def _sorted(self, name: str, exit_: str) -> Iterator[tuple[str, int]]:
+        found: dict[str, int] = {}
+        for point in self._probes.points:
+            peer = self.peer(name, exit_, point.text)
+            found[peer] = found.get(peer, 0) | 1 << point.place
+        found.pop("", None)
+        yield from found.items()
+
+    def peer(self, name: str, exit_: str, address: str) -> str:
+        """Return the peer with the longest route to an address, "" without one.
+
+        Clients take private addresses out of the routes of an exit node.
+        """
+        best, found = -1, ""
+        wanted = ranges.number(address)
+        for peer, routes in self._told[name]["peers"].items():
+            for route in (*routes, *self._own(peer)):
+                if route in EXIT_ROUTES and (
+                    peer != exit_ or not ranges.public(wanted)
+                ):
+                    continue
+                length = int(route.partition("/")[2])
+                if length > best and ranges.inside(wanted, route):
+                    best, found = length, peer
+        return found
+
+    def _own(self, peer: str) -> list[str]:
+        device = self.devices.get(peer)
+        return list(map(ranges.alone, device.addresses)) if device else []
+
+
+class ByClients(Truth):
+    """The paths of one side by the maps of its clients."""
+
+    def __init__(self, probes: Probes, side: ToldSide, release: str) -> None:
+        super().__init__(probes, side, release)
+        self.maps = Maps(probes, side)
+        self._told = side.told
+        compiled, self.open = self.open, [0] * probes.size
+        for device in side.state.devices:
+            for place in bits(self._sending(device)):
+                for exit_ in self.maps.exits(device.name):
+                    self.open[place] |= self.paths(device, place, exit_)
+                self.open[place] |= compiled[place] & self._near(device, place)
+        self._drop_what_is_no_path()
+        ssh = (side.state.policy or {}).get("ssh")
+        self._log_in({n: t["ssh"] for n, t in side.told.items()} if ssh else {})
+
+    def paths(self, device: Device, place: int, exit_: str) -> int:
+        """Return the paths from a point that a node sends for, with an exit node."""
+        found = 0
+        for peer, targets in self.maps.ways(device.name, exit_).items():
+            back = self.maps.ways(peer).get(device.name, 0) if peer in self._told else 0
+            if back >> place & 1:
+                found |= self._let_in[peer][place] & self.probes.any_service * targets
+        return found
+
+    def _sending(self, device: Device) -> int:
+        """Return a node's addresses, and what is behind it."""
+        found = self.probes.of([device.id])
+        for route in device.subnets:
+            found |= self.probes.within(route) & ~self.names.nodes
+        return found
+
+    def _near(self, device: Device, place: int) -> int:
+        """Return the paths between a router and what is behind it, without a login."""
+        behind = self._sending(device) & ~self.probes.of([device.id])
+        near = self.probes.of([device.id]) if behind >> place & 1 else behind
+        return near * (self.probes.any_service & ~self.probes.any_login)
+
+    @cached_property
+    def _let_in(self) -> dict[str, list[int]]:
+        """The paths from each point that the filter of each node lets in."""
+        found = {}
+        for name in self.maps.devices:
+            paths = found[name] = [0] * self.probes.size
+            for rule in openings(self.probes, self._told[name]["filter"]):
+                for place in bits(rule.sources):
+                    paths[place] |= rule.services * rule.targets
+        return found
+
+
+def to_json(side: Side, folded: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return what clients were told and tried as JSON, nothing without clients."""
+    if not isinstance(side, ToldSide):
+        return {}
+    told = {
+        name: {**map_, "filter": [folded(rule) for rule in map_["filter"]]}
+        for name, map_ in side.told.items()
+    }
+    return {"told": told, "tried": [list(vars(each).values()) for each in side.tried]}
+
+
+def told_of(
+    side: Side, value: Mapping[str, Any], unfolded: Callable[[Any], Any]
+) -> Side:
+    """Return a side with what `to_json` wrote, if clients were asked."""
+    if "told" not in value:
+        return side
+    told = {
+        name: {**map_, "filter": [unfolded(rule) for rule in map_["filter"]]}
+        for name, map_ in value["told"].items()
+    }
+    return ToldSide(
+        **vars(side), told=told, tried=tuple(Tried(*t) for t in value["tried"])
+    )
