@@ -224,6 +224,7 @@ class Access:
             () if opened else tuple(self.entries(-1, targets, port, protocol, words)),
             through=tuple(self._through(targets, matches)) if opened else (),
             held_back=() if opened else self._held_back(sources, targets, atoms),
+            not_shown=() if opened else tuple(self._not_shown(rows, targets, atoms)),
             offering=() if opened else tuple(self._offering(sources)),
             unserved=tuple(prefixes(unserved)) if opened else (),
         )
@@ -237,6 +238,20 @@ class Access:
                 found |= merge(d for a, d in allowed if a & atoms) & targets
         exits = self.world.exits if found & self.matrix.universe.internet else ()
         return tuple(f"{NODE}{each.machine.name}" for each in exits)
+
+    def _not_shown(
+        self, rows: Iterable[Row], targets: int, atoms: int
+    ) -> Iterator[str]:
+        """Yield routers with `via` that would let sources through, were they shown."""
+        for number, rule in self.matrix.rules[self.index].items():
+            for router, there in rule.steered if rule.atoms & atoms else ():
+                near = self.matrix.universe.node(router)
+                away = any(
+                    row.sides[self.index].rules >> number & 1 and row.members & ~near
+                    for row in rows
+                )
+                if away and there & targets:
+                    yield f"{NODE}{self.world.machines[router].name}"
 
     def _offering(self, sources: int) -> Iterator[str]:
         """Yield the sources that offer to be exit nodes: their clients choose none."""

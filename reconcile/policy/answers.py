@@ -32,8 +32,9 @@ class Why:
     `notes` say why no rule was asked. `through` are the subnet routers and exit nodes
     that lead to what the rules open. `held_back` are the exit nodes whose filter allows
     it, but that the source may not choose: it is itself one of `offering`, the nodes
-    that offer to be exit nodes, or the server does not offer it any. `unserved` are the
-    parts of the destination to which nothing leads.
+    that offer to be exit nodes, or the server does not offer it any. `not_shown` are
+    those to which a grant with `via` steers, but which the server does not show.
+    `unserved` are the parts of the destination to which nothing leads.
     """
 
     allowed: bool
@@ -45,6 +46,7 @@ class Why:
     notes: tuple[str, ...] = ()
     through: tuple[str, ...] = ()
     held_back: tuple[str, ...] = ()
+    not_shown: tuple[str, ...] = ()
     offering: tuple[str, ...] = ()
     unserved: tuple[str, ...] = ()
 

@@ -15,12 +15,12 @@ from reconcile.policy.pairing import canonical
 from reconcile.policy.reach import Reach, common, disjoint, joined
 from reconcile.policy.reading.ssh import localpart_domain
 from reconcile.policy.releases import PINGABLE
-from reconcile.policy.rows import Row, Sources, rows
+from reconcile.policy.rows import Row, Side, Sources, rows
 from reconcile.policy.selectors import LITERAL, SELF, Selector
 from reconcile.policy.sets import ALL_PORTS, IntervalSet
-from reconcile.policy.targets import Compiled, Targets
+from reconcile.policy.targets import Compiled, Offered, Targets
 from reconcile.policy.universe import Universe, World, bits, merge
-from reconcile.policy.viewers import viewers
+from reconcile.policy.viewers import offered
 
 _SELF = Selector("autogroup", SELF)
 
@@ -45,8 +45,8 @@ class Matrix:
         self.rules: list[dict[int, Compiled]] = []
         self._numbers: dict[object, int] = {}
         self.rows = rows([self._compile(*each) for each in enumerate(worlds)])
-        self._reaches: dict[tuple[int, int, int], Reach] = {}
-        self._parts: dict[int, tuple[Reach, int]] = {}
+        self._reaches: dict[tuple[int, int, Offered], Reach] = {}
+        self._parts: dict[int, tuple[Reach, int, list[Compiled]]] = {}
         self._order: list[dict[int, int]] = [
             {number: place for place, number in enumerate(rules)}
             for rules in self.rules
@@ -60,8 +60,7 @@ class Matrix:
         own = [number for number, rule in compiler.rules.items() if rule.own]
         own_rules = merge(1 << number for number in own)
         sources = Sources(self.universe, world, compiler.by_selector, own_rules)
-        if world.exits:
-            sources.offer(viewers(self.universe, world, compiler.rules, sources.sides))
+        sources.offer(offered(self.universe, index, compiler.rules, sources.sides))
         return sources
 
     def sources(self, members: int = -1) -> Iterator[tuple[int, list[tuple[Row, int]]]]:
@@ -104,14 +103,14 @@ class Matrix:
         side, own = row.sides[index], self.own(row, index)
         known = self._reaches.get((side.rules, own, side.offered))
         if known is None:
-            opened = self._reach(index, side.parts, own)
-            known = self._arriving(opened, side.offered)
+            opened = self._reach(index, side, own)
+            known = self._arriving(opened, side.offered.blocks)
             self._reaches[side.rules, own, side.offered] = known
         return known
 
     def allowed(self, row: Row, index: int) -> Reach:
-        """Return what filters let the sources of a row reach, offered or not."""
-        opened = self._reach(index, row.sides[index].parts, self.own(row, index))
+        """Return what a row would reach if it were offered all exit nodes."""
+        opened = self._reach(index, row.sides[index], self.own(row, index))
         return self._arriving(opened, self.universe.all_blocks)
 
     def _arriving(self, opened: Reach, offered: int) -> Reach:
@@ -124,30 +123,37 @@ class Matrix:
         """Return the nodes that `autogroup:self` means for a row."""
         return self.worlds[index].owners.get(row.sides[index].owner or "", 0)
 
-    def _reach(self, index: int, parts: Iterable[int], own: int) -> Reach:
+    def _reach(self, index: int, side: Side, own: int) -> Reach:
         opened: dict[int, int] = defaultdict(int)
-        for rules in parts:
-            shared, to_own = self._opened(index, rules)
+        for rules in side.parts:
+            shared, to_own, steered = self._opened(index, rules)
             for atoms, targets in shared:
                 opened[atoms] |= targets
             if to_own:
                 opened[to_own] |= own
+            for rule in steered:
+                opened[rule.atoms] |= side.offered.reached(self.universe, rule)
         found = disjoint(opened.items())
         return self._with_ssh(found) if self.atoms.ssh else found
 
-    def _opened(self, index: int, rules: int) -> tuple[Reach, int]:
-        """Return what the rules of a selector open, and the atoms to own nodes."""
+    def _opened(self, index: int, rules: int) -> tuple[Reach, int, list[Compiled]]:
+        """Return what the rules of a selector open, and the atoms to own nodes.
+
+        What grants with `via` open differs by the source, so that they come apart.
+        """
         known = self._parts.get(rules)
         if known is None:
             opened: dict[int, int] = defaultdict(int)
-            to_own = 0
+            to_own, steered = 0, []
             for number in bits(rules):
                 rule = self.rules[index][number]
                 if rule.own:
                     to_own |= rule.atoms
+                elif rule.steered:
+                    steered.append(rule)
                 else:
                     opened[rule.atoms] |= rule.targets
-            known = self._parts[rules] = list(opened.items()), to_own
+            known = self._parts[rules] = list(opened.items()), to_own, steered
         return known
 
     def _with_ssh(self, found: Reach) -> Reach:
@@ -177,7 +183,7 @@ class Matrix:
         """Return where a rule lets the sources of a row arrive."""
         if rule.own:
             return self.own(row, index)
-        return self.universe.arriving(rule.targets, row.sides[index].offered)
+        return row.sides[index].offered.reached(self.universe, rule)
 
     def in_order(self, index: int, numbers: Iterable[int]) -> list[Compiled]:
         """Return some rules of a world in the order of its policy."""
@@ -233,14 +239,32 @@ class _Compiler:
         shows = self._targets.is_internet(targets_of(rule))
         for atoms, selectors in by_atoms.items():
             if atoms:
-                self._own(rule, sources, atoms, () if rule.via else selectors)
-                targets = self._targets.of(heeded(selectors), rule.via)
+                chosen = list(heeded(selectors))
+                if rule.via:
+                    self._steer(rule, sources, atoms, chosen)
+                    continue
+                self._own(rule, sources, atoms, selectors)
+                targets = self._targets.of(chosen)
                 self._add(sources, Compiled(rule, atoms, targets, shows=shows))
         if rule.capabilities and not rule.via:  # with `via` a grant gives none
             atoms = self._atoms.granted(_used(rule))
             targets = self._targets.of(targets_of(rule)) & self._targets.inside
             self._own(rule, sources, atoms, targets_of(rule))
             self._add(sources, Compiled(rule, atoms, targets))
+
+    def _steer(
+        self,
+        rule: Rule,
+        sources: Sequence[Selector],
+        atoms: int,
+        chosen: Iterable[Selector],
+    ) -> None:
+        """Add what a grant with `via` opens: on Headscale, to whom it is offered."""
+        steered = tuple(self._targets.steered(chosen, rule.via))
+        targets = merge(there for _, there in steered)
+        hosted = self._world.policy.release.hosted
+        ways = () if hosted else steered
+        self._add(sources, Compiled(rule, atoms, targets, steered=ways))
 
     def _login(self, rule: SshRule) -> None:
         """Add what an SSH rule opens: to each login its own sources.
@@ -280,7 +304,7 @@ class _Compiler:
 
     def _number(self, rule: Compiled) -> int:
         """Number a rule by what it opens; of equal ones each has its own number."""
-        opened = rule.atoms, rule.targets, rule.own
+        opened = rule.atoms, rule.targets, rule.own, rule.steered
         self._met[opened] += 1
         key = opened, self._met[opened]
         number = self._numbers.setdefault(key, len(self._numbers))

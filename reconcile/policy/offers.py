@@ -81,12 +81,14 @@ class Offers:
     def _rules(self) -> Sequence[Rule | None]:
         return (None,) if self._policy.rules is None else self._policy.rules
 
-    def peers(self, viewer: Machine) -> list[Peer]:
-        """Return what a node is shown, in the order of the nodes."""
+    def peers(
+        self, viewer: Machine, among: Sequence[Machine] | None = None
+    ) -> list[Peer]:
+        """Return what a node is shown of all nodes, or of some, in their order."""
         found = []
         pairs = self._told(viewer)
         concerning = self._concerning(pairs, viewer)
-        for machine in self._tailnet.machines:
+        for machine in self._tailnet.machines if among is None else among:
             if machine is viewer:
                 continue
             because = self._because(concerning, machine)
@@ -96,6 +98,18 @@ class Offers:
             if because or self._shows_all:
                 found.append(self._peer(pairs, viewer, machine, because))
         return found
+
+    def meant(self) -> Iterator[IntervalSet]:
+        """Yield the addresses that rules mean, as sources or destinations.
+
+        Nodes without routes that have the same ones of these are shown the same, but
+        for the own devices of their users.
+        """
+        for rule in self._rules:
+            if rule is not None:
+                yield self._resolver.all_sources(rule.sources)
+                for selector in targets_of(rule):
+                    yield IntervalSet.union(self._resolver.targets(selector))
 
     @property
     def remarks(self) -> list[str]:
@@ -292,7 +306,7 @@ class Offers:
             return self._too_little(viewer, machine, text) or no_peer
         if text in steered.elsewhere:
             return "a grant with via takes it through other routers"
-        first = self._first.get(text, machine)
+        first = self.first.get(text, machine)
         if first is not machine:
             return f"the server leads there through {NODE}{first.name}"
         return f"no rule leads from {here} to it or from it to {here}"
@@ -327,7 +341,7 @@ class Offers:
         literal = self._release.literal_exits
         if text in exits(machine) and not literal:
             return ()
-        is_first = text in exits(machine) or machine is self._first[text]
+        is_first = text in exits(machine) or machine is self.first[text]
         by_rule = self._leading(pairs, viewer, prefix(text)) if is_first else ()
         if by_rule and text not in steered.elsewhere:
             return by_rule
@@ -337,7 +351,7 @@ class Offers:
         return () if literal and is_first and shares else None
 
     @cached_property
-    def _first(self) -> dict[str, Machine]:
+    def first(self) -> dict[str, Machine]:
         """The router of each route that the server sends traffic to."""
         found: dict[str, Machine] = {}
         for machine in sorted(self._tailnet.routers, key=seniority):

@@ -6,12 +6,13 @@ addresses); a network behind a router only by where it is.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconcile.policy.selectors import Selector
 from reconcile.policy.sets import V6
 from reconcile.policy.tailnet import NOBODY, Identity
+from reconcile.policy.targets import NOTHING, Offered
 from reconcile.policy.universe import Universe, World, bits, merge, union
 
 # Rules by selector, as bits.
@@ -24,13 +25,13 @@ class Side:
 
     `rules` are put together from `parts`, which many sources share: those of a user,
     group, tag or address. `owner` is their user where `autogroup:self` applies.
-    `offered` are the blocks of the exit nodes that the server shows to them.
+    `offered` is what the server shows to them.
     """
 
     rules: int
     parts: tuple[int, ...]
     owner: str | None = None
-    offered: int = 0
+    offered: Offered = NOTHING
 
     def without(self, rules: int) -> "Side":
         """Return the side as it were without some rules."""
@@ -62,7 +63,7 @@ class Sources:
         self._identities = _Identities(world, by_selector)
         self._sweep = _Sweep(world, by_selector)
         self._known: dict[tuple[Identity, int], Side] = {}
-        self._equal: dict[tuple[int, str | None, int], Side] = {}
+        self._equal: dict[tuple[int, str | None, Offered], Side] = {}
         self.sides = [NOWHERE] * (universe.first_cell + len(universe.cells))
         at, swept = self._sweep.at, bool(self._sweep)
         for number, machine in world.machines.items():
@@ -74,13 +75,9 @@ class Sources:
             if swept and world.routed >> place & 1:
                 self.sides[place] = self._side(NOBODY, at(low))
 
-    def offer(self, viewers: Mapping[int, int]) -> None:
-        """Note which sources are offered exit nodes: a block, and their bits."""
-        found: dict[int, int] = defaultdict(int)
-        for block, places in viewers.items():
-            for place in bits(places):
-                found[place] |= 1 << block
-        for place, offered in found.items():
+    def offer(self, found: Iterable[tuple[int, Offered]]) -> None:
+        """Note what sources are offered, each by its bit."""
+        for place, offered in found:
             side = self.sides[place]
             if side.rules:
                 key = side.rules, side.owner, offered
@@ -101,7 +98,7 @@ class Sources:
         rules = merge(parts)
         owner = who.owner if rules & self._own else None
         side = Side(rules, tuple(parts), owner)
-        return self._equal.setdefault((rules, owner, 0), side)
+        return self._equal.setdefault((rules, owner, NOTHING), side)
 
 
 def rows(worlds: Sequence[Sources]) -> list[Row]:

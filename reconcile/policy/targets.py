@@ -5,7 +5,7 @@ destination may open more than the node that it was kept for: an exit node that 
 for one address of a network lets the rest of the network through as well.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from reconcile.policy.document import Origin
@@ -13,7 +13,14 @@ from reconcile.policy.resolve import INTERNET
 from reconcile.policy.selectors import LITERAL, SELF, Selector
 from reconcile.policy.sets import EVERYTHING, IntervalSet, prefix
 from reconcile.policy.tailnet import Machine
-from reconcile.policy.universe import Exit, Universe, World, merge
+from reconcile.policy.universe import (
+    Exit,
+    Universe,
+    World,
+    bits,
+    is_exit,
+    merge,
+)
 
 _WHOLE = prefix("0.0.0.0/0"), prefix("::/0")
 
@@ -24,7 +31,8 @@ class Compiled:
 
     `origin` is None for "no policy at all". Of `own` rules (`autogroup:self`) each
     source reaches the nodes of its own user. A rule that `shows` exit nodes makes them
-    peers of its sources, as one to `autogroup:internet` does.
+    peers of its sources, as one to `autogroup:internet` does. With `via` it is
+    `steered` through nodes: their numbers, each with what its filter lets through.
     """
 
     origin: Origin
@@ -32,6 +40,29 @@ class Compiled:
     targets: int
     own: bool = False
     shows: bool = False
+    steered: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What a server offers to some sources.
+
+    `blocks` are those of the exit nodes that it shows to them, and `ways` what they
+    send through each node that a grant steers through, by its number.
+    """
+
+    blocks: int = 0
+    ways: tuple[tuple[int, int], ...] = ()
+
+    def reached(self, universe: Universe, rule: Compiled) -> int:
+        """Return where a rule lets the sources arrive, but at their own nodes."""
+        if not rule.steered:
+            return universe.arriving(rule.targets, self.blocks)
+        sent = dict(self.ways)
+        return merge(there & sent.get(number, 0) for number, there in rule.steered)
+
+
+NOTHING = Offered()
 
 
 class Targets:
@@ -56,15 +87,9 @@ class Targets:
             for each in self._world.exits
         )
 
-    def of(self, selectors: Iterable[Selector], via: Sequence[str] = ()) -> int:
-        """Return what destinations mean; `autogroup:self` differs by the source.
-
-        With `via` it is what the routers with one of these tags let through.
-        """
-        others = [selector for selector in selectors if selector.text != SELF]
-        if via:
-            return merge(self._steered(selector, via) for selector in others)
-        return merge(map(self._target, others))
+    def of(self, selectors: Iterable[Selector]) -> int:
+        """Return what destinations mean; `autogroup:self` differs by the source."""
+        return merge(self._target(s) for s in selectors if s.text != SELF)
 
     def is_internet(self, selectors: Iterable[Selector]) -> bool:
         """Tell whether a rule with these destinations shows exit nodes to its sources.
@@ -123,31 +148,33 @@ class Targets:
 
     # Grants with `via`.
 
-    def _steered(self, selector: Selector, via: Sequence[str]) -> int:
-        """With `via` routers with a tag let through what overlaps their routes."""
+    def steered(
+        self, selectors: Iterable[Selector], via: Sequence[str]
+    ) -> Iterator[tuple[int, int]]:
+        """Yield the nodes with one of some tags, and what each lets through."""
+        chosen = list(selectors)
+        for number in bits(self._tagged(via)):
+            machine = self._world.machines[number]
+            found = merge(self._through(number, machine, each) for each in chosen)
+            if found:
+                yield number, found
+
+    def _tagged(self, via: Sequence[str]) -> int:
+        tags = self._world.tags
+        return self._universe.nodes(merge(tags.get(tag, 0) for tag in via))
+
+    def _through(self, number: int, machine: Machine, selector: Selector) -> int:
+        """Return what a router lets through: itself, its networks, the internet.
+
+        It keeps the destinations that overlap its routes, as they are written.
+        """
+        universe = self._universe
+        leading = universe.leading(self._world, number)
         if selector.autogroup == "internet":
-            return merge(
-                self._universe.through(self._universe.internet, each.block)
-                for each in self._world.exits
-                if not each.machine.tags.isdisjoint(via)
-            )
+            return universe.internet & leading if is_exit(machine) else 0
         if selector.kind not in (*LITERAL, "any"):
             return 0
         granted = self._world.resolver.granted(selector)
-        exits = {each.machine.index: each for each in self._world.exits}
-        by_tag = self._world.tailnet.by_tag
-        routers = {m.index: m for tag in via for m in by_tag.get(tag, ())}
-        found = 0
-        for index, machine in routers.items():
-            kept = [entry for entry in granted if machine.routes_to(entry)]
-            found |= self._on(machine, kept, exits.get(index))
-        return found
-
-    def _on(self, machine: Machine, kept: list[IntervalSet], exit_: Exit | None) -> int:
-        """Return what entries open on a node: itself, its networks, the internet."""
-        meant = IntervalSet.union(kept)
-        universe = self._universe
-        cells = universe.network(meant)
-        found = universe.addressed(self._index, meant & machine.addresses)
-        found |= cells & universe.behind(machine)
-        return found | (universe.through(cells, exit_.block) if exit_ else 0)
+        meant = IntervalSet.union(e for e in granted if machine.routes_to(e))
+        itself = universe.addressed(self._index, meant & machine.addresses)
+        return itself | universe.network(meant) & leading

@@ -6,29 +6,46 @@ behind it or, for an exit node, to the internet.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from reconcile.policy.document import Rule, SshRule
+from reconcile.policy.document import SshRule
 from reconcile.policy.rows import Side
-from reconcile.policy.targets import Compiled
+from reconcile.policy.steering import Steering
+from reconcile.policy.targets import Compiled, Offered
 from reconcile.policy.universe import Exit, Universe, World, bits, merge
 
 
-def viewers(
+def offered(
     universe: Universe,
-    world: World,
+    index: int,
     rules: Mapping[int, Compiled],
     sides: Sequence[Side],
-) -> dict[int, int]:
-    """Return the blocks of exit nodes, each with the sources that see one of them.
+    gone: Container[str] = (),
+) -> Iterator[tuple[int, Offered]]:
+    """Yield what sources of a world are offered, each by its bit, if it is anything.
 
-    `sides` are the rules of each source, by its bit.
+    `sides` are the rules of each source, by its bit; `gone` names those that are left
+    out of the policy.
     """
+    world = universe.worlds[index]
+    if any(rule.steered for rule in rules.values()):
+        kept = [rule for rule in world.policy.rules or () if str(rule) not in gone]
+        policy = replace(world.policy, rules=tuple(kept))
+        yield from Steering(universe, index, policy).offered()
+        return
+    if not world.exits:
+        return
     finder = _Viewers(universe, world, rules, sides)
-    found: dict[int, int] = defaultdict(int)
+    seen: dict[int, int] = defaultdict(int)
     for each in world.exits:
-        found[each.block] |= finder.of(each)
-    return dict(found)
+        seen[each.block] |= finder.of(each)
+    found: dict[int, int] = defaultdict(int)
+    for block, places in seen.items():
+        for place in bits(places):
+            found[place] |= 1 << block
+    for place, blocks in found.items():
+        yield place, Offered(blocks)
 
 
 class _Viewers:
@@ -74,25 +91,16 @@ class _Viewers:
         """Return the sources of rules that lead to an exit node."""
         universe = self._universe
         itself = universe.node(exit_.number) | universe.behind(exit_.machine)
-        itself |= universe.through(universe.internet, exit_.block)
         showing = merge(
             1 << number
             for number, rule in self._rules.items()
-            if self._shows(rule, exit_, itself)
+            if rule.shows or rule.targets & itself
         )
         found = 0
         for side, members in self._members.items():
             if side.rules & showing or self._own(side) & itself:
                 found |= members
         return found | self._routers_of(found)
-
-    def _shows(self, rule: Compiled, exit_: Exit, itself: int) -> bool:
-        if isinstance(rule.origin, Rule) and rule.origin.via:
-            tagged = not exit_.machine.tags.isdisjoint(rule.origin.via)
-            return tagged and bool(rule.targets & itself)
-        reached = self._universe.node(exit_.number)
-        reached |= self._universe.behind(exit_.machine)
-        return rule.shows or bool(rule.targets & reached)
 
     def _reached_from(self, exit_: Exit) -> int:
         """Return what an exit node may reach itself: peers are so both ways."""

@@ -185,7 +185,7 @@ def _why(told: Told) -> Iterator[str]:
     if answer.unserved:
         yield safe(f"  Nothing leads to {counted(answer.unserved)}")
     yield from held_back(answer, scene.policy.release)
-    yield from _not_shown(told)
+    yield from _not_shown(answer)
     if port is not None:
         yield f"  Logging in: {_login(answer)}"
     yield from reasons(answer, scene)
@@ -205,11 +205,11 @@ def in_part(told: Told) -> Iterator[str]:
         yield from entries_table(told.answer.opened, told.scene, indent=2)
 
 
-def _not_shown(told: Told) -> Iterator[str]:
-    """Say that filters allow it, but that the server shows none of the ways there."""
-    if told.answer.opened and told.ways and told.ways.hidden and not told.ways.shown:
-        names = safe(counted(told.ways.hidden))
-        yield f"  But the server does not show {names} to a client that connects now"
+def _not_shown(answer: Why) -> Iterator[str]:
+    """Say that a filter allows it, but that the server does not show the way there."""
+    if answer.not_shown:
+        names = safe(counted(answer.not_shown))
+        yield f"  {names} would let it through, but this client is not sent there"
         yield "  (why not: reconcile access sees NODE)"
 
 
@@ -333,6 +333,7 @@ def answer_json(answer: Why, scene: Scene) -> dict[str, Any]:
         "notes": list(answer.notes),
         "through": list(answer.through),
         "held_back": list(answer.held_back),
+        "not_shown": list(answer.not_shown),
         "offering": list(answer.offering),
         "unserved": list(answer.unserved),
         "rules": [_match_json(match, scene) for match in answer.rules],

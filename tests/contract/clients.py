@@ -19,6 +19,7 @@ class Clients:
     def __init__(self, server: RealServer) -> None:
         self.server = server
         self.daemons: list[subprocess.Popen[bytes]] = []
+        self.joining: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -31,9 +32,19 @@ class Clients:
     def join(
         self, name: str, key: str, routes: list[str], socks: int | None = None
     ) -> None:
-        """Let a device join with a key and wait until the server sees it.
+        """Let a device join with a key and wait until the server sees it online.
 
         With `socks` it serves a SOCKS5 proxy on that port, whose traffic leaves from it.
+        """
+        self.begin(name, key, routes, socks)
+        self.finish()
+
+    def begin(
+        self, name: str, key: str, routes: list[str], socks: int | None = None
+    ) -> None:
+        """Let a device join, as in `join`, and wait until the server knows it.
+
+        It takes some seconds until it is online, which `finish` waits for.
         """
         programs = Path(os.environ["HEADSCALE_BINARIES"])
         folder = self.server.folder / name
@@ -57,7 +68,7 @@ class Clients:
                 )
             )
         self._wait(lambda: (folder / "s.sock").exists(), f"{name} did not start")
-        subprocess.run(
+        self.joining[name] = subprocess.Popen(
             [
                 programs / "tailscale",
                 f"--socket={folder}/s.sock",
@@ -69,11 +80,18 @@ class Clients:
                 "--accept-routes",
                 f"--advertise-routes={','.join(routes)}",
             ],
-            check=True,
-            timeout=60,
-            capture_output=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
-        self._wait(lambda: self._seen(name), f"{name} is not online")
+        self._wait(lambda: name in self._known(), f"{name} did not join")
+
+    def finish(self) -> None:
+        """Wait until all devices that have begun to join are online."""
+        for name, command in self.joining.items():
+            if command.wait(timeout=60):
+                raise RuntimeError(f"{name} could not join")
+            self._wait(lambda n=name: self._known().get(n), f"{name} is not online")
+        self.joining.clear()
 
     def rejoin(self, name: str) -> None:
         """Let a device leave the network and come back: it is told everything anew."""
@@ -96,15 +114,16 @@ class Clients:
             command, check=True, timeout=60, capture_output=True
         ).stdout
 
-    def _seen(self, name: str) -> bool:
+    def _known(self) -> dict[str, bool]:
+        """Return the nodes that the server knows, each with whether it is online."""
         headers = {"Authorization": f"Bearer {self.server.api_key}"}
         try:
             answer = httpx.get(f"{self.server.url}/api/v1/node", headers=headers)
         except httpx.TimeoutException:  # a busy machine: it is asked again
-            return False
-        return any(n["name"] == name and n["online"] for n in answer.json()["nodes"])
+            return {}
+        return {node["name"]: node["online"] for node in answer.json()["nodes"]}
 
-    def _wait(self, ready: Callable[[], bool], problem: str) -> None:
+    def _wait(self, ready: Callable[[], bool | None], problem: str) -> None:
         deadline = time.monotonic() + 60
         while not ready():
             if time.monotonic() > deadline:

@@ -143,8 +143,9 @@ def join(
     for number, (node, user) in enumerate(nodes, 1):
         key = server.key(user, node.tags)
         port = (socks or {}).get(node.name)
-        joined.join(node.name, key, list(node.routes), socks=port)
+        joined.begin(node.name, key, list(node.routes), socks=port)
         server.approve(number, list(node.approved))
+    joined.finish()
 
 
 def owned(

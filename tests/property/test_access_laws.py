@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from reconcile.model import Node, User
 from reconcile.policy.access import Access
 from reconcile.policy.difference import diff
+from reconcile.policy.offers import Offers, Peer
 from reconcile.policy.reading import read
 from reconcile.policy.tailnet import Tailnet
-from reconcile.policy.universe import merge
+from reconcile.policy.universe import World, merge
 from tests.support import owned
 
 USERS = [User("1", "ann", email="ann@example.com"), User("2", "ben"), User("3", "cy")]
@@ -184,6 +185,7 @@ class Walk:
         self.policy, self.nodes = policy, nodes
         self.rules = [*self.from_grants(), *self.from_acls()]
         self.open = "acls" not in policy and "grants" not in policy
+        self.shown = Shown(policy, nodes)
 
     def from_acls(self) -> list[tuple[Any, ...]]:
         rules = []
@@ -284,8 +286,10 @@ class Walk:
                 if literal is None or there is not None:
                     continue
                 inside = literal.version == dst.version and dst in literal
-                if inside and self.routers(dst, via):
-                    return True
+                for sender in [node] if node else self.shown.leading(src):
+                    router = self.shown.router(sender, dst)
+                    if inside and router and router.tags & set(via):
+                        return True
             elif self.target_is(name, dst, there):
                 return True
         return False
@@ -309,7 +313,9 @@ class Walk:
             if self.open:
                 return probe[0] in {6, 17, 1, 58}
             for name, via in self.opening(src, probe):
-                if via and not node.tags & set(via):
+                other = self.shown.router(user, dst) if via else None
+                away = other is not None and other.name != node.name
+                if via and (away or not node.tags & set(via)):
                     continue
                 if self.lets_through(name, via, dst, node) and self.offered(src, node):
                     return True
@@ -331,6 +337,8 @@ class Walk:
 
     def offered(self, src: Any, exit_node: Node) -> bool:
         viewer = self.owner_of(src)
+        if self.shown.steers:
+            return self.shown.exit(viewer, exit_node)
         return self.leads(viewer, exit_node) or self.leads(exit_node, viewer)
 
     def leads(self, one: Node, other: Node) -> bool:
@@ -356,15 +364,12 @@ class Walk:
 
     def shows(self, rule: Any, node: Node) -> bool:
         """Tell whether a rule makes a node the peer of its sources."""
-        name, via = rule[1], rule[3]
+        name = rule[1]
         literal = self.literal(name)
         routed = literal is not None and any(
             literal.overlaps(net) for net in subnets(node, literal.version)
         )
         is_exit = bool(node.approved & node.available & EXITS)
-        if via:
-            there = routed or (name == "autogroup:internet" and is_exit)
-            return bool(node.tags & set(via)) and there
         if name in ("*", "autogroup:internet"):
             return name == "*" or is_exit
         if literal is not None:
@@ -391,6 +396,42 @@ class Walk:
             if int(low) <= probe[1] <= int(high or low):
                 return True
         return False
+
+
+class Shown:
+    """What each node is shown of routers, node by node.
+
+    It is `access sees`, which real clients are held to (tests/contract/sees), and counts
+    here where a grant has `via`: what that shows depends on all other rules.
+    """
+
+    def __init__(self, policy: dict[str, Any], nodes: list[Node]) -> None:
+        self.steers = any(rule.get("via") for rule in policy.get("grants", []))
+        self.world = World.of(read(policy, "main"), tailnet(nodes))
+        world = self.world
+        self.offers = Offers(world.policy, world.tailnet, world.resolver)
+        self.peers: dict[str, list[Peer]] = {}
+
+    def of(self, viewer: Node) -> list[Peer]:
+        if viewer.name not in self.peers:
+            machines = {m.name: m for m in self.world.tailnet.machines}
+            self.peers[viewer.name] = self.offers.peers(machines[viewer.name])
+        return self.peers[viewer.name]
+
+    def router(self, viewer: Node, dst: Any) -> Node | None:
+        """Return the router that a node sends to for a network: by the longest route."""
+        routes = [(ip_network(r.text), p) for p in self.of(viewer) for r in p.routes]
+        found = [(net.prefixlen, p) for net, p in routes if dst in net]
+        longest = max(found, key=lambda each: each[0], default=None)
+        return longest[1].machine.node if longest else None
+
+    def exit(self, viewer: Node, node: Node) -> bool:
+        return any(p.machine.name == node.name and p.exits for p in self.of(viewer))
+
+    def leading(self, src: Any) -> list[Node]:
+        """Return the routers that the server leads to an address through."""
+        first = self.offers.first.items()
+        return [m.node for text, m in first if src in ip_network(text)]
 
 
 def public(address: Any) -> bool:

@@ -48,7 +48,7 @@ def test_exit_nodes_are_those_that_access_counts(
         own = access.matrix.universe.node(number) & world.present
         counted = 0
         for row in access.matrix.rows:
-            counted |= row.sides[0].offered if row.members & own else 0
+            counted |= row.sides[0].offered.blocks if row.members & own else 0
         shown = {p.machine.index for p in offers.peers(machine) if p.exits}
         blocks = {e.block for e in world.exits if e.machine.index in shown}
         if not machine.node.available & EXITS:

@@ -219,11 +219,13 @@ def test_via_beside_another_rule_shows_no_router(sees, monkeypatch):
     ) in out
     asked = {"policy": json.dumps(text), "nodes": nodes, "ask": "why"}
     _, out, _ = sees("laptop", "10.1.2.3:443", **asked)
-    assert "But the server does not show node:tagged to a client that connects" in out
+    assert out.startswith("no: ")
+    assert "node:tagged would let it through, but this client is not sent there" in out
     found = json.loads(sees("laptop", "10.1.2.3", "--format", "json", **asked)[1])
+    assert (found["allowed"], found["not_shown"]) == (False, ["node:tagged"])
     assert found["way"] == {"shown": [], "not_shown": ["node:tagged"]}
     _, out, _ = sees("laptop", "10.1.2.3:443", policy=POLICY, ask="why")
-    assert "does not show" not in out
+    assert "would let it through" not in out
 
 
 def test_what_tailscale_shows_is_not_known(sees):

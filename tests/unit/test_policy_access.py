@@ -538,8 +538,8 @@ def test_only_a_router_of_the_grant_is_a_cause() -> None:
         "via": ["tag:db"],
     }
     exits = {"available": EXITS, "approved": EXITS}
-    rules = policy(acl("ann@", "cy@:22"), grants=[via])
     nas, db = replace(NODES[3], **exits), replace(NODES[4], **exits)
+    rules = policy(acl("ann@", f"{db.addresses[0]}:22"), grants=[via])
     before = (
         replace(nas, approved=frozenset()),
         replace(db, tags=frozenset({"tag:exit"})),

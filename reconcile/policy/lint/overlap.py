@@ -18,6 +18,7 @@ from reconcile.policy.lint.showing import Showing
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.reach import Reach, disjoint, minus
 from reconcile.policy.reading.ssh import localpart_domain
+from reconcile.policy.targets import Offered
 from reconcile.policy.universe import World, bits, merge
 from reconcile.policy.words import Size
 
@@ -57,7 +58,7 @@ class Overlap:
             if number == len(self.rules):
                 self.rules.append(compiled.origin)
             self._of[place] = number
-        self._known: dict[tuple[int, int, int, int], Reach] = {}
+        self._known: dict[tuple[int, int, Offered, int], Reach] = {}
         self.things = Things(matrix.universe, matrix.worlds[index])
         self._showing = Showing(matrix, index)
         self.crowds = self._crowds()
@@ -70,7 +71,7 @@ class Overlap:
         self._sure = [_is_sure(rule, world) for rule in self.rules]
 
     def _crowds(self) -> list[Crowd]:
-        members: dict[tuple[int, str | None, int], int] = defaultdict(int)
+        members: dict[tuple[int, str | None, Offered], int] = defaultdict(int)
         for row in self._matrix.rows:
             side = row.sides[self._index]
             members[side.rules, side.owner, side.offered] |= row.members
@@ -86,7 +87,7 @@ class Overlap:
         ]
 
     def _opened(
-        self, rules: int, own: int, offered: int, family: int
+        self, rules: int, own: int, offered: Offered, family: int
     ) -> dict[int, Reach]:
         """Return what each rule opens, its atoms cut so that they do not overlap."""
         parts: dict[int, int] = defaultdict(int)
@@ -104,11 +105,11 @@ class Overlap:
                 found[rule] = reach
         return found
 
-    def _reach(self, numbers: int, own: int, offered: int, family: int) -> Reach:
-        arriving = self._matrix.universe.arriving
+    def _reach(self, numbers: int, own: int, offered: Offered, family: int) -> Reach:
+        universe = self._matrix.universe
         chosen = [self._compiled[number] for number in bits(numbers)]
         opened = [
-            (c.atoms, family & (own if c.own else arriving(c.targets, offered)))
+            (c.atoms, family & (own if c.own else offered.reached(universe, c)))
             for c in chosen
         ]
         if len(opened) == 1:

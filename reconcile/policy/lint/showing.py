@@ -8,8 +8,9 @@ from functools import cached_property
 
 from reconcile.policy.matrix import Matrix
 from reconcile.policy.rows import NOWHERE, Side
+from reconcile.policy.targets import NOTHING, Offered
 from reconcile.policy.universe import bits, merge
-from reconcile.policy.viewers import viewers
+from reconcile.policy.viewers import offered
 
 
 class Showing:
@@ -30,7 +31,7 @@ class Showing:
 
         That is one to which other rules lead.
         """
-        if not self._world.exits or not numbers & self._showing:
+        if not numbers & self._showing:
             return False
         if self._loses(self._gone | numbers):
             return True
@@ -38,14 +39,18 @@ class Showing:
         return False
 
     def _loses(self, gone: int) -> bool:
-        """Tell whether rules that stay open something behind an exit node in vain."""
-        universe, left = self._matrix.universe, self._shown(gone)
+        """Tell whether rules that stay lead to where somebody is no longer let go."""
+        left = self._offered(gone)
         return any(
-            self._rules[number].targets & universe.through(universe.internet, block)
-            for block, seen in self._all_shown.items()
-            for place in bits(seen & ~left[block])
+            self._opens_more(number, before, left.get(place, NOTHING))
+            for place, before in self._whole.items()
+            if left.get(place) != before
             for number in bits(self._sides[place].rules & ~gone)
         )
+
+    def _opens_more(self, number: int, before: Offered, after: Offered) -> bool:
+        rule, universe = self._rules[number], self._matrix.universe
+        return bool(before.reached(universe, rule) & ~after.reached(universe, rule))
 
     @cached_property
     def _sides(self) -> list[Side]:
@@ -57,12 +62,16 @@ class Showing:
         return found
 
     @cached_property
-    def _all_shown(self) -> dict[int, int]:
-        return self._shown(0)
+    def _whole(self) -> dict[int, Offered]:
+        return self._offered(0)
 
     @cached_property
     def _showing(self) -> int:
-        """The rules that lead to an exit node, or from it."""
+        """The rules that lead to an exit node, or from it; beside `via` all do."""
+        if any(rule.steered for rule in self._rules.values()):
+            return -1
+        if not self._world.exits:
+            return 0
         universe = self._matrix.universe
         exits = merge(
             universe.node(each.number) | universe.behind(each.machine)
@@ -75,9 +84,12 @@ class Showing:
         )
         return leading | merge(self._sides[place].rules for place in bits(exits))
 
-    def _shown(self, gone: int) -> dict[int, int]:
-        """Return who is shown which exit nodes without some rules."""
+    def _offered(self, gone: int) -> dict[int, Offered]:
+        """Return what sources are offered without some rules, each by its bit."""
         left = {n: rule for n, rule in self._rules.items() if not gone >> n & 1}
+        stay = {str(rule.origin) for rule in left.values()}
+        away = {str(rule.origin) for rule in self._rules.values()} - stay
         known = {id(side): side.without(gone) for side in self._sides}
         sides = [known[id(side)] for side in self._sides]
-        return viewers(self._matrix.universe, self._world, left, sides)
+        found = offered(self._matrix.universe, self._index, left, sides, away)
+        return dict(found)

@@ -24,6 +24,7 @@ from tests.contract import namespace, socks
 from tests.contract.clients import Clients
 from tests.contract.policies.comparison import delivered, unequal
 from tests.contract.seeds import addresses
+from tests.contract.sees.clients import NOTHING
 from tests.contract.sees.comparison import Seen, evaluator, expected
 from tests.contract.tailnets import cases, ranges, rows
 from tests.contract.tailnets.edits import policy_text
@@ -33,6 +34,7 @@ from tests.contract.tailnets.probes import Probes
 from tests.contract.tailnets.run import Result, pairs
 from tests.contract.tailnets.server import Refused, Side, TailnetServer
 from tests.contract.tailnets.state import Device, Person, State
+from tests.contract.tailnets.trials import Trials
 from tests.policy_cases import boxes, recorded_boxes
 
 # One address in each network that tailnets have, and some of the internet. No known
@@ -43,7 +45,7 @@ PORTS = (22, 80, 443, 8000)
 _SOCKS = 1080
 _STEADY, _PATIENCE = 0.6, 5.0  # seconds
 _TRIED = 30  # connections, in each state
-_RETRIES = 4
+_RETRIES, _PAUSE = 5, 2.0  # seconds between them, while a client finds its peers
 
 
 class ClientMaker(Maker):
@@ -87,13 +89,27 @@ class ClientsServer(TailnetServer):
         names = [device.name for device in side.state.devices]
         reader = Reader(side)
         told = self._steady(names, reader)
-        late = reader.unlike(told)
-        if late:  # a client may keep what an earlier policy showed
-            with ThreadPoolExecutor() as pool:
-                list(pool.map(self._joined.rejoin, late))
+        if late := reader.unlike(told):
+            self._tell_anew(state, late)
             told = self._steady(names, reader)
         found = ToldSide(**vars(side), told=told)
         return replace(found, tried=tuple(self._tried(found)))
+
+    def _try(self, state: State, saved: str) -> Trials:
+        """Try no other policies: clients would be told of each."""
+        return Trials()
+
+    def _tell_anew(self, state: State, late: Iterable[str]) -> None:
+        """Have clients told from nothing: they may keep what was shown to them before.
+
+        Servers leave peers and routes of an earlier policy on some clients, and a
+        router that goes and comes may lose its routes for others.
+        """
+        with self._aside(state):
+            self._asked.put(NOTHING)
+            time.sleep(_STEADY)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._joined.rejoin, late))
 
     def _steady(self, names: Iterable[str], reader: "Reader") -> dict[str, Told]:
         """Return what clients are told once it is as expected, or does not change."""
@@ -116,9 +132,12 @@ class ClientsServer(TailnetServer):
         for source, exit_ in {(t.source, t.exit_) for t in wanted if t.exit_}:
             self._joined.choose_exit(source, nodes[exit_].v4)
         paths = Paths(side, self.release, wanted)
-        for _ in range(_RETRIES):
+        for number in range(_RETRIES):
+            time.sleep(_PAUSE * (number > 0))
             wrong = [i for i, t in enumerate(wanted) if t.opened is not paths.open(t)]
             asked = [wanted[i] for i in wrong]
+            if not wrong:
+                break
             found = socks.opened(
                 [(self._socks[t.source], t.address, t.port) for t in asked]
             )
@@ -153,18 +172,19 @@ def _wanted(side: ToldSide) -> list[Tried]:
     """Return connections to try, each as not yet tried: neither open nor shut.
 
     Only those for which the client has a way: others would leave past the tailnet. One
-    client in each state has chosen an exit node.
+    client in each state has chosen an exit node. Routers try nodes alone: one without
+    an interface of its own may send to networks from an address behind itself.
     """
     dice = random.Random(str(side.state))
     known = [a for d in side.state.devices for a in d.addresses]
     maps = Maps(Probes([side.state], PLACES, ()), side)
-    names = sorted(maps.devices)
+    names = sorted(name for name, device in maps.devices.items() if not device.routes)
     choosing = [(n, e) for n in names for e in maps.exits(n) if e]
     chosen = dict([dice.choice(choosing)]) if choosing else {}
     ways = [
         (name, address, chosen.get(name, ""))
-        for name in names
-        for address in (*known, *PLACES)
+        for name, device in sorted(maps.devices.items())
+        for address in (*known, *(() if device.routes else PLACES))
         if maps.peer(name, chosen.get(name, ""), address)
     ]
     found = [Tried(n, a, p, e, None) for n, a, e in ways for p in PORTS]

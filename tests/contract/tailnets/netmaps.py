@@ -50,12 +50,16 @@ class ToldSide(Side):
         return ByClients(probes, self, release)
 
     def differences(self, release: str) -> list[Difference]:
-        """Return what clients are shown or opened against `access sees` and the maps."""
+        """Return what clients are shown or opened against `access sees` and the maps.
+
+        A client that is to see nobody keeps peers of before, and is sent those that
+        change: nothing is open to it.
+        """
         seen = expected(loads(self.saved, "live.json"), self.state.policy or {})
         wrong = [
             f"{d.name}: ours {seen[d.name]}, client {self.told[d.name]['peers']}"
             for d in self.state.devices
-            if seen[d.name] != self.told[d.name]["peers"]
+            if seen[d.name] and seen[d.name] != self.told[d.name]["peers"]
         ]
         return [
             *_difference("access sees", wrong),
@@ -157,9 +161,10 @@ class ByClients(Truth):
         compiled, self.open = self.open, [0] * probes.size
         for device in side.state.devices:
             for place in bits(self._sending(device)):
-                for exit_ in self.maps.exits(device.name):
+                own = probes.points[place].devices  # what is behind it chooses none
+                for exit_ in self.maps.exits(device.name) if own else [""]:
                     self.open[place] |= self.paths(device, place, exit_)
-                self.open[place] |= compiled[place] & self._near(device, place)
+                self.open[place] |= compiled[place] & self._near(device)
         self._drop_what_is_no_path()
         ssh = (side.state.policy or {}).get("ssh")
         self._log_in({n: t["ssh"] for n, t in side.told.items()} if ssh else {})
@@ -180,10 +185,9 @@ class ByClients(Truth):
             found |= self.probes.within(route) & ~self.names.nodes
         return found
 
-    def _near(self, device: Device, place: int) -> int:
-        """Return the paths between a router and what is behind it, without a login."""
-        behind = self._sending(device) & ~self.probes.of([device.id])
-        near = self.probes.of([device.id]) if behind >> place & 1 else behind
+    def _near(self, device: Device) -> int:
+        """Return the paths of a router and what is behind it to each other."""
+        near = self._sending(device)
         return near * (self.probes.any_service & ~self.probes.any_login)
 
     @cached_property

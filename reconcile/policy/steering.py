@@ -1,0 +1,124 @@
+"""What sources are offered where grants have `via`: routers, networks, exit nodes.
+
+A server shows routers node by node then, by all rules that concern a node (`offers`).
+Nodes that no rule tells apart are shown the same: one of each kind is asked.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from reconcile.policy.document import Policy
+from reconcile.policy.offers import Offers, Peer
+from reconcile.policy.sets import prefix
+from reconcile.policy.tailnet import Machine
+from reconcile.policy.targets import NOTHING, Offered
+from reconcile.policy.universe import Universe, bits, exits, merge, usable
+
+
+class Steering:
+    """Finds what the sources of one world send through which node.
+
+    The policy is that of the world, or one with fewer rules.
+    """
+
+    def __init__(self, universe: Universe, index: int, policy: Policy) -> None:
+        self._universe, self._index = universe, index
+        self._world = world = universe.worlds[index]
+        self._offers = Offers(policy, world.tailnet, world.resolver)
+        self._numbers = {m.index: n for n, m in world.machines.items()}
+        vias = (rule.via for rule in policy.rules or ())
+        self._tags = sorted({tag for via in vias for tag in via})
+        tagged = merge(world.tags.get(tag, 0) for tag in self._tags)
+        self._steering = universe.nodes(tagged)
+
+    def offered(self) -> Iterator[tuple[int, Offered]]:
+        """Yield what sources are offered, each by its bit, if it is anything."""
+        universe, world = self._universe, self._world
+        behind: dict[int, dict[int, int]] = defaultdict(dict)
+        for numbers in self._kinds():
+            first = next(bits(numbers))
+            near, offered = self._of(world.machines[first])
+            for place in bits(universe.both(numbers) & world.present):
+                if offered != NOTHING:
+                    yield place, offered
+            for number in bits(numbers):
+                for place in bits(self._leads(world.machines[number])):
+                    behind[place] |= near
+        for place, ways in behind.items():
+            if ways:
+                yield place, Offered(0, tuple(sorted(ways.items())))
+
+    def _kinds(self) -> list[int]:
+        """Return sets of nodes, by number: those of each are shown the same."""
+        found = [self._universe.nodes(self._world.present)]
+        for border in self._borders():
+            found = [p for each in found for p in (each & border, each & ~border) if p]
+        return found
+
+    def _borders(self) -> Iterator[int]:
+        """Yield sets of nodes that something tells apart from the others."""
+        universe, world = self._universe, self._world
+        yield universe.nodes(world.choosing)
+        for tag in self._tags:
+            yield universe.nodes(world.tags.get(tag, 0))
+        for addresses in self._offers.meant():
+            yield universe.nodes(universe.addressed(self._index, addresses))
+        if world.resolver.names_self:
+            yield from map(universe.nodes, world.owners.values())
+        alike: dict[object, int] = defaultdict(int)
+        for number, machine in world.machines.items():
+            if machine.subnets or machine.exits:
+                routes = [text for text, _ in usable(machine)]
+                alike[tuple(routes), tuple(exits(machine))] |= 1 << number
+        yield from alike.values()
+
+    def _of(self, viewer: Machine) -> tuple[dict[int, int], Offered]:
+        """Return what a node sends to networks by router, and what it is offered."""
+        universe, world = self._universe, self._world
+        peers = self._offers.peers(viewer, self._world.tailnet.routers)
+        near, taken = self._networks(peers)
+        found, blocks = dict(near), 0
+        for each in world.exits if self._chooses(viewer) else ():
+            shown = [p for p in peers if p.machine is each.machine and p.exits]
+            if shown:
+                blocks |= 1 << each.block
+                cells = merge(universe.network(prefix(r)) for r in shown[0].exits)
+                sent = cells & universe.internet & ~taken
+                found[each.number] = found.get(each.number, 0) | sent
+        kept = {n: sent for n, sent in found.items() if self._steering >> n & 1}
+        near = {n: sent for n, sent in near.items() if n in kept}
+        return near, Offered(blocks, tuple(sorted(kept.items())))
+
+    def _chooses(self, viewer: Machine) -> bool:
+        own = self._universe.node(self._numbers[viewer.index])
+        return bool(own & self._world.choosing)
+
+    def _networks(self, peers: Iterable[Peer]) -> tuple[dict[int, int], int]:
+        """Return what is sent to each peer and its networks, and all these networks.
+
+        Of routes to one address the longest one counts.
+        """
+        universe, found, taken = self._universe, dict[int, int](), 0
+        routes = []
+        for peer in peers:
+            number = self._numbers[peer.machine.index]
+            found[number] = universe.node(number)
+            routes += [
+                (_length(route.text), number, route.text) for route in peer.routes
+            ]
+        for _, number, text in sorted(routes, reverse=True):
+            cells = universe.network(prefix(text)) & ~taken
+            found[number] |= cells
+            taken |= cells
+        return found, taken
+
+    def _leads(self, machine: Machine) -> int:
+        """Return the networks to which the server leads through a node."""
+        universe = self._universe
+        first = self._offers.first
+        routes = (r for text, r in usable(machine) if first.get(text) is machine)
+        return merge(map(universe.network, routes))
+
+
+def _length(route: str) -> int:
+    return int(route.partition("/")[2])
