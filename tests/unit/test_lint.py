@@ -486,6 +486,19 @@ def test_a_rule_that_holds_others_back_is_not_offered_to_be_cut(
     assert ("would count again" in dead.help) != offered
 
 
+@pytest.mark.parametrize(
+    ("tag", "why"), [("router", "sends"), ("db", "no router that")]
+)
+def test_a_grant_with_via_that_nobody_is_sent_through(tag, why):
+    """Beside other rules it makes nobody a peer of its router: seen on clients."""
+    via = {"src": ["ann@"], "dst": ["10.1.0.0/16"], "ip": ["22"], "via": [f"tag:{tag}"]}
+    value = policy(WEB, grants=[via])
+    matrix = Matrix([World.of(read(value, "0.29"), tailnet(USERS, NODES))])
+    (dead,) = (p for p in of_tailnet(matrix) if p.path == ("grants", 0))
+    assert (dead.code, why in dead.why) == ("RC0501", True)
+    assert (dead.edit is None) is (tag == "router")
+
+
 # Places, and hostile names.
 
 

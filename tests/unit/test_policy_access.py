@@ -550,6 +550,35 @@ def test_only_a_router_of_the_grant_is_a_cause() -> None:
     ]
 
 
+_STEERED = {"src": ["ann@"], "dst": ["autogroup:internet"], "ip": ["tcp:22"]}
+_BESIDE = {
+    "nothing": ((), True),
+    "the exit node": (("tag:db:1",), True),
+    "the other router": (("tag:db:1", "100.64.0.4:1"), True),
+    "its network": (("tag:db:1", "8.8.8.0/24:1"), False),
+    "another node": (("100.64.0.6:1",), False),
+}
+
+
+@pytest.mark.parametrize("beside", _BESIDE)
+def test_via_opens_what_the_client_is_sent_through_the_router(beside: str) -> None:
+    """Seen on clients of 0.29.2 and main, by TCP to 8.8.8.77.
+
+    With any other rule, a rule makes the exit node a peer or nothing does. A network of
+    another router that is shown takes its addresses away from the exit node.
+    """
+    targets, open_ = _BESIDE[beside]
+    exits = replace(NODES[4], available=EXITS, approved=EXITS)
+    route = frozenset({"8.8.8.0/24"})
+    nas = replace(NODES[3], available=route, approved=route)
+    via = {**_STEERED, "via": ["tag:db"]}
+    rules = policy(*(acl("ann@", target) for target in targets), grants=[via])
+    found = Access(rules, tailnet(*NODES[:3], nas, exits, NODES[5]))
+    assert found.why("node:laptop", "8.8.8.77", 22).allowed is open_
+    assert (found.why("node:laptop", "8.8.8.77", 22).not_shown == ()) is open_
+    assert not found.why("node:desk", "8.8.8.77", 22).allowed
+
+
 def test_the_internet_sends_nothing_into_the_tailnet() -> None:
     found = Access(policy(acl("*", "*:*")), tailnet())
     why = found.why("8.8.8.8", "node:desk", 443)

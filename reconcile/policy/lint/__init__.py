@@ -136,6 +136,8 @@ def _dead(ground: Ground, overlap: Overlap, told: set[str]) -> Iterator[Problem]
                 continue  # it makes somebody the peer of an exit node
             if not reasons and ground.leads_out(rule):
                 (why, help), can_go = _NOT_OFFERED, False
+            if not reasons and overlap.steers(rule):
+                (why, help), can_go = _NOT_SHOWN, False
             yield dead(rule, why, help, cut=can_go)
 
 
@@ -144,6 +146,13 @@ _NOT_OFFERED = (
     "that, and a client that offers to be an exit node uses no other",
     "write autogroup:internet for what exit nodes reach (up to 0.28 in a rule of its "
     "own), or add a rule to the exit node itself",
+)
+
+
+_NOT_SHOWN = (
+    "the server sends its sources to no router of it: beside other rules, via makes "
+    "nobody a peer",
+    "add a rule from its sources to the router itself, for any one port",
 )
 
 

@@ -121,6 +121,10 @@ class Overlap:
         """The names of the rules that open something to somebody."""
         return {str(self.rules[number]) for number in self.where}
 
+    def steers(self, rule: Origin) -> bool:
+        """Tell whether routers would let through what a grant with `via` leads to."""
+        return any(c.steered for c in self._compiled.values() if c.origin is rule)
+
     def shows(self, rule: Origin) -> bool:
         """Tell whether somebody would be shown fewer exit nodes without a rule."""
         numbers = (n for n, each in self._compiled.items() if each.origin is rule)

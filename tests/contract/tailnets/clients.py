@@ -29,7 +29,7 @@ from tests.contract.sees.comparison import Seen, evaluator, expected
 from tests.contract.tailnets import cases, ranges, rows
 from tests.contract.tailnets.edits import policy_text
 from tests.contract.tailnets.making import Maker
-from tests.contract.tailnets.netmaps import Maps, Paths, Told, ToldSide, Tried
+from tests.contract.tailnets.netmaps import Paths, Told, ToldSide, Tried
 from tests.contract.tailnets.probes import Probes
 from tests.contract.tailnets.run import Result, pairs
 from tests.contract.tailnets.server import Refused, Side, TailnetServer
@@ -45,7 +45,7 @@ PORTS = (22, 80, 443, 8000)
 _SOCKS = 1080
 _STEADY, _PATIENCE = 0.6, 5.0  # seconds
 _TRIED = 30  # connections, in each state
-_RETRIES, _PAUSE = 5, 2.0  # seconds between them, while a client finds its peers
+_RETRIES, _PAUSE = 8, 3.0  # seconds between them, while a client finds its peers
 
 
 class ClientMaker(Maker):
@@ -177,7 +177,7 @@ def _wanted(side: ToldSide) -> list[Tried]:
     """
     dice = random.Random(str(side.state))
     known = [a for d in side.state.devices for a in d.addresses]
-    maps = Maps(Probes([side.state], PLACES, ()), side)
+    maps = side.maps(Probes([side.state], PLACES, ()))
     names = sorted(name for name, device in maps.devices.items() if not device.routes)
     choosing = [(n, e) for n in names for e in maps.exits(n) if e]
     chosen = dict([dice.choice(choosing)]) if choosing else {}

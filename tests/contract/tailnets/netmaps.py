@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from reconcile.model import EXIT_ROUTES
 from reconcile.snapshot import loads
 from tests.contract.sees.comparison import expected
-from tests.contract.tailnets import ranges
 from tests.contract.tailnets.comparison import Difference
 from tests.contract.tailnets.probes import TCP, Probes
+from tests.contract.tailnets.sending import Maps
 from tests.contract.tailnets.server import Side
 from tests.contract.tailnets.state import Device
 from tests.contract.tailnets.truth import Truth, bits, openings
@@ -45,6 +44,11 @@ class ToldSide(Side):
 
     told: Mapping[str, Told] = field(default_factory=dict)
     tried: tuple[Tried, ...] = ()
+
+    def maps(self, probes: Probes) -> Maps:
+        """Return through which peer each client sends to some points."""
+        peers = {name: told["peers"] for name, told in self.told.items()}
+        return Maps(probes, self.state, peers)
 
     def truth(self, probes: Probes, release: str) -> "ByClients":
         return ByClients(probes, self, release)
@@ -96,71 +100,16 @@ def _difference(kind: str, wrong: Sequence[str]) -> Iterator[Difference]:
         yield Difference(kind, len(wrong), tuple(wrong[:_SHOWN]))
 
 
-class Maps:
-    """The maps of all clients: through which peer each sends to a point."""
-
-    def __init__(self, probes: Probes, side: ToldSide) -> None:
-        self._probes, self._told = probes, side.told
-        self.devices = {device.name: device for device in side.state.devices}
-        self._ways: dict[tuple[str, str], dict[str, int]] = {}
-
-    def exits(self, name: str) -> list[str]:
-        """Return the exit nodes that a client may choose; "" stands for none."""
-        offered = [
-            peer
-            for peer, routes in self._told[name]["peers"].items()
-            if EXIT_ROUTES & {*routes}
-        ]
-        return ["", *offered] if not self.devices[name].offers_exit else [""]
-
-    def ways(self, name: str, exit_: str = "") -> Mapping[str, int]:
-        """Return the points that a client sends to through each peer."""
-        key = name, exit_
-        if key not in self._ways:
-            self._ways[key] = dict(self._sorted(name, exit_))
-        return self._ways[key]
-
-    def _sorted(self, name: str, exit_: str) -> Iterator[tuple[str, int]]:
-        found: dict[str, int] = {}
-        for point in self._probes.points:
-            peer = self.peer(name, exit_, point.text)
-            found[peer] = found.get(peer, 0) | 1 << point.place
-        found.pop("", None)
-        yield from found.items()
-
-    def peer(self, name: str, exit_: str, address: str) -> str:
-        """Return the peer with the longest route to an address, "" without one.
-
-        Clients take private addresses out of the routes of an exit node.
-        """
-        best, found = -1, ""
-        wanted = ranges.number(address)
-        for peer, routes in self._told[name]["peers"].items():
-            for route in (*routes, *self._own(peer)):
-                if route in EXIT_ROUTES and (
-                    peer != exit_ or not ranges.public(wanted)
-                ):
-                    continue
-                length = int(route.partition("/")[2])
-                if length > best and ranges.inside(wanted, route):
-                    best, found = length, peer
-        return found
-
-    def _own(self, peer: str) -> list[str]:
-        device = self.devices.get(peer)
-        return list(map(ranges.alone, device.addresses)) if device else []
-
-
 class ByClients(Truth):
     """The paths of one side by the maps of its clients."""
 
     def __init__(self, probes: Probes, side: ToldSide, release: str) -> None:
         super().__init__(probes, side, release)
-        self.maps = Maps(probes, side)
+        self.maps = side.maps(probes)
         self._told = side.told
         compiled, self.open = self.open, [0] * probes.size
         for device in side.state.devices:
-            for place in bits(self._sending(device)):
+            for place in bits(self.maps.sending(device)):
                 own = probes.points[place].devices  # what is behind it chooses none
                 for exit_ in self.maps.exits(device.name) if own else [""]:
                     self.open[place] |= self.paths(device, place, exit_)
@@ -178,16 +127,9 @@ class ByClients(Truth):
                 found |= self._let_in[peer][place] & self.probes.any_service * targets
         return found
 
-    def _sending(self, device: Device) -> int:
-        """Return a node's addresses, and what is behind it."""
-        found = self.probes.of([device.id])
-        for route in device.subnets:
-            found |= self.probes.within(route) & ~self.names.nodes
-        return found
-
     def _near(self, device: Device) -> int:
         """Return the paths of a router and what is behind it to each other."""
-        near = self._sending(device)
+        near = self.maps.sending(device)
         return near * (self.probes.any_service & ~self.probes.any_login)
 
     @cached_property

@@ -12,6 +12,7 @@ from reconcile.model import EXIT_ROUTES
 from tests.contract.tailnets.names import Names, Unreadable
 from tests.contract.tailnets.probes import DEFAULT, Probes
 from tests.contract.tailnets.ranges import overlap
+from tests.contract.tailnets.sending import Maps, shown
 from tests.contract.tailnets.state import Device, Policy, State
 
 SELF = "autogroup:self"
@@ -48,6 +49,7 @@ def openings(
 ) -> Iterator[Opening]:
     """Yield what the rules of single nodes open."""
     policy = state.policy or {}
+    maps: Maps | None = None
     usual, lost = _OLD.get(release, DEFAULT), dropped(release, state)
     for rule in policy.get("acls") or ():
         for target in rule.get("dst") or ():
@@ -66,7 +68,8 @@ def openings(
                 probes, protocol if colon else "", ports, usual, release
             )
         if rule.get("via"):
-            yield from _via(names, probes, state, rule, services)
+            maps = maps or Maps(probes, state, shown(state, release))
+            yield from _via(names, state, rule, services, maps)
         elif SELF in (rule.get("dst") or ()):
             yield from _to_self(names, probes, state, rule["src"], services)
 
@@ -132,23 +135,34 @@ def _devices(names: Names, sources: Iterable[str], state: State) -> set[int]:
 
 
 def _via(
-    names: Names, probes: Probes, state: State, rule: Policy, services: int
+    names: Names, state: State, rule: Policy, services: int, maps: Maps
 ) -> Iterator[Opening]:
-    """Destinations that overlap a route of a node with one of the tags."""
-    sources = 0
+    """Destinations that overlap a route of a node with one of the tags.
+
+    They are open to whom the server shows the way through this node.
+    """
+    sources, probes = 0, maps.probes
     for text in rule["src"]:
         sources |= _source(names, probes, text, state)
-    choosing = probes.of(d.id for d in state.devices if not d.offers_exit)
-    for device in state.devices:
-        if not set(device.tags) & set(rule["via"]):
+    for router in state.devices:
+        if not set(router.tags) & set(rule["via"]):
             continue
+        kept = 0
         for text in rule["dst"]:
-            targets = _steered(names, probes, device, text)
-            near = targets & names.senders
-            yield Opening(sources, near, services, frozenset({device.id}))
-            yield Opening(
-                sources & choosing, targets & ~near, services, frozenset({device.id})
-            )
+            kept |= _steered(names, probes, router, text)
+        for sender in state.devices:
+            for there, targets in _sent(maps, sender, router):
+                mine = sources & there
+                yield Opening(mine, targets & kept, services, frozenset({router.id}))
+
+
+def _sent(maps: Maps, sender: Device, router: Device) -> Iterator[tuple[int, int]]:
+    """Yield what a node, and what is behind it, send to through a router."""
+    own = maps.probes.of([sender.id])
+    behind = maps.sending(sender) & ~own
+    yield behind, maps.ways(sender.name).get(router.name, 0)
+    for exit_ in maps.exits(sender.name):
+        yield own, maps.ways(sender.name, exit_).get(router.name, 0)
 
 
 def _steered(names: Names, probes: Probes, device: Device, text: str) -> int:
@@ -156,10 +170,9 @@ def _steered(names: Names, probes: Probes, device: Device, text: str) -> int:
 
     What is kept because it overlaps a route may hold the router's own address too.
     """
-    public = probes.public & ~names.routed
     far = 0
     for route in device.usable & EXIT_ROUTES:
-        far |= probes.within(route) & public
+        far |= probes.within(route) & probes.public
     if text == "autogroup:internet":
         return far
     address = _literal(names, text)
