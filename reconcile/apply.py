@@ -6,11 +6,11 @@ decides what to do; it only does it and says what became of it.
 
 from collections import deque
 from collections.abc import Callable, Collection
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
-from datetime import datetime, timedelta
 from itertools import groupby
-from time import monotonic
+from time import monotonic, sleep
 from typing import Protocol
 
 from reconcile.diff.changes import Change
@@ -19,25 +19,35 @@ from reconcile.errors import (
     NotApplied,
     NotFound,
     ReconcileError,
+    Rejected,
     ServerError,
+    StalePlan,
 )
-from reconcile.model import Operation
+from reconcile.expected import CONVERGED, Expected
+from reconcile.model import Live, Operation
 from reconcile.order import Step, approved, steps
-from reconcile.outcome import Outcome, Progress, Result
+from reconcile.outcome import PATIENCE, Outcome, Progress, Result, Status
 from reconcile.plan import Plan
 
-# An object that was read longer ago than this is read again before it is written.
-_FRESH = timedelta(seconds=30)
-
+# What a level writes is read when the level begins, and again when that was longer
+# ago than this (seconds).
+_FRESH = 2.0
 
 # A signal that another thread took does not end a wait: look up now and then (seconds).
 _WAKE = 0.5
 
-_MOVED = "it was changed by somebody else after the plan"
+_ANEW = "make a new plan: reconcile plan"
 
 
 class Writable(Protocol):
     """The part of a server that an apply needs."""
+
+    @property
+    def seen(self) -> Live:
+        """What was read for the last plan."""
+
+    def look(self, kinds: AbstractSet[str]) -> Live:
+        """Return what is there now of some kinds."""
 
     def write(self, operation: Operation) -> None:
         """Make one change, or raise the ServerError that says why not."""
@@ -46,9 +56,9 @@ class Writable(Protocol):
 class Apply:
     """One run of a plan against a server.
 
-    `read` reads the live state anew and `replan` makes a plan of it from the same
-    files; both are used to see whether somebody else writes at the same time, and at
-    the end whether everything stuck.
+    `replan` reads the live state anew and makes a plan of it from the same files, to
+    see at the end whether everything stuck. `ticks` are seconds that go by, and `pause`
+    lets some go by.
     """
 
     def __init__(
@@ -57,21 +67,21 @@ class Apply:
         server: Writable,
         replan: Callable[[], Plan],
         *,
-        clock: Callable[[], datetime],
+        ticks: Callable[[], float] = monotonic,
+        pause: Callable[[float], None] = sleep,
         parallelism: int = 32,
         fail_fast: bool = False,
         progress: Progress | None = None,
     ) -> None:
         self._plan, self._server, self._replan = plan, server, replan
-        self._clock, self._parallelism = clock, parallelism
+        self._ticks, self._pause, self._parallelism = ticks, pause, parallelism
         self._fail_fast, self._progress = fail_fast, progress
-        self._read_at = plan.taken_at
-        self._moved: set[str] = set()
-        self._converged: set[str] = set()
+        self._expected = Expected(plan.changes)
+        self._kinds: frozenset[str] = frozenset()
+        self._looked, self._read_at = False, 0.0
         self._total = 0
         self._results: dict[int, Result] = {}
         self._running: dict[Future[Result], Step] = {}
-        self._started: set[str] = set()
         self._undone: set[str] = set()
         self._stop = ""
 
@@ -105,13 +115,15 @@ class Apply:
 
     def _level(self, waiting: deque[Step], pool: ThreadPoolExecutor) -> None:
         """Run the steps of one level side by side, and wait for all of them."""
+        self._looked = False
+        self._kinds = self._expected.kinds(step.operation for step in waiting)
         while waiting or self._running:
             while waiting and len(self._running) < self._parallelism:
                 if reason := self._obstacle(waiting[0]):
                     self._note(reason)
                 else:
-                    self._started.add(waiting[0].operation.address)
-                    self._running[pool.submit(self._one, waiting[0])] = waiting[0]
+                    run = pool.submit(self._one, waiting[0], self._read_at)
+                    self._running[run] = waiting[0]
                 waiting.popleft()
             if self._running:
                 ended = wait(self._running, _WAKE, return_when="FIRST_COMPLETED")
@@ -129,26 +141,28 @@ class Apply:
 
     def _obstacle(self, step: Step) -> Result | None:
         """Return why a step is not to be run, None when it is."""
-        address = step.operation.address
-        if not self._stop:
-            self._read_again_when_old()
         if self._stop:
             return Result(step, "skipped", self._stop)
+        address = step.operation.address
         waits = [a for a in step.waits_for if a in self._undone]
         if waits:
             return Result(step, "skipped", f"waits for {waits[0]}")
         if address in self._undone:
             return Result(step, "skipped", f"an earlier step of {address} failed")
-        if address in self._started:
-            return None
-        if address in self._converged:
-            return Result(step, "converged")
-        if address in self._moved:
-            return Result(step, "failed", _MOVED, "make a new plan")
-        return None
+        return self._meeting(step)
 
-    def _one(self, step: Step) -> Result:
-        started = monotonic()
+    def _meeting(self, step: Step) -> Result | None:
+        """Return why somebody else stands in the way of a step, None for nobody."""
+        self._look()
+        if self._stop:
+            return Result(step, "skipped", self._stop)
+        reason = self._expected.obstacle(step.operation)
+        if reason == CONVERGED:
+            return Result(step, "converged")
+        return Result(step, "failed", reason, _ANEW) if reason else None
+
+    def _one(self, step: Step, read_at: float) -> Result:
+        started = self._ticks()
         result = Result(step, "done")
         try:
             self._server.write(step.operation)
@@ -159,13 +173,19 @@ class Apply:
                 str(error),
                 error.hint,
                 lost=_unclear(error, step.operation),
+                refused=_refused(error, step.operation),
             )
             if isinstance(error, AuthError):
                 self._stop = "the server refuses the credential"
-        return replace(result, seconds=monotonic() - started)
+        ended = self._ticks()
+        # A policy is compared as it is written, other objects when they were read.
+        since = started if step.operation.verb == "policy.set" else read_at
+        return replace(result, seconds=ended - started, window=ended - since)
 
     def _note(self, result: Result) -> None:
         self._results[id(result.step)] = result
+        if result.status == "done":
+            self._expected.wrote(result.step.operation)
         if not result.holds:
             self._undone.add(result.step.operation.address)
             if result.status == "failed" and self._fail_fast:
@@ -173,27 +193,16 @@ class Apply:
         if self._progress:
             self._progress(result, len(self._results), self._total)
 
-    def _read_again_when_old(self) -> None:
-        """Read the server again when the last read is old, to see who else writes.
-
-        Only objects that this run has not written yet are compared.
-        """
-        if self._clock() - self._read_at <= _FRESH:
+    def _look(self) -> None:
+        """Read what a level writes, unless that was done a moment ago."""
+        now = self._ticks()
+        if not self._kinds or (self._looked and now - self._read_at <= _FRESH):
             return
+        self._looked, self._read_at = True, now
         try:
-            plan = self._replan()
+            self._expected.see(self._server.look(self._kinds))
         except ReconcileError as error:
             self._stop = f"the server could not be read again: {error}"
-            return
-        self._read_at = self._clock()
-        fresh = {change.address: change for change in plan.changes}
-        ours = "policy" in self._started
-        for change in self._plan.changes:
-            now = fresh.get(change.address)
-            if now is None and _fulfilled(change, plan):
-                self._converged.add(change.address)
-            elif now is None or _moved(change, now, ours=ours):
-                self._moved.add(change.address)
 
     def _settle(self) -> None:
         """Look what became of lost writes, so that what waits for them can go on."""
@@ -205,7 +214,10 @@ class Apply:
         except ReconcileError:
             return  # the next read tells; until then they count as failed
         for result in lost:
-            self._results[id(result.step)] = _settled(result, plan)
+            settled = _settled(result, plan)
+            self._results[id(result.step)] = settled
+            if settled.status == "done":
+                self._expected.wrote(result.step.operation)
         self._undone = {
             result.step.operation.address
             for result in self._results.values()
@@ -216,26 +228,42 @@ class Apply:
         """Read once more: what did not stick, and what did though no answer came."""
         results = tuple(self._results.values())
         try:
+            if not interrupted:
+                self._wait_for_others()
             plan = self._replan()
         except ReconcileError as error:
             return Outcome(results, unread=str(error), interrupted=interrupted)
         except KeyboardInterrupt:
             return Outcome(results, unread="it was interrupted", interrupted=True)
-        fresh = {c.address: c for c in plan.changes}
         results = tuple(_settled(result, plan) for result in results)
-        failed = {r.step.operation.address for r in results if not r.holds}
-        left = tuple(
-            fresh[change.address]
-            for change in self._plan.changes
-            if change.address not in failed and _still_due(change, fresh)
-        )
-        return Outcome(results, left, interrupted=interrupted)
+        undone = tuple(self._expected.overwritten(self._server.seen, plan.changes))
+        left = _left(self._plan, plan, results)
+        return Outcome(results, left, undone, interrupted=interrupted)
+
+    def _wait_for_others(self) -> None:
+        """Wait until those who read before our writes have written as well.
+
+        Nobody else sees that they write over ours. They take about as long as we do.
+        """
+        windows = [r.window for r in self._results.values() if r.status == "done"]
+        self._pause(min(max(windows, default=0.0), PATIENCE))
 
 
 def untouched(plan: Plan, reason: str) -> Outcome:
     """Return the outcome of a plan that was not begun, for the report."""
     results = (Result(step, "skipped", reason) for step in steps(plan.changes))
     return Outcome(tuple(results), interrupted=True)
+
+
+def _left(plan: Plan, now: Plan, results: Collection[Result]) -> tuple[Change, ...]:
+    """Return the changes that count as made, and that a new plan still asks for."""
+    fresh = {change.address: change for change in now.changes}
+    failed = {r.step.operation.address for r in results if not r.holds}
+    return tuple(
+        fresh[change.address]
+        for change in plan.changes
+        if change.address not in failed and _still_due(change, fresh)
+    )
 
 
 def _still_due(change: Change, fresh: dict[str, Change]) -> bool:
@@ -250,42 +278,21 @@ def _unclear(error: ReconcileError, operation: Operation) -> bool:
     """Tell whether a write may have happened in spite of an error.
 
     No answer came, a server or a proxy failed on the way, what was to be removed was
-    not there, or the server did not show it yet.
+    not there, or the server did not show it yet. Or somebody else did the same.
     """
-    if isinstance(error, NotApplied):
+    if isinstance(error, NotApplied) or _refused(error, operation):
         return True
     if isinstance(error, NotFound) and operation.verb.endswith(".remove"):
         return True
     return isinstance(error, ServerError) and (error.status >= 500 or not error.status)
 
 
-def _fulfilled(change: Change, fresh: Plan) -> bool:
-    """Tell whether a change is not due any more because its object is as wanted.
-
-    An object that vanished, or that a plan cannot speak of, is not.
-    """
-    gone = any(pending.address == change.address for pending in fresh.pending)
-    return not gone and not fresh.errors
-
-
-def _moved(change: Change, now: Change, *, ours: bool) -> bool:
-    """Tell whether somebody else changed what a change is about.
-
-    A user that this run renamed shows on its nodes, so its name is not compared; and
-    `ours`, a policy that this run wrote, may have approved more routes by itself.
-    """
-    if (now.server_id, now.action) != (change.server_id, change.action):
+def _refused(error: ReconcileError, operation: Operation) -> bool:
+    """Tell whether a write did not happen; maybe somebody else did the same."""
+    if isinstance(error, StalePlan):
         return True
-    names = set(change.after or change.before) - {"user"}
-    if names & _ROUTES:
-        names -= _ROUTES
-        before, after = approved(change.before), approved(now.before)
-        if before - after or (after - before and not ours):
-            return True
-    return any(change.before.get(name) != now.before.get(name) for name in names)
-
-
-_ROUTES = {"routes", "exit_node"}
+    known = isinstance(error, Rejected) and error.status < 500
+    return known and operation.verb == "user.create"
 
 
 def _settled(result: Result, plan: Plan) -> Result:
@@ -296,7 +303,8 @@ def _settled(result: Result, plan: Plan) -> Result:
     now = next((c for c in plan.changes if c.address == address), None)
     gone = any(pending.address == address for pending in plan.pending)
     if not gone and _happened(result.step.operation, now):
-        return replace(result, status="done", error="", hint="", lost=False)
+        status: Status = "converged" if result.refused else "done"
+        return replace(result, status=status, error="", hint="", lost=False)
     return replace(result, lost=False)
 
 

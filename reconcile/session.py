@@ -119,6 +119,15 @@ class Run:
         return self._history.label
 
     @property
+    def seen(self) -> Live:
+        """What was read for the last plan."""
+        return self._last
+
+    def look(self, kinds: AbstractSet[str]) -> Live:
+        """Return what is there now of some kinds, for those who write."""
+        return self._live(kinds)
+
+    @property
     def shown_url(self) -> str:
         """The server's address as plans show it."""
         if self.server is None or self.ref.url.startswith(SIMULATOR):

@@ -1,6 +1,8 @@
 """Does a plan still hold? Fingerprints of only the objects that it touches."""
 
-from reconcile.diff.changes import Change, word
+from collections.abc import Iterable
+
+from reconcile.diff.changes import Change, State, word
 from reconcile.errors import StalePlan
 from reconcile.plan import Plan, digest
 
@@ -57,16 +59,23 @@ def _part_of(change: Change, current: Change) -> bool:
 def _moved(planned: Change, current: Change) -> str:
     if planned.server_id != current.server_id:
         return f"it was #{planned.server_id} when planned, is #{current.server_id} now"
-    parts = [
-        f"{name} was {_shown(planned.before.get(name))} when planned, is "
-        f"{_shown(current.before.get(name))} now"
-        for name in sorted(planned.before.keys() | current.before.keys())
-        if planned.before.get(name) != current.before.get(name)
-    ]
-    return "; ".join(parts)
+    names = planned.before.keys() | current.before.keys()
+    return differences(planned.before, current.before, names)
 
 
-def _shown(value: object) -> str:
+def differences(
+    then: State, now: State, names: Iterable[str], when: str = "when planned"
+) -> str:
+    """Tell how fields of an object were, and are now; "" where none differs."""
+    return "; ".join(
+        f"{name} was {shown(then.get(name))} {when}, is {shown(now.get(name))} now"
+        for name in sorted(names)
+        if then.get(name) != now.get(name)
+    )
+
+
+def shown(value: object) -> str:
+    """Return a value of a field in a few words."""
     if isinstance(value, list):
         return f"[{', '.join(map(str, value))}]"
     text = word(value)

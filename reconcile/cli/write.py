@@ -269,7 +269,6 @@ def _carryout(opened: Sequence["Run"], plans: Sequence["Plan"], way: Way) -> int
     import gc
 
     from reconcile.apply import Apply, untouched
-    from reconcile.server import now
 
     gc.enable()  # thousands of writes can take hours
     pairs = zip(opened, plans, strict=True)
@@ -284,7 +283,6 @@ def _carryout(opened: Sequence["Run"], plans: Sequence["Plan"], way: Way) -> int
             plan_,
             run_,
             lambda run_=run_: run_.plan(check=False),  # type: ignore[misc]
-            clock=now,
             parallelism=parallelism,
             fail_fast=fail_fast,
             progress=progress_of(progress),

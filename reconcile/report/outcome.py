@@ -1,13 +1,16 @@
 """What became of an apply, for people and as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from difflib import unified_diff
 from typing import Any
 
-from reconcile.outcome import Outcome, Result
+from reconcile.outcome import PATIENCE, Outcome, Result
 from reconcile.plan import Failed, Plan
 from reconcile.report.json_plan import to_json, write
 from reconcile.report.line import Paint, plain
 from reconcile.report.safe import safe
+from reconcile.stale import shown
 
 _VERBS = {
     "user.create": "create",
@@ -23,6 +26,7 @@ _VERBS = {
 
 _CONVERGED = "already as wanted"
 _UNSEEN = "accepted but not applied"
+_LINES = 20
 
 
 def progress_line(result: Result, number: int, total: int) -> str:
@@ -48,7 +52,7 @@ def render_text(outcomes: Sequence[Outcome], paint: Paint = plain) -> str:
         if not result.holds:
             lines += _trouble(result)
     for outcome in outcomes:
-        lines += _not_applied(outcome)
+        lines += [*_overwritten(outcome), *_not_applied(outcome), *_late(outcome)]
         if outcome.checks is not None:
             from reconcile.report import tests
 
@@ -86,14 +90,53 @@ def _trouble(result: Result) -> list[str]:
     return lines
 
 
-def _not_applied(outcome: Outcome) -> list[str]:
-    lines = [
-        safe(
-            f"  {_UNSEEN}: {change.address} "
-            f"({', '.join(change.after) or 'still there'})"
+def _overwritten(outcome: Outcome) -> Iterator[str]:
+    """Yield the three values of what somebody else wrote over: safe, for people."""
+    for one in outcome.overwritten:
+        if not one.field:
+            yield safe(f"  gone: {one.address}: somebody else removed it after us")
+            continue
+        yield safe(f"  overwritten: {one.address}: {one.field}, by somebody else")
+        if one.address == "policy":
+            yield from _text_diff("this run wrote", one.planned, one.written)
+            yield from _text_diff("then somebody else", one.written, one.now)
+            continue
+        yield safe(f"    planned from: {shown(one.planned)}")
+        yield safe(f"    this run wrote: {shown(one.written)}")
+        yield safe(f"    there now: {shown(one.now)}")
+    if outcome.overwritten:
+        yield "  Another apply, or a person, wrote at the same time: reconcile plan"
+
+
+def _text_diff(who: str, before: Any, after: Any) -> Iterator[str]:
+    """Yield the lines in which two texts differ, the first ones of many."""
+    old, new = ((text or "").splitlines() for text in (before, after))
+    lines = list(unified_diff(old, new, n=0, lineterm=""))[2:]
+    yield f"    {who}:"
+    yield from (safe(f"      {line}") for line in lines[:_LINES])
+    if len(lines) > _LINES:
+        yield f"      and {len(lines) - _LINES} more lines"
+
+
+def _late(outcome: Outcome) -> Iterator[str]:
+    """Yield where another writer may have been overwritten without seeing it."""
+    if late := outcome.late:
+        more = f" and {len(late) - 1} more" if len(late) > 1 else ""
+        first = f"{late[0].step.operation.address}{more}"
+        yield safe(
+            f"  {first}: written more than {PATIENCE:.0f} s after being compared; "
+            "what somebody else wrote in between would not show"
         )
-        for change in outcome.not_applied
-    ]
+
+
+def _not_applied(outcome: Outcome) -> list[str]:
+    told = {(one.address, one.field) for one in outcome.overwritten}
+    lines = []
+    for change in outcome.not_applied:
+        names = [n for n in change.after if (change.address, n) not in told]
+        if names or not change.after:
+            what = ", ".join(names) or "still there"
+            lines.append(safe(f"  {_UNSEEN}: {change.address} ({what})"))
     if lines:
         lines.append("  The server said yes and shows otherwise: reconcile plan")
     if outcome.unread:
@@ -117,6 +160,9 @@ def render_json(
     ]
     document["not_applied"] = [
         address for outcome in outcomes for address in _missing(outcome)
+    ]
+    document["overwritten"] = [
+        asdict(one) for outcome in outcomes for one in outcome.overwritten
     ]
     document["asserts"] = [
         entry for outcome in outcomes for entry in _asserts_json(outcome)

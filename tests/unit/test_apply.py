@@ -3,7 +3,6 @@
 import signal
 import threading
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -14,7 +13,7 @@ from reconcile.model import EXIT_ROUTES, PolicyText, User
 from reconcile.outcome import Outcome
 from reconcile.plan import build
 from reconcile.report.outcome import render_text
-from tests.support import NOW, live, node, user
+from tests.support import live, node, user
 
 
 class Model:
@@ -27,8 +26,18 @@ class Model:
         self.state = state
         self.before, self.after = {}, {}
         self.deaf = set()
-        self.written = []
+        self.written, self.looks = [], []
         self.lock = threading.Lock()
+
+    @property
+    def seen(self):
+        return self.state
+
+    def look(self, kinds):
+        if hook := self.before.get("look"):
+            hook()
+        self.looks.append("+".join(sorted(kinds)))
+        return self.state
 
     def write(self, operation):
         if hook := self.before.get(operation.address):
@@ -70,7 +79,8 @@ class Clock:
     """A clock that stands still until it is told to move."""
 
     def __init__(self):
-        self.now = NOW
+        self.now = 0.0
+        self.pauses = []
 
     def __call__(self):
         return self.now
@@ -81,9 +91,10 @@ def run(desired, model, clock=None, **options):
     clock = clock or Clock()
 
     def replan():
-        return build(desired, replace(model.state, taken_at=clock()), name="hs")
+        return build(desired, model.state, name="hs")
 
-    return Apply(replan(), model, replan, clock=clock, **options).run()
+    how = {"ticks": clock, "pause": clock.pauses.append, **options}
+    return Apply(replan(), model, replan, **how).run()
 
 
 def told(outcome):
@@ -317,7 +328,7 @@ def test_a_lost_step_that_cannot_be_read_back_may_have_happened(wanted):
     desired = wanted(ALL)
     plan = build(desired, model.state, name="hs")
     replan = raising(Unreachable("gone"))
-    outcome = Apply(plan, model, replan, clock=Clock()).run()
+    outcome = Apply(plan, model, replan).run()
     text = render_text([outcome])
     assert "it may have happened all the same" in text
     assert "could not read back: gone" in text
@@ -346,27 +357,18 @@ def test_every_kind_of_write_is_read_back(wanted, address):
 def test_not_being_able_to_read_back_is_no_success(wanted):
     model = everything()
     plan = build(wanted(ALL), model.state, name="hs")
-    outcome = Apply(plan, model, raising(Unreachable("gone")), clock=Clock()).run()
+    outcome = Apply(plan, model, raising(Unreachable("gone"))).run()
     assert (outcome.exit_code, outcome.unread) == (Exit.NOT_APPLIED, "gone")
 
 
 # -- somebody else at the same time ------------------------------------------------------
 
 
-def aged(model, clock, address):
-    """Let 31 seconds pass with the write of one address."""
-
-    def hook():
-        clock.now += timedelta(seconds=31)
-
-    model.after[address] = hook
-
-
 def test_what_somebody_else_changed_in_between_is_not_overwritten(wanted):
     model, clock = everything(), Clock()
 
     def meanwhile():
-        clock.now += timedelta(seconds=31)
+        clock.now += 3
         model.change("node", "1", "tags", frozenset({"tag:lab"}))
 
     model.after["policy"] = meanwhile
@@ -382,7 +384,7 @@ def test_what_somebody_else_did_already_is_not_done_twice(wanted):
     model, clock = everything(), Clock()
 
     def meanwhile():
-        clock.now += timedelta(seconds=31)
+        clock.now += 3
         model.change("node", "1", "tags", frozenset({"tag:web"}))
         model.change("node", "1", "routes", EXIT_ROUTES)
 
@@ -400,7 +402,7 @@ def test_an_object_that_vanished_in_between_is_not_called_done(wanted):
     model, clock = everything(), Clock()
 
     def meanwhile():
-        clock.now += timedelta(seconds=31)
+        clock.now += 3
         left = tuple(n for n in model.state.nodes if n.id != "1")
         model.state = replace(model.state, nodes=left)
 
@@ -410,23 +412,23 @@ def test_an_object_that_vanished_in_between_is_not_called_done(wanted):
     assert outcome.exit_code == Exit.PARTIAL
 
 
-def test_within_thirty_seconds_nothing_is_read_twice(wanted):
-    model, reads = everything(), []
-    desired = wanted(ALL)
+def test_each_level_reads_once_what_it_writes(wanted):
+    model = everything()
+    run(wanted(ALL), model)
+    assert model.looks == ["user", "node+user", "node+user", "node+user", "user"]
 
-    def replan():
-        reads.append(1)
-        return build(desired, model.state, name="hs")
 
-    Apply(replan(), model, replan, clock=Clock()).run()
-    assert len(reads) == 2  # the plan, and the end
+def test_without_a_policy_to_write_a_level_of_nodes_reads_nodes_alone(wanted):
+    model = Model(live(nodes=[node(1, "nas"), node(2, "tv")]))
+    run(wanted("nodes: { nas: &on { exit_node: true }, tv: *on }"), model)
+    assert model.looks == ["node"]
 
 
 def test_inside_a_long_level_old_objects_are_read_again_too(wanted):
     model, clock = Model(live(nodes=[node(n, f"n{n}") for n in (1, 2, 3)])), Clock()
 
     def meanwhile():
-        clock.now += timedelta(seconds=31)
+        clock.now += 3
         model.change("node", "3", "routes", frozenset({"10.0.0.0/8"}))
 
     model.after["node:n1"] = meanwhile
@@ -449,10 +451,10 @@ def test_our_own_writes_are_not_taken_for_somebody_elses(wanted):
     )
 
     def renamed():
-        clock.now += timedelta(seconds=31)
+        clock.now += 3
 
     def approved():
-        clock.now += timedelta(seconds=31)
+        clock.now += 3
         model.change("node", "1", "routes", frozenset({"10.1.0.0/16"}))
 
     model.after = {"user:bob": renamed, "policy": approved}
@@ -467,11 +469,13 @@ def test_our_own_writes_are_not_taken_for_somebody_elses(wanted):
 
 
 def test_when_the_server_cannot_be_read_again_nothing_more_is_written(wanted):
-    model, clock = everything(), Clock()
-    aged(model, clock, "policy")
-    desired = wanted(ALL)
-    plan = build(desired, model.state, name="hs")
-    outcome = Apply(plan, model, raising(Unreachable("gone")), clock=clock).run()
+    model = everything()
+
+    def unreachable():
+        model.before["look"] = raising(Unreachable("gone"))
+
+    model.after["policy"] = unreachable
+    outcome = run(wanted(ALL), model)
     assert model.written == ["user.create user:ci-bot", "policy.set policy"]
     assert "could not be read again: gone" in render_text([outcome])
     assert len(outcome.results) == 7
@@ -533,7 +537,7 @@ def test_a_second_ctrl_c_does_not_wait_but_still_reports(wanted, monkeypatch):
 def test_ctrl_c_while_reading_back_keeps_the_report(wanted):
     model = everything()
     plan = build(wanted(ALL), model.state, name="hs")
-    outcome = Apply(plan, model, raising(KeyboardInterrupt()), clock=Clock()).run()
+    outcome = Apply(plan, model, raising(KeyboardInterrupt())).run()
     assert (outcome.interrupted, outcome.exit_code) == (True, Exit.NOT_APPLIED)
     assert set(told(outcome).values()) == {"done"}
 
