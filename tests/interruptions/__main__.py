@@ -25,7 +25,7 @@ from tests.interruptions.runs import ground
 _KEPT = ("authorization", "content-type", "accept")
 
 
-class _Forward:
+class Forward:
     """The way to a real server."""
 
     def __init__(self, url: str) -> None:
@@ -59,7 +59,7 @@ class _Real:
         shutil.rmtree(copy, ignore_errors=True)
         self._running = self._server.copy(copy)
         self._running.start()
-        return _Forward(self._running.url)
+        return Forward(self._running.url)
 
     def keep(self) -> None:
         self.close()

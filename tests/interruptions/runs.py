@@ -22,8 +22,11 @@ from tests.support import call_git
 
 _PATIENCE = 40.0  # seconds for one run
 _CONTEXT = multiprocessing.get_context("forkserver")
+# All that an apply imports: a process of its own starts in no time then.
+_LOADED = """cli server.exchange session several apply checks lint scene runner
+    report.outcome report.text policy.difference policy.lint policy.causes"""
 _CONTEXT.set_forkserver_preload(
-    ["reconcile.cli", "reconcile.server.exchange", __name__]
+    [*(f"reconcile.{name}" for name in _LOADED.split()), __name__]
 )
 
 
