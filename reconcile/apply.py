@@ -33,6 +33,9 @@ from reconcile.plan import Plan
 # ago than this (seconds).
 _FRESH = 2.0
 
+# A network or a machine may be busy for this long, however fast all was before.
+_LEAST = 0.3
+
 # A signal that another thread took does not end a wait: look up now and then (seconds).
 _WAKE = 0.5
 
@@ -67,14 +70,15 @@ class Apply:
         server: Writable,
         replan: Callable[[], Plan],
         *,
-        ticks: Callable[[], float] = monotonic,
-        pause: Callable[[float], None] = sleep,
+        ticks: Callable[[], float] | None = None,
+        pause: Callable[[float], None] | None = None,
         parallelism: int = 32,
         fail_fast: bool = False,
         progress: Progress | None = None,
     ) -> None:
         self._plan, self._server, self._replan = plan, server, replan
-        self._ticks, self._pause, self._parallelism = ticks, pause, parallelism
+        self._ticks, self._pause = ticks or monotonic, pause or sleep
+        self._parallelism = parallelism
         self._fail_fast, self._progress = fail_fast, progress
         self._expected = Expected(plan.changes)
         self._kinds: frozenset[str] = frozenset()
@@ -243,10 +247,11 @@ class Apply:
     def _wait_for_others(self) -> None:
         """Wait until those who read before our writes have written as well.
 
-        Nobody else sees that they write over ours. They take about as long as we do.
+        They do not see that they write over ours. They take about as long as we do.
         """
         windows = [r.window for r in self._results.values() if r.status == "done"]
-        self._pause(min(max(windows, default=0.0), PATIENCE))
+        if windows:
+            self._pause(min(_LEAST + 2 * max(windows), PATIENCE))
 
 
 def untouched(plan: Plan, reason: str) -> Outcome:

@@ -30,6 +30,12 @@ def _no_own_node(monkeypatch):
     monkeypatch.setattr("reconcile.runner.local_address", lambda address: "")
 
 
+@pytest.fixture(autouse=True)
+def _no_other_writer(monkeypatch):
+    """Let no apply wait for others: tests/races has the tests with two of them."""
+    monkeypatch.setattr("reconcile.apply.sleep", lambda seconds: None)
+
+
 @pytest.fixture
 def wanted(tmp_path, monkeypatch):
     """Write tailnet.yaml (and other files) and read the desired state from them."""

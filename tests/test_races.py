@@ -10,7 +10,7 @@ import pytest
 from tests.races.stories import KINDS, story
 from tests.races.virtual import race
 
-_SEEDS = range(40)
+_SEEDS = range(15)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -38,12 +38,17 @@ class Ended:
     printed: str
 
 
-def _child(folder: str, environ: dict[str, str], words: list[str], into: str) -> None:
-    """Be the program: what it prints goes to a file."""
+def _child(
+    folder: str, environ: dict[str, str], words: list[str], into: str, alone: bool
+) -> None:
+    """Be the program: what it prints goes to a file. Who is alone waits for nobody."""
+    from reconcile import apply
     from reconcile.cli import main
     from reconcile.server import exchange
 
     exchange.random.uniform = lambda _low, _high: 0.0  # pauses between tries
+    if alone:
+        apply.sleep = lambda _seconds: None
     os.chdir(folder)
     os.environ.update(environ)
     target = os.open(into, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -56,12 +61,16 @@ def _child(folder: str, environ: dict[str, str], words: list[str], into: str) ->
 
 
 def run(
-    folder: Path, environ: dict[str, str], *words: str, victim: Victim | None = None
+    folder: Path,
+    environ: dict[str, str],
+    *words: str,
+    victim: Victim | None = None,
+    alone: bool = True,
 ) -> Ended:
     """Run one command line in a folder; `victim` learns of its process."""
     into = folder.parent / "printed"
     child = _CONTEXT.Process(
-        target=_child, args=(str(folder), environ, list(words), str(into))
+        target=_child, args=(str(folder), environ, list(words), str(into), alone)
     )
     child.start()
     if victim:

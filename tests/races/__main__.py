@@ -140,7 +140,7 @@ class _Ground:
             "HEADSCALE_API_KEY": self._server.api_key,
         }
         words = ("apply", "--auto-approve", "--format", "json", "--progress", "none")
-        ended = run(work, environ, *words)
+        ended = run(work, environ, *words, alone=False)
         start, end = ended.printed.find("{"), ended.printed.rfind("}") + 1
         try:
             found = told(ended.code, json.loads(ended.printed[start:end]))
