@@ -93,8 +93,8 @@ class _Server:
         return live
 
     def plan(self) -> Any:
-        self.last = self.look(kinds_needed(self._desired))
-        return build(self._desired, self.last, name="sim")
+        self.seen = self.look(kinds_needed(self._desired))
+        return build(self._desired, self.seen, name="sim")
 
 
 def _read(folder: Path, wishes: tuple[stories.Wish, ...]) -> Any:
