@@ -153,7 +153,7 @@ def _begin(inner: httpx.BaseTransport, key: str) -> None:
 
 
 def _told(plan: Any, outcome: Any) -> Told:
-    document = json.loads(render_json([plan], [outcome]))
+    document = json.loads(render_json([plan], [outcome], []))
     found = told(int(outcome.exit_code), document)
     found.printed = render_text([outcome])
     # What a document has, people must be told as well.

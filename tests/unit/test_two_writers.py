@@ -294,7 +294,7 @@ def test_the_document_has_the_three_values_and_fits_the_schema(wanted):
     desired = wanted(TAGGED)
     model.after["node:nas"] = tag(model, "tag:db")
     plan = build(desired, model.state, name="hs")
-    document = json.loads(render_json([plan], [run(desired, model)]))
+    document = json.loads(render_json([plan], [run(desired, model)], []))
     Draft202012Validator(SCHEMA).validate(document)
     assert document["overwritten"] == [
         {
