@@ -306,7 +306,7 @@ def test_a_broad_rule_says_what_it_opens():
     (reason,) = why(policy(acl("*", "*:*"), WEB, DB))
     assert (
         reason == "it lets 6 nodes, 1 network reach 6 nodes, 1 network (42 paths): *"
-        "; 2 other rules add nothing to it"
+        "; acls[1] and acls[2] add nothing to it"
     )
 
 

@@ -8,7 +8,8 @@ All findings are warnings, each with a path. What cannot be known is never held 
 a rule, and no rule is called superfluous on the ground of what cannot be known.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from reconcile.policy.document import (
@@ -180,11 +181,11 @@ def _overlapping(
     """Yield the rules that add nothing, and those that open too much."""
     world = matrix.worlds[index]
     gone = overlap.superfluous(among)
-    added: dict[int, int] = {}
+    added: dict[int, list[Origin]] = defaultdict(list)
     for number, holders in sorted(gone.items()):
         rule, by = overlap.rules[number], [overlap.rules[h] for h in holders]
         if len(by) == 1 and isinstance(by[0], Rule) and is_open(by[0]):
-            added[holders[0]] = added.get(holders[0], 0) + 1
+            added[holders[0]].append(rule)
         elif rule is not None:
             yield covered(rule, [holder for holder in by if holder is not None])
     for number, each in enumerate(overlap.rules):
@@ -194,7 +195,8 @@ def _overlapping(
                 what = "opens all ports of most of the tailnet to most of it"
                 help = "name the ports, or who needs them"
             if what:
-                yield _broad(each, what, help, _told(matrix, overlap, number, added))
+                why = _told(matrix, overlap, number, added[number])
+                yield _broad(each, what, help, why)
 
 
 def _is_most(matrix: Matrix, index: int, overlap: Overlap, number: int) -> bool:
@@ -206,10 +208,12 @@ def _is_most(matrix: Matrix, index: int, overlap: Overlap, number: int) -> bool:
     return overlap.extent(number).paths > MOST * nodes * (nodes - 1)
 
 
-def _told(matrix: Matrix, overlap: Overlap, number: int, added: dict[int, int]) -> str:
-    extent, more = overlap.extent(number), added.get(number, 0)
-    adds = "adds" if more == 1 else "add"
-    others = f"; {counted(more, 'other rule')} {adds} nothing to it" if more else ""
+def _told(
+    matrix: Matrix, overlap: Overlap, number: int, added: Sequence[Origin]
+) -> str:
+    extent = overlap.extent(number)
+    adds = "adds" if len(added) == 1 else "add"
+    others = f"; {listed(added, NAMED)} {adds} nothing to it" if added else ""
     return (
         f"it lets {extent.sources} reach {extent.targets}"
         f" ({counted(extent.paths, 'path')}): "

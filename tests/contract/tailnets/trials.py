@@ -5,11 +5,13 @@ that it calls useless all is open as before, and without one more it is not.
 """
 
 import random
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from reconcile import effect, snapshot
+from reconcile.policy.document import Problem
 from reconcile.policy.evaluate import Evaluator
 from reconcile.policy.lint import of_tailnet
 from reconcile.policy.matrix import Matrix
@@ -25,6 +27,10 @@ from tests.contract.tailnets.truth import Compiled, Filter, Truth
 Rule = tuple[str, int]  # its section, and its place there
 
 _USELESS = ("RC0501", "RC0502", "lets nobody in: port 22 is closed")
+_BESIDE, _RULE = (
+    re.compile(r"; (.+) adds? nothing to it"),
+    re.compile(r"(\w+)\[(\d+)\]"),
+)
 _DOUBTFUL = ("RC0503", "RC0509", "RC0510")  # what may open nothing else for all that
 _SECTIONS = ("acls", "grants", "ssh")
 _PORTS = (22, 80, 443, 53, 8080)
@@ -63,9 +69,7 @@ def removals(saved: str, state: State) -> list[tuple[Rule, ...]]:
     policy = state.policy or {}
     scene = scene_of(saved)
     useless, doubtful = _useless(scene), _named(scene, _DOUBTFUL)
-    if _named(
-        scene, ["add nothing to it"]
-    ):  # a rule for all counts the others, unnamed
+    if _named(scene, ["more add nothing to it"]):  # of many, only some are named
         return [useless]
     others = [
         (name, index)
@@ -79,18 +83,25 @@ def removals(saved: str, state: State) -> list[tuple[Rule, ...]]:
 
 
 def _useless(scene: Scene) -> tuple[Rule, ...]:
-    return _named(scene, _USELESS)
+    """Return the rules that lint calls useless, by a finding or in one of a rule for all."""
+    beside = (_BESIDE.search(problem.why) for problem in _findings(scene))
+    named = (_RULE.findall(match[1]) for match in beside if match)
+    found = {(name, int(index)) for rules in named for name, index in rules}
+    return tuple(sorted({*_named(scene, _USELESS), *found}))
 
 
 def _named(scene: Scene, words: Iterable[str]) -> tuple[Rule, ...]:
     """Return the rules of which lint says one of some things."""
-    matrix = Matrix([World.of(scene.policy, scene.tailnet)])
     found = {
         p.path[:2]
-        for p in of_tailnet(matrix)
+        for p in _findings(scene)
         if any(each in f"{p.code} {p.message} {p.why}" for each in words)
     }
     return tuple(sorted((str(name), int(index)) for name, index in found))
+
+
+def _findings(scene: Scene) -> Iterator[Problem]:
+    return of_tailnet(Matrix([World.of(scene.policy, scene.tailnet)]))
 
 
 def without(policy: Policy, removed: Iterable[Rule]) -> Policy:
