@@ -37,6 +37,10 @@ _BLANKED = (
     "is compared right before the write"
 )
 _LOST = "Headscale {} keeps this only until the server restarts"
+_ASKED = (
+    "Headscale {} does not tell whether the device asks for one of these tags itself: "
+    "it keeps such a tag"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ RELEASES = {
         caveats={
             "node.tags": "Headscale 0.26 goes by the old tags until some device joins, "
             "or the server restarts",
+            "node.tags.empty": _ASKED.format("0.26"),
             "user.rename": "Headscale 0.26 goes by the old name in its policy until it "
             "restarts, or a user is created or removed",
         },
@@ -88,7 +93,7 @@ RELEASES = {
             "user.remove": "Headscale 0.27 still heeds a removed user in its policy "
             "until one is created or renamed, or it restarts",
             "node.routes.empty": _LOST.format("0.27"),
-            "node.tags.empty": _LOST.format("0.27"),
+            "node.tags.empty": f"{_LOST.format('0.27')}; {_ASKED.format('0.27')}",
             "node.expiry": _LOST.format("0.27"),
         },
         tags_need_owner=False,

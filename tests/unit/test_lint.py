@@ -440,6 +440,7 @@ RELEASES = {
     "localpart": (policy(SSH_OPEN, ssh=[LOCALPART]), ["0.26", "0.27", "0.28"], "is a login name"),
     "nonroot": (policy(SSH_OPEN, ssh=[SSH, login("accept", "group:ops", "tag:web", "autogroup:nonroot")]), ["0.26"], "is a login name"),
     "self": (policy(acl("tag:web,ann@", "autogroup:self:22", proto="tcp")), ["0.27", "0.28"], "gets nothing by autogroup:self"),
+    "tagged": (policy(acl("autogroup:tagged", "tag:web:22", proto="tcp")), ["0.27"], "may not have it"),
     "no acls": ({"tagOwners": owners("tag:web", "tag:db", "tag:router")}, ["0.26"], "allows nothing"),
     "widened": (policy(acl("group:ops", "100.64.0.9:22", proto="tcp")), ["0.26", "0.27", "0.28"], "means fd7a::9 as well"),
     "plain": (policy(PLAIN), [], ""),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
-from reconcile.policy.document import Policy, Problem, Rule
+from reconcile.policy.document import Policy, Problem, Rule, SshRule, targets_of
 from reconcile.policy.fields import Path, find, get, rules
 from reconcile.policy.lint.findings import MEANING, counted, finding, listed
 from reconcile.policy.reading.ssh import localpart_domain
@@ -178,10 +178,41 @@ def _no_rules(reading: _Reading) -> Iterator[Problem]:
     )
 
 
+def _asked_tags(reading: _Reading) -> Iterator[Problem]:
+    """Seen on 0.27.1: it counts for autogroup:tagged, not against autogroup:member."""
+    policy = reading.policy
+    if policy.release.stored_tags:
+        return
+    every: list[Rule | SshRule] = [*(policy.rules or ()), *policy.ssh]
+    affected = [
+        rule.path
+        for rule in every
+        if any(s.autogroup == "tagged" for s in (*rule.sources, *targets_of(rule)))
+    ]
+    if affected:
+        yield reading.differs(
+            f"{_name(affected[0])}: autogroup:tagged has devices that ask for a tag "
+            "and may not have it",
+            affected,
+            affected[0],
+            why="no answer of the server tells who asks for a declared tag in vain: "
+            "these devices are counted as members alone",
+            help=f"name the tags, or {_NEWER}",
+        )
+
+
 def _name(path: Path) -> str:
     return f"{path[0]}[{path[1]}]"
 
 
 _Row = Callable[[_Reading], Iterable[Problem]]
 _WEAKER: tuple[_Row, ...] = (_check,)
-_OTHER: tuple[_Row, ...] = (_ping, _icmp, _wildcard, _own_devices, _logins, _no_rules)
+_OTHER: tuple[_Row, ...] = (
+    _ping,
+    _icmp,
+    _wildcard,
+    _own_devices,
+    _logins,
+    _no_rules,
+    _asked_tags,
+)

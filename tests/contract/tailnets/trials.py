@@ -83,7 +83,7 @@ def removals(saved: str, state: State) -> list[tuple[Rule, ...]]:
 
 
 def _useless(scene: Scene) -> tuple[Rule, ...]:
-    """Return the rules that lint calls useless, by a finding or in one of a rule for all."""
+    """Return the rules that lint calls useless, also beside a rule for all."""
     beside = (_BESIDE.search(problem.why) for problem in _findings(scene))
     named = (_RULE.findall(match[1]) for match in beside if match)
     found = {(name, int(index)) for rules in named for name, index in rules}
@@ -96,6 +96,7 @@ def _named(scene: Scene, words: Iterable[str]) -> tuple[Rule, ...]:
         p.path[:2]
         for p in _findings(scene)
         if any(each in f"{p.code} {p.message} {p.why}" for each in words)
+        and "would count again" not in p.help  # what it says must not be removed yet
     }
     return tuple(sorted((str(name), int(index)) for name, index in found))
 
