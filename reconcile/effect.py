@@ -193,8 +193,6 @@ def sides(
     """
     if live.users is None or live.nodes is None or live.policy is None:
         return Sides(failure="users, nodes and policy were not all read")
-    from reconcile.scene import refused
-
     before = after = None
     failures, found = [], list[Diagnostic]()
     written = any(change.kind == "policy" for change in changes)
@@ -204,7 +202,7 @@ def sides(
         failures.append(f"on the server: {_first(error)}")
     try:
         after = scene_after(desired, live, changes, before)
-        found += refused(after) if written else ()
+        found += _refused(live, changes, after) if written else ()
     except ReconcileError as error:
         failures.append(f"after the plan: {_first(error)}")
         if written and isinstance(error, InputError):
@@ -213,6 +211,26 @@ def sides(
     besides = _set_off(live, changes, before, after) if after and written else ()
     later = _later(live, after, waiting) if after else None
     return Sides(before, after, failures[0] if failures else "", said, besides, later)
+
+
+def _refused(live: Live, changes: Sequence[Change], after: "Scene") -> list[Diagnostic]:
+    """Return what the server refuses in a policy when it is written.
+
+    Users go after that: a token that means one user in the end may fit two then.
+    """
+    from reconcile.scene import refused, tailnet
+
+    going = [c for c in changes if c.kind == "user" and c.action is Action.DELETE]
+    found = refused(after)
+    if found or not going:
+        return found
+    users = users_after(live, [change for change in changes if change not in going])
+    nodes = nodes_after(live, changes)
+    place = tailnet(users, nodes, live.server, after.tailnet)
+    first = " ".join(f"--target {change.address}" for change in going)
+    way = f"or remove users first, on their own: reconcile apply {first}"
+    then = refused(replace(after, tailnet=place, computed=None))
+    return [replace(each, help=f"{each.help}; {way}") for each in then]
 
 
 def _later(live: Live, after: "Scene", waiting: Iterable[WantedNode]) -> "Scene | None":

@@ -363,6 +363,31 @@ def test_a_token_that_fits_two_users_is_refused(world, command, release):
     assert 'multiple users found: token "max@" found: [ 1: max, 2: max,  ]' in err
 
 
+ONE_MAIL = [
+    {"id": 1, "name": "max", "email": "team@x.example"},
+    {"id": 2, "name": "zoe", "email": "team@x.example"},
+]
+
+
+@pytest.mark.parametrize("release", ["0.29", "main"])
+def test_a_token_that_fits_two_users_until_one_goes_is_refused(world, command, release):
+    """Seen on main: users are removed after the policy is written, which is refused."""
+    policy = TO_MAX.replace("max@", "team@x.example")
+    asked = "policy: { file: policy.hujson }\nremoved: [user:zoe]"
+    world(policy, asked, emulate=release, users=ONE_MAIL, nodes=[])
+    known = world_now()
+    known["policy"]["updated"] = "2031-02-03T04:05:06Z"  # else it comes from a file
+    Path("world.json").write_text(json.dumps(known))
+    assert command("snapshot", "-o", "live.json")[0] == 0
+    code, _, err = command("plan", "--from", "live.json")
+    assert (code, "error[RC0602]" in err) == (1, True)
+    assert "--> policy.hujson:" in err
+    way = "or remove users first, on their own: reconcile apply --target user:zoe"
+    assert way in " ".join(err.split())
+    assert command("apply", "--auto-approve", "--target", "user:zoe")[0] == 0
+    assert command("apply", "--auto-approve")[0] == 0
+
+
 @pytest.mark.parametrize("release", ["0.26", "0.27", "0.28"])
 def test_until_028_a_token_that_fits_two_users_means_neither(world, command, release):
     world(emulate=release)

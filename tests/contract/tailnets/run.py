@@ -77,8 +77,8 @@ def _on_a_tailnet(server: TailnetServer, maker: Maker, number: int) -> Iterator[
         return
     for _ in range(_LONGEST):
         pair = chain.next(side.state)
-        if pair.after.refused_tags(server.release):
-            return  # servers do not tell of them, and 0.27 still takes them for tagged
+        if pair.after.untold_tags(server.release):
+            return  # up to 0.27 these may count
         result = attempt(server, pair, side)
         yield result
         if result.after is None:

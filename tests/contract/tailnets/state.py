@@ -111,10 +111,14 @@ class State:
             state = state.with_device(device.id, asked=asked)
         return state
 
-    def refused_tags(self, release: str) -> bool:
-        """Tell whether a device asks for a tag that it may not have."""
+    def untold_tags(self, release: str) -> bool:
+        """Tell whether a device asks for tags of which servers do not tell.
+
+        That is a tag that it may not have, or that somebody has given to it as well.
+        """
         return release in _OLD and any(
-            not self.worn(d, release).issuperset(d.asked) for d in self.devices
+            not self.worn(d, release).issuperset(d.asked) or {*d.asked} & {*d.tags}
+            for d in self.devices
         )
 
     def device(self, number: int) -> Device:
