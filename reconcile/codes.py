@@ -91,6 +91,7 @@ TITLES = {
     "RC0510": "Check that shadows accept",
     "RC0511": "Named twice",
     "RC0512": "Means something else on this server",
+    "RC0513": "Test that the server does not finish",
     # RC06xx: what the policy says
     "RC0601": "Policy of the wrong shape",
     "RC0602": "Name that nothing declares",

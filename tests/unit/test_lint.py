@@ -500,6 +500,18 @@ def test_a_grant_with_via_that_nobody_is_sent_through(tag, why):
     assert (dead.edit is None) is (tag == "router")
 
 
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [("lan6", True), ("10.0.0.0/8", True), ("lan4", False), ("ann@", False)],
+)
+def test_ssh_tests_that_the_server_does_not_finish(source, told):
+    """Seen on 0.29.2 and main: a /108 of IPv6 took 2 s, a /64 did not come back."""
+    value = policy(WEB, hosts={"lan6": "fd00:1::/64", "lan4": "10.1.0.0/16"})
+    test = {"src": source, "dst": ["tag:web"], "deny": ["root"]}
+    codes = [code for code, _ in found({**value, "sshTests": [test]})]
+    assert ("RC0513" in codes) is told
+
+
 # Places, and hostile names.
 
 

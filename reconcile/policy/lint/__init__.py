@@ -21,7 +21,7 @@ from reconcile.policy.document import (
     targets_of,
 )
 from reconcile.policy.fields import Path
-from reconcile.policy.lint.broad import breadth, is_open, opens_all_ports
+from reconcile.policy.lint.broad import breadth, endless_tests, is_open, opens_all_ports
 from reconcile.policy.lint.findings import BROAD, NAMED, counted, finding, listed
 from reconcile.policy.lint.ground import Ground
 from reconcile.policy.lint.inclusion import (
@@ -51,6 +51,7 @@ def of_text(policy: Policy, tags: Collection[str] = ()) -> Iterator[Problem]:
     yield from unused(references(policy.value), tags)
     yield from twice(policy)
     yield from text_findings(policy)
+    yield from endless_tests(policy)
     opened = False
     for rule in policy.rules or ():
         what, help = breadth(policy, rule)
@@ -87,6 +88,7 @@ def of_tailnet(
     yield from login_findings(matrix, index, overlap)
     yield from ground.widened()
     yield from meanings(world.policy)
+    yield from endless_tests(world.policy)
 
 
 def _holding_back(world: World) -> frozenset[Path]:

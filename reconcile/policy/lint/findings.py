@@ -17,6 +17,7 @@ LOCKED = "RC0509"  # an SSH rule without port 22
 SHADOWED = "RC0510"  # check before accept
 TWICE = "RC0511"
 MEANING = "RC0512"  # other servers read this in another way
+ENDLESS = "RC0513"  # a test that servers take too long for
 
 NAMED = 5  # of one kind in one message
 
