@@ -133,7 +133,7 @@ def live(command):
 def by_others():
     """Let somebody make a user, and approve a route of each node."""
     world = json.loads(Path("world.json").read_text())
-    world["users"].append({"id": 90, "name": "zoe"})
+    world.setdefault("users", []).append({"id": 90, "name": "zoe"})
     for node in world.get("nodes", ()):
         node["approved"] = [*node.get("approved", ()), FOREIGN]
     Path("world.json").write_text(json.dumps(world))

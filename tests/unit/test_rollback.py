@@ -1,6 +1,7 @@
 """Back to what was there before an apply: all of it, and nothing that others did."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,35 @@ FILES = """
       exit: { exit_node: true }
       phone: { expiry: never }
     policy: { file: policy.hujson }
+"""
+
+
+READ = """\
+Users
+  - user:erin                           made by what is taken back; its pre-auth keys go with it
+  > user:robert -> bob                  renamed, keeps 2 nodes
+
+Policy                                      backup NAME, 1 rule changed
+  - tagOwners."tag:new"
+  - autoApprovers.routes."10.1.0.0/16"  - alice@
+  ~ acls[0]   alice@ -> tag:db:22       src - robert@   dst + tag:db:22    backup NAME:3
+                                        - tag:new:22
+    0 rules unchanged; 3 lines of text differ (--text-diff shows them)
+    Written twice: old and new rules together, then, when the tags have moved, this text
+    (--single-policy-write: once).
+
+Nodes
+  ~ node:exit (#5)
+      ~ exit node   yes -> no
+  ~ node:gate (#2)
+      - routes      10.1.0.0/16
+  ~ node:nas (#1)
+      ~ name        store -> nas
+      ~ tags        + tag:db   - tag:new
+      ~ routes      + 10.7.0.0/16       10.7.0.0/16 not advertised yet: takes effect when the node
+        - 10.8.0.0/16                   advertises it
+  ~ node:phone (#3)
+      ~ expiry      never -> 2040-01-01T00:00:00Z
 """
 
 
@@ -325,6 +355,42 @@ def test_a_name_that_somebody_took_stays_taken(ground):
     out = ground.ok("rollback", "--auto-approve")
     assert "user:robert cannot be renamed to bob: both are on the server" in out
     assert "node:nas: the name is taken by another node" in out
+
+
+def test_a_policy_that_a_server_reads_from_a_file_is_delivered(ground, monkeypatch):
+    served = ground.folder / "served.hujson"
+    served.write_text(BEFORE)
+    reload = [
+        sys.executable,
+        "-c",
+        "import json; world = json.load(open('world.json'));"
+        "world['policy']['text'] = open('served.hujson').read();"
+        "json.dump(world, open('world.json', 'w'))",
+    ]
+    files = f"""
+        version: 1
+        policy:
+          file: policy.hujson
+          deliver: {{ file: served.hujson, then: {json.dumps(reload)} }}
+    """
+    stored = {**WORLD["policy"], "mode": "file"}
+    before = ground.begin(files, AFTER, {**WORLD, "policy": stored})
+    ground.ok("apply", "--auto-approve", "--allow-commands")
+    assert served.read_text() == AFTER
+    code, _, err = ground.command("rollback", "--auto-approve")
+    assert code == 0, err  # what the last applied commit ran needs no more leave
+    assert served.read_text() == BEFORE
+    assert ground.live() == before
+
+
+def test_what_people_read(ground, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    ground.begin()
+    out = ground.ok("apply", "--auto-approve")
+    name = undo(out)[1]
+    out = ground.command("rollback")[1].replace(name, "NAME")
+    start = out.index("Users\n")
+    assert out[start : out.index("\nAccess")] == READ
 
 
 # -- which backup, and with which checks -----------------------------------------------
