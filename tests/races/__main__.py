@@ -97,7 +97,8 @@ class _Ground:
 
     def begin(self) -> None:
         """Make everything as it is before a race."""
-        for wish, method, path, body in stories.start():
+        for wish in stories.start():
+            method, path, body = wish.request()
             if wish.there(self._live) != wish.value:
                 self._http.request(
                     method, f"/api/v1/{path}", json=body

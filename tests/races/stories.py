@@ -49,6 +49,20 @@ class Wish:
         node = next(node for node in live.nodes if node.id == self.number)
         return state(node, None)[self.field]
 
+    def request(self) -> tuple[str, str, Any]:
+        """Return the request that makes it so: method, path, body."""
+        node, value = f"node/{self.number}", self.value
+        match self.field:
+            case "text":
+                return "PUT", "policy", {"policy": value}
+            case "name":
+                return "POST", f"{node}/rename/{value}", {}
+            case "routes":
+                return "POST", f"{node}/approve_routes", {"routes": value}
+            case "expiry":
+                return "POST", f"{node}/expire?expiry={value}", {"expiry": value}
+        return "POST", f"{node}/tags", {"tags": value}
+
     def lost(self, there: Any) -> bool:
         """Tell whether a write of it is gone; of routes, what it added or took away."""
         if self.field != "routes":
@@ -138,21 +152,13 @@ def files(wishes: tuple[Wish, ...]) -> dict[str, str]:
     return {"tailnet.yaml": json.dumps(document, indent=1), **texts}
 
 
-def start() -> Iterator[tuple[Wish, str, str, Any]]:
-    """Yield what is there before a race, and the request that makes it so."""
-    wish = Wish("text", policy("o"))
-    yield wish, "PUT", "policy", {"policy": wish.value}
+def start() -> Iterator[Wish]:
+    """Yield what is there before a race."""
+    yield Wish("text", policy("o"))
     for number, name in NAMES.items():
         for field_, (value, _, _) in FIELDS.items():
             value = name if field_ == "name" else value
-            path, body = f"node/{number}/{field_}", {field_: value}
-            if field_ == "routes":
-                path = f"node/{number}/approve_routes"
-            elif field_ == "name":
-                path, body = f"node/{number}/rename/{value}", {}
-            elif field_ == "expiry":
-                path, body = f"node/{number}/expire?expiry={value}", {"expiry": value}
-            yield Wish(field_, value, number, f"node:{name}"), "POST", path, body
+            yield Wish(field_, value, number, f"node:{name}")
 
 
 def wrong(race: Story, told: tuple[Told, Told], live: Live) -> Iterator[str]:

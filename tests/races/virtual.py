@@ -146,10 +146,15 @@ def race(
 
 
 def _begin(inner: httpx.BaseTransport, key: str) -> None:
+    for wish in stories.start():
+        _send(inner, key, wish)
+
+
+def _send(inner: httpx.BaseTransport, key: str, wish: stories.Wish) -> None:
+    method, path, body = wish.request()
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url="http://sim", transport=inner, headers=headers) as http:
-        for _, method, path, body in stories.start():
-            http.request(method, f"/api/v1/{path}", json=body).raise_for_status()
+        http.request(method, f"/api/v1/{path}", json=body).raise_for_status()
 
 
 def _told(plan: Any, outcome: Any) -> Told:
@@ -175,3 +180,37 @@ def told(code: int, document: dict[str, Any]) -> Told:
         saw={change["address"]: change["before"] for change in changes},
         named=named | {*document["not_applied"]},
     )
+
+
+class _Meddled(httpx.BaseTransport):
+    """The way to the simulator, on which somebody acts before or after one request."""
+
+    def __init__(self, inner: SimulatorTransport, at: int, act: Callable[[], None]):
+        self._inner, self._at, self._act = inner, at, act
+        self.lines: list[str] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if len(self.lines) == self._at:
+            self._act()
+        self.lines.append(f"{request.method} {request.url.path}")
+        return self._inner.handle_request(request)
+
+
+def meddled(
+    wishes: tuple[stories.Wish, ...], theirs: stories.Wish, at: int, folder: Path
+) -> tuple[list[str], Told, Any]:
+    """Apply, while somebody writes a field without looking before request `at`.
+
+    Returns the requests, what the apply said, and what is there at the end.
+    """
+    world = parse(json.dumps(seeds.world("0.29", "tailnet")))
+    inner, key = SimulatorTransport(world), world.api_keys[0].key
+    _begin(inner, key)
+    desired = _read(folder, wishes)
+
+    way = _Meddled(inner, at, lambda: _send(inner, key, theirs))
+    server = _Server(desired, key, way)
+    plan = server.plan()
+    outcome = Apply(plan, server, server.plan, pause=lambda _: None).run()
+    live = _Server(desired, key, inner).look({"user", "node", "policy"})
+    return way.lines, _told(plan, outcome), live
