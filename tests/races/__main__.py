@@ -99,7 +99,8 @@ class _Ground:
         """Make everything as it is before a race."""
         for wish in stories.start():
             method, path, body = wish.request()
-            if wish.there(self._live) != wish.value:
+            cannot = (wish.field, self._server.release) == ("expiry", "0.26")
+            if not cannot and wish.there(self._live) != wish.value:
                 self._http.request(
                     method, f"/api/v1/{path}", json=body
                 ).raise_for_status()
@@ -170,7 +171,7 @@ def main(arguments: list[str]) -> int:
             ground = _Ground(server, Path(name), [one, two])
             for number in range(count):
                 random = Random(f"{release} {seed} {number}")
-                made = stories.story(KINDS[number % len(KINDS)], random)
+                made = stories.story(KINDS[number % len(KINDS)], random, release)
                 found = ground.race(made, random)
                 codes[made.kind, ground.codes] += 1
                 if found:
