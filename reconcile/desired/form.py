@@ -36,8 +36,11 @@ def check(source: Source, findings: Findings) -> dict[str, Any]:
         findings.error("RC0007", message, source.locate(()))
         return {}
     value: dict[str, Any] = source.value
-    nulls = [path for path in source.nulls if schema.knows(path)]
-    findings.extend(_null(path, source) for path in nulls)
+    nulls = []
+    for path in source.nulls:
+        if schema.knows(path):
+            findings.add(_null(path, source))  # which ends at the thousandth
+            nulls.append(path)
     unset = {path for path, _ in source.unset}
     kept = {path for path in unset if _of_server(path)}
     gone = {*nulls, *source.refused, *(unset - kept)}

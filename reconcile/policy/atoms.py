@@ -12,6 +12,7 @@ from reconcile.policy.document import Service
 from reconcile.policy.reading.rules import PROTOCOLS
 from reconcile.policy.releases import PINGABLE, SCTP, TCP, UDP
 from reconcile.policy.sets import IntervalSet
+from reconcile.policy.universe import bits
 from reconcile.policy.words import USE
 
 NONROOT = "autogroup:nonroot"
@@ -135,7 +136,8 @@ class Atoms:
 
     def names(self, mask: int) -> list[str]:
         """Return a set of atoms as people write it: `tcp 22,443`, `all ports`."""
-        chosen = [atom for index, atom in enumerate(self.list) if mask >> index & 1]
+        known = mask & ((1 << len(self.list)) - 1)
+        chosen = [self.list[index] for index in bits(known)]
         by_ports: dict[str, list[int]] = {}
         protocols = sorted(
             {p for atom in chosen for p in atom.protocols},

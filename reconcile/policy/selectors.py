@@ -85,6 +85,7 @@ def _kind(text: str) -> Kind:
     return "unknown" if ":" in text or not text else "host"
 
 
+@lru_cache(maxsize=65536)  # each of some releases asks
 def is_address(text: str) -> bool:
     """Tell whether a text is an IP address or a prefix."""
     if not text or text[0] not in "0123456789abcdefABCDEF:" or "%" in text:

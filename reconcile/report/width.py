@@ -97,7 +97,8 @@ def table(rows: Sequence[Sequence[str]], marks: Sequence[str]) -> list[list[str]
     """
     if not rows:
         return []
-    whole = [_joined(row, marks, _usual(rows)) for row in rows]
+    usual = _usual(rows)
+    whole = [_joined(row, marks, usual) for row in rows]
     if max(map(len, whole)) <= width():
         return [[line] for line in whole]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

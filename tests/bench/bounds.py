@@ -31,7 +31,7 @@ def filled(make: Callable[[int], str], size: int = SIZE, between: str = "") -> s
         number += 1
 
 
-def _yaml(body: str) -> Shape:
+def yaml_file(body: str) -> Shape:
     return {"tailnet.yaml": _HEAD + body}, ["validate", "-f", "tailnet.yaml"]
 
 
@@ -52,7 +52,7 @@ def _rules(count: int = 40) -> str:
     return "[" + ", ".join([_RULE] * count) + "]"
 
 
-def _in_snapshot(users: list, nodes: list, policy: str | None = None) -> str:
+def in_snapshot(users: list, nodes: list, policy: str | None = None) -> str:
     server = {
         "type": "headscale",
         "url": "https://hs.example.com",
@@ -75,12 +75,12 @@ def _in_snapshot(users: list, nodes: list, policy: str | None = None) -> str:
     )
 
 
-def _user(number: int, **more: object) -> dict:
+def user_of(number: int, **more: object) -> dict:
     entry = {"id": str(number), "name": f"u{number}", "display_name": "", "email": ""}
     return {**entry, "provider": "", "provider_id": "", **more}
 
 
-def _node(number: int, **more: object) -> dict:
+def node_of(number: int, **more: object) -> dict:
     address = f"100.{64 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
     return {
         "id": str(number),
@@ -111,82 +111,90 @@ def _live(text: str, command: list[str], body: str) -> Shape:
 
 def _yaml_shapes() -> Iterator[tuple[str, Shape]]:
     long = filled(lambda n: f"u{n}: {{}}", between=", ")
-    yield "one line of users", _yaml(f"users: {{ {long} }}\n")
+    yield "one line of users", yaml_file(f"users: {{ {long} }}\n")
     wrong = filled(lambda n: f"u{n}: {{ x: 1 }}", between=", ")
-    yield "one line of mistakes", _yaml(f"users: {{ {wrong} }}\n")
-    yield "many mistakes", _yaml("users:\n" + filled(lambda n: f"  u{n}: {{ x: 1 }}\n"))
-    yield "mistaken sections", _yaml(filled(lambda n: f"usrs{n}: 1\n"))
-    yield "many users", _yaml("users:\n" + filled(lambda n: f"  u{n}: {{}}\n"))
+    yield "one line of mistakes", yaml_file(f"users: {{ {wrong} }}\n")
+    yield (
+        "many mistakes",
+        yaml_file("users:\n" + filled(lambda n: f"  u{n}: {{ x: 1 }}\n")),
+    )
+    yield "mistaken sections", yaml_file(filled(lambda n: f"usrs{n}: 1\n"))
+    yield "many users", yaml_file("users:\n" + filled(lambda n: f"  u{n}: {{}}\n"))
     yield (
         "near users",
-        _yaml("users: {}\nremoved:\n" + filled(lambda n: f"  - node:u{n}\n")),
+        yaml_file("users: {}\nremoved:\n" + filled(lambda n: f"  - node:u{n}\n")),
     )
     nodes = filled(lambda n: f"  n{n}: {{ tags: [tag:a{n}] }}\n")
-    yield "many nodes", _yaml("nodes:\n" + nodes)
+    yield "many nodes", yaml_file("nodes:\n" + nodes)
     tags = filled(lambda n: f"tag:a{n}", between=", ")
-    yield "tags of one node", _yaml(f"nodes: {{ nas: {{ tags: [{tags}] }} }}\n")
+    yield "tags of one node", yaml_file(f"nodes: {{ nas: {{ tags: [{tags}] }} }}\n")
     routes = filled(lambda n: f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}/32", between=", ")
     yield (
         "routes of one node",
-        _yaml(f"nodes: {{ nas: {{ routes: {{ approve: [{routes}] }} }} }}\n"),
+        yaml_file(f"nodes: {{ nas: {{ routes: {{ approve: [{routes}] }} }} }}\n"),
     )
-    yield "one long name", _yaml(f"users: {{ {'a' * SIZE}: {{}} }}\n")
-    yield "one long text", _yaml(f"users: {{ a: {{ email: '{'a' * SIZE}' }} }}\n")
-    yield "same key again", _yaml("users:\n" + "  a: {}\n" * (SIZE // 8))
-    yield "same key, one line", _yaml(f"users: {{ {'a: {}, ' * (SIZE // 7)} }}\n")
-    yield "nulls", _yaml("users:\n" + filled(lambda n: f"  u{n}:\n"))
+    yield "one long name", yaml_file(f"users: {{ {'a' * SIZE}: {{}} }}\n")
+    yield "one long text", yaml_file(f"users: {{ a: {{ email: '{'a' * SIZE}' }} }}\n")
+    yield "same key again", yaml_file("users:\n" + "  a: {}\n" * (SIZE // 8))
+    yield "same key, one line", yaml_file(f"users: {{ {'a: {}, ' * (SIZE // 7)} }}\n")
+    yield "nulls", yaml_file("users:\n" + filled(lambda n: f"  u{n}:\n"))
     yield (
         "variables",
-        _yaml("users:\n" + filled(lambda n: f"  u{n}: {{ email: '${{X{n}}}' }}\n")),
+        yaml_file("users:\n" + filled(lambda n: f"  u{n}: {{ email: '${{X{n}}}' }}\n")),
     )
     deep = "[" * (SIZE // 2) + "]" * (SIZE // 2)
-    yield "deep lists", _yaml(f"users: {deep}\n")
-    yield "open lists", _yaml(f"users: {'[' * SIZE}\n")
+    yield "deep lists", yaml_file(f"users: {deep}\n")
+    yield "open lists", yaml_file(f"users: {'[' * SIZE}\n")
     block = "".join(f"{' ' * n}a:\n" for n in range(1400))
-    yield "deep maps", _yaml(block)
+    yield "deep maps", yaml_file(block)
     laugh = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10)
     )
-    yield "aliases of aliases", _yaml(laugh)
+    yield "aliases of aliases", yaml_file(laugh)
     text = "x" * (SIZE // 2)
     many = "*t, " * (SIZE // 8)
     yield (
         "aliases of a long text",
-        _yaml(f"users: {{ a: &t {text} }}\nremoved: [{many}]\n"),
+        yaml_file(f"users: {{ a: &t {text} }}\nremoved: [{many}]\n"),
     )
     yield (
         "aliases of long keys",
-        _yaml(
+        yaml_file(
             f"users: {{ a: &t {{ {'x' * 1000}: 1 }} }}\nx: [{'*t, ' * (SIZE // 4)}]\n"
         ),
     )
-    yield "anchors", _yaml("users:\n" + filled(lambda n: f"  u{n}: &a{n} {{}}\n"))
+    yield "anchors", yaml_file("users:\n" + filled(lambda n: f"  u{n}: &a{n} {{}}\n"))
     merge = "{ " + filled(lambda n: f"k{n}: 1", SIZE // 100, ", ") + " }"
     merges = filled(lambda n: f"  u{n}: {{ <<: *m }}\n")
-    yield "merges", _yaml(f"users:\n  m: &m {merge}\n{merges}")
+    yield "merges", yaml_file(f"users:\n  m: &m {merge}\n{merges}")
     yield (
         "merged lists",
-        _yaml(f"users:\n  m: &m {merge}\n  n: {{ <<: [{'*m, ' * (SIZE // 8)}] }}\n"),
+        yaml_file(
+            f"users:\n  m: &m {merge}\n  n: {{ <<: [{'*m, ' * (SIZE // 8)}] }}\n"
+        ),
     )
-    yield "huge numbers", _yaml("x: [" + ("9" * 5000 + ", ") * (SIZE // 5002) + "]\n")
-    yield "one huge number", _yaml(f"x: {'9' * SIZE}\n")
-    yield "comments", _yaml("# " + "x" * 60 + "\n" + "#\n" * (SIZE // 2))
-    yield "custom tags", _yaml("x: [" + "!a b, " * (SIZE // 6) + "]\n")
-    yield "documents", _yaml("---\n" * (SIZE // 4))
-    yield "open quotes", _yaml('x: "' + "a\n" * (SIZE // 2))
+    yield (
+        "huge numbers",
+        yaml_file("x: [" + ("9" * 5000 + ", ") * (SIZE // 5002) + "]\n"),
+    )
+    yield "one huge number", yaml_file(f"x: {'9' * SIZE}\n")
+    yield "comments", yaml_file("# " + "x" * 60 + "\n" + "#\n" * (SIZE // 2))
+    yield "custom tags", yaml_file("x: [" + "!a b, " * (SIZE // 6) + "]\n")
+    yield "documents", yaml_file("---\n" * (SIZE // 4))
+    yield "open quotes", yaml_file('x: "' + "a\n" * (SIZE // 2))
     yield (
         "globs",
-        _yaml("include: [" + filled(lambda n: f"'*{n}*/*'", 10**5, ", ") + "]\n"),
+        yaml_file("include: [" + filled(lambda n: f"'*{n}*/*'", 10**5, ", ") + "]\n"),
     )
     yield (
         "asserts",
-        _yaml(
+        yaml_file(
             "assert:\n" + filled(lambda n: f"  - no: {{ from: u{n}@, to: v{n}@ }}\n")
         ),
     )
     yield (
         "accepts",
-        _yaml(
+        yaml_file(
             "accept:\n"
             + filled(
                 lambda n: f"  - {{ code: RC0207, for: 'node:n{n}', because: x }}\n"
@@ -194,9 +202,9 @@ def _yaml_shapes() -> Iterator[tuple[str, Shape]]:
         ),
     )
     servers = filled(lambda n: f"  s{n}: {{ type: headscale, url: 'https://s{n}' }}\n")
-    yield "servers", _yaml("servers:\n" + servers)
+    yield "servers", yaml_file("servers:\n" + servers)
     inline = filled(lambda n: f"    group:g{n}: [u{n}@]\n")
-    yield "inline groups", _yaml(f"policy:\n  acls: []\n  groups:\n{inline}")
+    yield "inline groups", yaml_file(f"policy:\n  acls: []\n  groups:\n{inline}")
 
 
 def _policy_shapes() -> Iterator[tuple[str, Shape]]:
@@ -336,8 +344,8 @@ _LIVE_POLICY = f'{{"acls": {_rules(4)}, "tests": []}}'
 
 
 def _snapshot_shapes() -> Iterator[tuple[str, Shape]]:
-    nodes = [_node(n) for n in range(1, SIZE // 470)]
-    plain = _in_snapshot([_user(1)], nodes, '{"acls": []}')
+    nodes = [node_of(n) for n in range(1, SIZE // 470)]
+    plain = in_snapshot([user_of(1)], nodes, '{"acls": []}')
     body = "policy: { acls: [{ action: accept, src: ['*'], dst: ['*:22'] }] }\n"
     yield "nodes of a snapshot, plan", _live(plain, ["plan"], body)
     yield "nodes of a snapshot, access", _live(plain, ["access", "list"], body)
@@ -346,22 +354,22 @@ def _snapshot_shapes() -> Iterator[tuple[str, Shape]]:
     yield (
         "tags of a snapshot's node",
         _live(
-            _in_snapshot([_user(1)], [_node(1, tags=tagged)]),
+            in_snapshot([user_of(1)], [node_of(1, tags=tagged)]),
             ["plan"],
             "nodes: { n1: { tags: [] } }\n",
         ),
     )
     nets = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}/32" for n in range(SIZE // 32)]
-    routed = _node(1, available=nets, approved=nets)
+    routed = node_of(1, available=nets, approved=nets)
     yield (
         "routes of a snapshot's node",
-        _live(_in_snapshot([_user(1)], [routed], '{"acls": []}'), ["plan"], body),
+        _live(in_snapshot([user_of(1)], [routed], '{"acls": []}'), ["plan"], body),
     )
-    users = [_user(n) for n in range(1, SIZE // 100)]
-    yield "users of a snapshot", _live(_in_snapshot(users, []), ["plan"], "users: {}\n")
-    long = _in_snapshot([_user(1, name="x" * SIZE)], [])
+    users = [user_of(n) for n in range(1, SIZE // 100)]
+    yield "users of a snapshot", _live(in_snapshot(users, []), ["plan"], "users: {}\n")
+    long = in_snapshot([user_of(1, name="x" * SIZE)], [])
     yield "long name of a snapshot's user", _live(long, ["plan"], "users: {}\n")
-    named = _in_snapshot([_user(1)], [_node(1, name="x" * SIZE)])
+    named = in_snapshot([user_of(1)], [node_of(1, name="x" * SIZE)])
     yield (
         "long name of a snapshot's node",
         _live(named, ["plan"], "nodes: { a: { match: { id: '1' }, tags: [tag:a] } }\n"),
@@ -374,7 +382,7 @@ def _snapshot_shapes() -> Iterator[tuple[str, Shape]]:
         ),
         SIZE // 2,
     )
-    few = _in_snapshot([_user(n) for n in range(1, 200)], nodes[:300], '{"acls": []}')
+    few = in_snapshot([user_of(n) for n in range(1, 200)], nodes[:300], '{"acls": []}')
     yield (
         "groups and nodes, plan",
         _live(few, ["plan"], f"policy:\n  groups:\n{groups}  acls:\n{rules}"),
@@ -499,7 +507,9 @@ def main(words: list[str]) -> None:
 
 def _chosen(words: list[str]) -> Iterator[tuple[str, Shape]]:
     """Yield the shapes whose name holds one of the words, or all."""
-    for group in SHAPES:
+    from tests.bench.states import GROUPS  # which is made of this file's parts
+
+    for group in (*SHAPES, *GROUPS):
         for name, shape in group():
             if not words or any(word in name for word in words):
                 yield name, shape

@@ -183,3 +183,16 @@ def test_a_strange_character_is_no_python_text(write, command):  # noqa: F811
     write(SAME + "policy: { file: policy.hujson }\n", policy_hujson='{"acls": [\x1b]}')
     _, _, err = command("validate")
     assert 'unexpected "\\u001b"' in err
+
+
+def test_the_usual_widths_of_a_table_are_found_once(monkeypatch):
+    asked, usual = [], width._usual
+
+    def count(rows):
+        asked.append(rows)
+        return usual(rows)
+
+    monkeypatch.setattr(width, "_usual", count)
+    rows = [[f"a{n}", "b"] for n in range(100)]
+    assert len(width.table(rows, ("", " "))) == 100
+    assert len(asked) == 1

@@ -9,7 +9,7 @@ at one by one, for the rules that hold them.
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from reconcile.policy.counts import Things
 from reconcile.policy.document import Origin, Rule, targets_of
@@ -127,8 +127,15 @@ class Overlap:
 
     def shows(self, rule: Origin) -> bool:
         """Tell whether somebody would be shown fewer exit nodes without a rule."""
-        numbers = (n for n, each in self._compiled.items() if each.origin is rule)
-        return self._showing.is_needed(merge(1 << number for number in numbers))
+        return self._showing.is_needed(self._places.get(id(rule), 0))
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        """The compiled rules of each rule of the policy, by its id."""
+        found: dict[int, int] = defaultdict(int)
+        for number, each in self._compiled.items():
+            found[id(each.origin)] |= 1 << number
+        return found
 
     def extent(self, number: int) -> "Extent":
         """Return how much a rule opens."""
