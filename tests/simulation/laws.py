@@ -7,10 +7,9 @@ from typing import Any
 
 from reconcile.hujson import parse
 from reconcile.simulator.world import Node, World
-from tests.simulation.making import AUTO_ROUTES, EXIT, Goal
+from tests.simulation.making import AUTO_ROUTES, EXIT, SWAP, Goal
 
 View = Mapping[tuple[str, int], Mapping[str, Any]]
-SWAP = "-rc-swap"
 EXITS = frozenset(EXIT)
 
 
@@ -72,7 +71,7 @@ class Ledger:
         if new is None:
             return self._removed(key)
         if kind == "user":
-            return self._user(old, new)
+            return self._user(key, old, new)
         return self._node(key[1], old, new, request) if old else "a node is there"
 
     def _policy(self, old: Any, new: Any) -> str:
@@ -90,17 +89,16 @@ class Ledger:
             return ""
         return f"{sorted(names)} is gone, and no line says so"
 
-    def _user(self, old: Any, new: Any) -> str:
+    def _user(self, key: tuple[str, int], old: Any, new: Any) -> str:
         users = self._goal.users or {}
         name = new["name"]
         if old is None:
             return "" if name in users else f"{name} is there, and nobody wants it"
-        was = old["name"]
-        former = users.get(name, {}).get("was")
-        exchanged = any(user.get("was") == was for user in users.values())
-        if was in (former, f"{former}{SWAP}") or (name.endswith(SWAP) and exchanged):
+        names, former = self._names[key], users.get(name, {}).get("was")
+        exchanged = any(user.get("was") in names for user in users.values())
+        if former in names or (name.endswith(SWAP) and exchanged):
             return ""
-        return f"{was} is called {name} now"
+        return f"{old['name']} is called {name} now"
 
     # -- nodes -------------------------------------------------------------------
 

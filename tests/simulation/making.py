@@ -1,6 +1,5 @@
 """Random live states, and random files that can be made true on them."""
 
-import json
 import random
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +25,7 @@ ROUTES = (
     "172.16.0.0/24",
     "fd00:1::/64",
 )
+SWAP = "-rc-swap"  # what a name ends with while two are exchanged
 AUTO = "10.1.0.0/16"  # what some policies approve by themselves
 AUTO_ROUTES = frozenset(ROUTES[:2])
 
@@ -166,6 +166,23 @@ class Maker:
             goal.document["users"] = {name: {} for name in names}
         return goal
 
+    def as_it_is(self, world: World) -> Goal:
+        """Return files that ask for what is there."""
+        nodes = {
+            node.name: {
+                "match": {"id": str(node.id)},
+                "routes": {"approve": [r for r in node.approved if r not in EXIT]},
+                "exit_node": EXIT[0] in node.approved,
+            }
+            for node in world.nodes
+        }
+        goal = Goal({"version": 1, "nodes": nodes})
+        goal.document["users"] = {u.name: {} for u in world.users if not u.provider}
+        if world.policy.text:
+            goal.text = world.policy.text
+            goal.document["policy"] = {"file": "policy.hujson"}
+        return goal
+
     def _policy_file(self, goal: Goal) -> None:
         if self.chance(0.25):
             goal.document["policy"] = goal.policy
@@ -283,8 +300,3 @@ class Maker:
         choices += ["2032-02-03T04:05:06Z"] * 2 * (self.release != "0.26")
         choices += ["never"] * 2 * (self.release in ("0.29", "main"))
         return {"expiry": self.dice.choice(choices)}
-
-
-def inline(value: Any) -> str:
-    """Return a value as one line of JSON."""
-    return json.dumps(value, separators=(",", ":"))

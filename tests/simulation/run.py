@@ -1,6 +1,7 @@
 """One seed: what it does, and what is wrong after it."""
 
 import contextlib
+import json
 import os
 import random
 import re
@@ -12,14 +13,18 @@ from pathlib import Path
 
 from tests.simulation.laws import Ledger, unmet
 from tests.simulation.machine import Clock, Machine
-from tests.simulation.making import Maker
+from tests.simulation.making import Goal, Maker
 from tests.simulation.wire import LIES, Wire
 from tests.simulation.writer import Writer
+from tests.support import call_git
 
 _LISTS = {"users": "/user", "nodes": "/node", "policy": "/policy"}
 # Two of these are not one: what the program sends twice in one run is wrong.
 _ONCE = re.compile(r"POST /api/v1/user |PUT |DELETE |/node/\d+/rename/")
+_IN_GIT = 0.02  # of the seeds: git takes longer than all the rest
+_REF = ("for-each-ref", "--format=%(objectname)", "refs/reconcile")
 _BAD_WORDS = ("Traceback", "mistake in reconcile", "SECRET")
+_SAVED = ["apply", "plan.json"]
 APPLY = ["apply", "--auto-approve"]
 
 
@@ -55,13 +60,14 @@ class Seed:
         self.wire = Wire(self.world, self.dice, self.clock)
         self.wire.ledger = Ledger(self.goal, self.world)
         self.tale = Tale(number, self.maker.release)
+        self.in_git = False
 
     def play(self) -> Tale:
         """Let everything go wrong, then nothing, and return what became of it."""
-        for name, text in self.goal.files().items():
-            Path(name).write_text(text)
-            self.tale.told += [f"--- {name}", text]
         with self.machine.on(self.wire):
+            if self.dice.random() < _IN_GIT:
+                self._applied_before()
+            self._write(self.goal)
             for _ in range(self.dice.choice((1, 1, 2))):
                 self._storm()
             self._calm()
@@ -71,20 +77,37 @@ class Seed:
         tale.happened["disk"] += self.machine.disk.failed
         return tale
 
+    def _write(self, goal: Goal) -> None:
+        for name, text in goal.files().items():
+            Path(name).write_text(text)
+            self.tale.told += [f"--- {name}", text]
+        if self.in_git:
+            _git("add", "-A")
+            _git("commit", "-qm", "change")
+
+    def _applied_before(self) -> None:
+        """Make a repository whose first commit was applied: others can conflict."""
+        _git("init", "-q")
+        self.in_git = True
+        self._write(self.maker.as_it_is(self.world))
+        code, _ = self.machine.run(APPLY)
+        if code or self.wire.sent:
+            self.tale.wrong.append(f"what is there already: exit {code}")
+
     def _storm(self) -> None:
         """Run a command or two while things go wrong."""
         self.wire.storm()
         share = self.dice.choice((0.0, 0.0, 0.05, 0.15))
-        self.wire.writer = Writer(self.dice, share) if share else None
+        self.wire.writer = Writer(self.dice, self.goal, share) if share else None
         for words in self._words():
-            if words[-1] != "plan.json" or Path("plan.json").exists():
+            if words != _SAVED or Path("plan.json").exists():
                 self._run(words)
 
     def _words(self) -> list[list[str]]:
         dice = self.dice.random()
         if dice < 0.15:
             self.machine.disk.share = self.dice.choice((0.0, 0.3))
-            return [["plan", "--out", "plan.json"], ["apply", "plan.json"]]
+            return [["plan", "--out", "plan.json"], _SAVED]
         if dice < 0.2:
             return [["drift"], APPLY]
         more = (["--fail-fast"], ["--parallelism", "1"], ["--parallelism", "2"], [], [])
@@ -107,7 +130,9 @@ class Seed:
                 tale.wrong.append(f"sent {times} times: {request}")
         if words[0] in ("plan", "drift") and wire.sent:
             tale.wrong.append(f"{words[0]} wrote: {[*wire.sent]}")
-        if code == 0 and words[0] == "apply" and self._lies() == lies:
+        if not _whole(Path("plan.json")):
+            tale.wrong.append("half a plan is written")
+        if code == 0 and words[:2] == APPLY and self._lies() == lies:
             self._believe()
         tale.wrong += [f"{w} in this run" for w in wire.ledger.wrong[before:]]
         return code
@@ -129,7 +154,7 @@ class Seed:
         """Let nothing go wrong any more: one apply converges, and then all is done."""
         self.wire.calm()
         self.machine.disk.share = 0.0
-        if (code := self._run(APPLY)) != 0:
+        if (code := self._run([*APPLY, "--ours"])) != 0:
             self.tale.wrong.append(f"the calm apply ended with {code}")
         if (code := self._run(["plan", "--check"])) != 0:
             self.tale.wrong.append(f"the plan after it ended with {code}")
@@ -137,6 +162,24 @@ class Seed:
         self.tale.wrong += [f"at the end {text}" for text in found]
         left = [name for name in os.listdir() if re.fullmatch(r"\.[0-9a-f]{16}", name)]
         self.tale.wrong += [f"a file is left: {name}" for name in left]
+        if self.in_git and _git("rev-parse", "HEAD") != _git(*_REF):
+            self.tale.wrong.append("the commit is not kept as applied")
+
+
+def _git(*words: str) -> str:
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.com")
+    return call_git(*who, *words)
+
+
+def _whole(path: Path) -> bool:
+    """Tell whether a file is JSON, or is not there."""
+    try:
+        json.loads(path.read_text())
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False
+    return True
 
 
 def play(number: int) -> Tale:

@@ -62,6 +62,7 @@ class Wire(httpx.BaseTransport):
         self.kinds: list[str] = []
         self.kills = 0.0
         self.log: list[str] = []
+        self._last = ""
         self._late: list[Late] = []
         self._kept: dict[str, list[Response]] = {}
 
@@ -91,7 +92,10 @@ class Wire(httpx.BaseTransport):
         self._others()
         self._may_die()
         if writes(asked):
+            if asked.path.endswith("/policy") and self._last != "GET /api/v1/policy":
+                self.ledger.wrong.append("a policy is written without a look at it")
             self.sent[f"{named(asked)} {asked.body.decode()}".strip()] += 1
+        self._last = named(asked)
         fault = self._fault(asked)
         self.log.append(f"{named(asked)} {fault}".strip())
         answer = FAULTS[fault](self, asked) if fault else self.good(asked)

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from reconcile.simulator import Request
 from reconcile.simulator import headscale as simulated
-from reconcile.simulator.world import Node, World
+from reconcile.simulator.world import Node, User, World
 from tests.contract.tailnets.edits import policy_text
-from tests.simulation.making import EXIT, ROUTES, TAGS
+from tests.simulation.making import EXIT, ROUTES, SWAP, TAGS, Goal
 
 # A request as somebody sends it: method, path below /api/v1, body.
 Sent = tuple[str, str, Any]
@@ -24,8 +24,8 @@ class Writer:
     what it leaves can be made what the files say.
     """
 
-    def __init__(self, dice: random.Random, share: float) -> None:
-        self._dice, self._share = dice, share
+    def __init__(self, dice: random.Random, goal: Goal, share: float) -> None:
+        self._dice, self._goal, self._share = dice, goal, share
         self._number = 0
         self._back: list[tuple[int, Sent]] = []
 
@@ -62,34 +62,42 @@ class Writer:
         self._number += 1
         return f"other-{self._number}"
 
+    def _idle(self, world: World) -> User | None:
+        """Return a user without nodes; those who exchange names are left alone."""
+        owners = {node.user for node in world.nodes}
+        users = self._goal.users or {}
+        swapped = {n for n, user in users.items() if "was" in user and "email" in user}
+        idle = [u for u in world.users if not u.provider and u.id not in owners]
+        idle = [u for u in idle if u.name.removesuffix(SWAP) not in swapped]
+        return self._dice.choice(idle) if idle else None
+
     def _node(self, world: World) -> Node | None:
         return self._dice.choice(world.nodes) if world.nodes else None
 
     # Each returns what to send and what takes it back, or what it did by itself.
 
     def _user(self, world: World) -> tuple[Sent, Sent | None] | None:
-        names = ("nina", "otto", self._name())
-        return ("POST", "user", {"name": self._dice.choice(names)}), None
+        """Make a user, sometimes one that the files want too."""
+        name = self._dice.choice(("nina", "otto", self._name()))
+        email = (self._goal.users or {}).get(name, {}).get("email", "")
+        return ("POST", "user", {"name": name, "email": email}), None
 
     def _rename_user(self, world: World) -> tuple[Sent, Sent | None] | None:
-        owners = {node.user for node in world.nodes}
-        idle = [u for u in world.users if not u.provider and u.id not in owners]
-        if not idle:
+        user = self._idle(world)
+        if user is None:
             return None
-        user = self._dice.choice(idle)
         path = f"user/{user.id}/rename/"
         return ("POST", path + self._name(), {}), ("POST", path + user.name, {})
 
     def _remove_user(self, world: World) -> tuple[Sent, Sent | None] | None:
-        owners = {node.user for node in world.nodes}
-        idle = [u for u in world.users if not u.provider and u.id not in owners]
-        user = self._dice.choice(idle) if idle else None
+        user = self._idle(world)
         return (("DELETE", f"user/{user.id}", None), None) if user else None
 
     def _rename_node(self, world: World) -> tuple[Sent, Sent | None] | None:
         node = self._node(world)
-        if node is None:
-            return None
+        going = self._goal.prunes or self._goal.removed("user")
+        if node is None or (going and node.name in self._goal.removed("node")):
+            return None  # whoever owns it could not go any more
         path = f"node/{node.id}/rename/"
         return ("POST", path + self._name(), {}), ("POST", path + quote(node.name), {})
 
