@@ -124,6 +124,11 @@ class Disk:
         os.fsync(number)
 
 
+def _given(kind: type) -> dict[str, Any]:
+    """Return the named parameters that a class takes where nobody gives others."""
+    return kind.__init__.__kwdefaults__  # type: ignore[misc]
+
+
 class Machine:
     """A process that can be run again and again against one network."""
 
@@ -149,9 +154,7 @@ class Machine:
             (headscale, "ThreadPoolExecutor", AtOnce),
             (apply, "ThreadPoolExecutor", lambda _size: workers),
             (apply, "wait", workers.one),
-            (apply, "monotonic", clock.monotonic),
             (connection, "connect", connect),
-            (server, "now", clock.whole),
             (reading, "datetime", dates),
             (world, "time", stamps),
             (files, "os", self.disk),
@@ -164,6 +167,8 @@ class Machine:
                 mock.patch("reconcile.runner.local_address", return_value="")
             )
             stack.enter_context(mock.patch.dict(os.environ, environ))
+            times = {"ticks": clock.monotonic, "pause": clock.sleep}
+            stack.enter_context(mock.patch.dict(_given(apply.Apply), times))
             yield
 
     def run(self, words: list[str]) -> tuple[int, str]:
