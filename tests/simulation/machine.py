@@ -124,11 +124,6 @@ class Disk:
         os.fsync(number)
 
 
-def _given(kind: type) -> dict[str, Any]:
-    """Return the named parameters that a class takes where nobody gives others."""
-    return kind.__init__.__kwdefaults__  # type: ignore[misc]
-
-
 class Machine:
     """A process that can be run again and again against one network."""
 
@@ -154,6 +149,8 @@ class Machine:
             (headscale, "ThreadPoolExecutor", AtOnce),
             (apply, "ThreadPoolExecutor", lambda _size: workers),
             (apply, "wait", workers.one),
+            (apply, "monotonic", clock.monotonic),
+            (apply, "sleep", clock.sleep),
             (connection, "connect", connect),
             (reading, "datetime", dates),
             (world, "time", stamps),
@@ -167,8 +164,6 @@ class Machine:
                 mock.patch("reconcile.runner.local_address", return_value="")
             )
             stack.enter_context(mock.patch.dict(os.environ, environ))
-            times = {"ticks": clock.monotonic, "pause": clock.sleep}
-            stack.enter_context(mock.patch.dict(_given(apply.Apply), times))
             yield
 
     def run(self, words: list[str]) -> tuple[int, str]:
