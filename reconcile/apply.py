@@ -4,8 +4,8 @@ An operation that fails skips those that wait for it, and no others. Nothing her
 decides what to do; it only does it and says what became of it.
 """
 
-from collections import deque
-from collections.abc import Callable, Collection
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -61,7 +61,7 @@ class Apply:
 
     `replan` reads the live state anew and makes a plan of it from the same files, to
     see at the end whether everything stuck. `ticks` are seconds that go by, and `pause`
-    lets some go by.
+    lets some go by. `known` are changes that were due before, whoever is to make them.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Apply:
         *,
         ticks: Callable[[], float] | None = None,
         pause: Callable[[float], None] | None = None,
+        known: Iterable[Change] = (),
         parallelism: int = 32,
         fail_fast: bool = False,
         progress: Progress | None = None,
@@ -80,7 +81,7 @@ class Apply:
         self._ticks, self._pause = ticks or monotonic, pause or sleep
         self._parallelism = parallelism
         self._fail_fast, self._progress = fail_fast, progress
-        self._expected = Expected(plan.changes)
+        self._expected, self._known = Expected(plan.changes), (*known, *plan.changes)
         self._kinds: frozenset[str] = frozenset()
         self._looked, self._read_at = False, 0.0
         self._total = 0
@@ -242,7 +243,8 @@ class Apply:
         results = tuple(_settled(result, plan) for result in results)
         undone = tuple(self._expected.overwritten(self._server.seen, plan.changes))
         left = _left(self._plan, plan, results)
-        return Outcome(results, left, undone, interrupted=interrupted)
+        moved = tuple(_news(self._known, plan.changes))
+        return Outcome(results, left, undone, moved, interrupted=interrupted)
 
     def _wait_for_others(self) -> None:
         """Wait until those who read before our writes have written as well.
@@ -269,6 +271,20 @@ def _left(plan: Plan, now: Plan, results: Collection[Result]) -> tuple[Change, .
         for change in plan.changes
         if change.address not in failed and _still_due(change, fresh)
     )
+
+
+def _news(known: Iterable[Change], now: Iterable[Change]) -> Iterator[Change]:
+    """Yield what is due now and was not before: somebody else changed it meanwhile."""
+    due: dict[str, set[str]] = defaultdict(set)
+    for change in known:
+        for address in (change.address, f"{change.kind}:{change.after.get('name')}"):
+            due[address] |= change.after.keys()
+    for change in now:
+        news = change.after.keys() - due.get(change.address, ())
+        if change.address not in due:
+            yield change
+        elif news and due[change.address]:
+            yield change.only(news)
 
 
 def _still_due(change: Change, fresh: dict[str, Change]) -> bool:

@@ -66,7 +66,8 @@ Progress = Callable[[Result, int, int], None]
 class Outcome:
     """The end of an apply: every result, and the changes that did not stick.
 
-    `overwritten` tells of those that somebody else undid.
+    `overwritten` tells of those that somebody else undid, and `moved` is what somebody
+    else changed of what this plan did not touch, so that it is due now.
     `unread` is the reason why the server could not be read back, "" normally. `checks`
     is what became of the assertions in what was read back.
     """
@@ -74,6 +75,7 @@ class Outcome:
     results: tuple[Result, ...]
     not_applied: tuple[Change, ...] = ()
     overwritten: tuple[Overwritten, ...] = ()
+    moved: tuple[Change, ...] = ()
     unread: str = ""
     interrupted: bool = False
     checks: "Checks | None" = None
@@ -92,7 +94,7 @@ class Outcome:
         """5: something is left to do, 6: the read-back differs, 7: assertions fail."""
         if self.of("failed") or (self.of("skipped") and not self.of("unseen")):
             return Exit.PARTIAL
-        differs = self.not_applied or self.overwritten
+        differs = self.not_applied or self.overwritten or self.moved
         if self.of("unseen") or differs or self.unread:
             return Exit.NOT_APPLIED
         failed = self.checks is not None and self.checks.failed

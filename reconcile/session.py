@@ -82,6 +82,7 @@ class Run:
         self.desired = desired
         self._options = options
         self.server: Headscale | None = None
+        self.first: Plan | None = None  # the first plan of this run
         self._live: Callable[[AbstractSet[str]], Live]
         self._last: Live
         if options.snapshot is not None:
@@ -147,6 +148,7 @@ class Run:
             asked=self._options.asked,
             way=self._options.way,
         )
+        self.first = self.first or made
         if why := self.last.why_not:
             made = replace(made, notes=(*made.notes, why))
         return self._checked(self.judged(made)) if check else self._sifted(made)

@@ -283,6 +283,7 @@ def _carryout(opened: Sequence["Run"], plans: Sequence["Plan"], way: Way) -> int
             plan_,
             run_,
             lambda run_=run_: run_.plan(check=False),  # type: ignore[misc]
+            known=run_.first.changes if run_.first else (),
             parallelism=parallelism,
             fail_fast=fail_fast,
             progress=progress_of(progress),

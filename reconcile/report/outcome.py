@@ -5,6 +5,7 @@ from dataclasses import asdict
 from difflib import unified_diff
 from typing import Any
 
+from reconcile.diff.changes import Action, Change
 from reconcile.outcome import PATIENCE, Outcome, Result
 from reconcile.plan import Failed, Plan
 from reconcile.report.json_plan import to_json, write
@@ -53,6 +54,7 @@ def render_text(outcomes: Sequence[Outcome], paint: Paint = plain) -> str:
             lines += _trouble(result)
     for outcome in outcomes:
         lines += [*_overwritten(outcome), *_not_applied(outcome), *_late(outcome)]
+        lines += _moved(outcome)
         if outcome.checks is not None:
             from reconcile.report import tests
 
@@ -106,6 +108,21 @@ def _overwritten(outcome: Outcome) -> Iterator[str]:
         yield safe(f"    there now: {shown(one.now)}")
     if outcome.overwritten:
         yield "  Another apply, or a person, wrote at the same time: reconcile plan"
+
+
+def _moved(outcome: Outcome) -> list[str]:
+    """Return lines about what is not as wanted now, though no step was about it."""
+    lines = [
+        safe(f"  changed meanwhile: {change.address} ({_due(change)})")
+        for change in outcome.moved
+    ]
+    if lines:
+        lines.append("  Somebody else changed that during this apply: reconcile plan")
+    return lines
+
+
+def _due(change: Change) -> str:
+    return ", ".join(change.after) if change.action is Action.UPDATE else change.action
 
 
 def _text_diff(who: str, before: Any, after: Any) -> Iterator[str]:
@@ -164,6 +181,7 @@ def render_json(
     document["overwritten"] = [
         asdict(one) for outcome in outcomes for one in outcome.overwritten
     ]
+    document["moved"] = [c.address for outcome in outcomes for c in outcome.moved]
     document["asserts"] = [
         entry for outcome in outcomes for entry in _asserts_json(outcome)
     ]

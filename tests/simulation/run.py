@@ -22,7 +22,7 @@ _LISTS = {"users": "/user", "nodes": "/node", "policy": "/policy"}
 # Two of these are not one: what the program sends twice in one run is wrong.
 _ONCE = re.compile(r"POST /api/v1/user |PUT |DELETE |/node/\d+/rename/")
 _IN_GIT = 0.02  # of the seeds: git takes longer than all the rest
-_REF = ("for-each-ref", "--format=%(objectname)", "refs/reconcile")
+_REF = ("for-each-ref", "--format=%(objectname)", "refs/reconcile/**/applied")
 _BAD_WORDS = ("Traceback", "mistake in reconcile", "SECRET")
 _SAVED = ["apply", "plan.json"]
 APPLY = ["apply", "--auto-approve"]

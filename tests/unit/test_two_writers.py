@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from reconcile.apply import Apply
 from reconcile.errors import Exit, Rejected, StalePlan
 from reconcile.model import EXIT_ROUTES, PolicyText, User
 from reconcile.outcome import Outcome, Result
@@ -312,3 +313,34 @@ def test_nothing_is_late_that_was_not_written(wanted):
     model, clock = one(), Clock()
     step = run(wanted(TAGGED), model, clock).results[0].step
     assert Outcome((Result(step, "failed", window=60.0),)).late == ()
+
+
+def test_what_somebody_else_moved_beside_the_plan_is_told(wanted):
+    """Exit code 0 would say that the server is as the files want it."""
+    model = Model(live(nodes=[node(1, "nas"), node(2, "tv")]))
+    entries = "nas: { exit_node: true }, tv: { exit_node: false }"
+    desired = wanted(f"nodes: {{ {entries} }}")
+    model.after["node:nas"] = lambda: model.change("node", "2", "routes", EXIT_ROUTES)
+    plan = build(desired, model.state, name="hs")
+    outcome = run(desired, model, known=plan.changes)
+    assert outcome.exit_code == Exit.NOT_APPLIED
+    text = render_text([outcome])
+    assert (
+        "  changed meanwhile: node:tv (exit_node)\n  Somebody else changed that" in text
+    )
+    document = json.loads(render_json([plan], [outcome], []))
+    assert (document["moved"], document["applied"]) == (["node:tv"], False)
+
+
+def test_what_was_due_before_a_plan_of_a_part_is_no_news(wanted):
+    model = one(expiry=NOW)
+    desired = wanted("nodes: { nas: { tags: [tag:web], expiry: never } }")
+    part = build(desired, model.state, name="hs", target=["node:nas.tags"])
+    known = build(desired, model.state, name="hs").changes
+
+    def replan():
+        return build(desired, model.state, name="hs")
+
+    nothing = {"ticks": Clock(), "pause": lambda _seconds: None}
+    outcome = Apply(part, model, replan, known=known, **nothing).run()
+    assert (outcome.moved, outcome.exit_code) == ((), Exit.OK)
