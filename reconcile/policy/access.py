@@ -225,6 +225,7 @@ class Access:
             through=tuple(self._through(targets, matches)) if opened else (),
             held_back=() if opened else self._held_back(sources, targets, atoms),
             not_shown=() if opened else tuple(self._not_shown(rows, targets, atoms)),
+            apart=() if opened else tuple(self._apart_from(rows, targets, atoms)),
             offering=() if opened else tuple(self._offering(sources)),
             unserved=tuple(prefixes(unserved)) if opened else (),
         )
@@ -252,6 +253,20 @@ class Access:
                 )
                 if away and there & targets:
                     yield f"{NODE}{self.world.machines[router].name}"
+
+    def _apart_from(
+        self, rows: Iterable[Row], targets: int, atoms: int
+    ) -> Iterator[str]:
+        """Yield the routers of source networks that are no peers of destinations."""
+        universe, index = self.matrix.universe, self.index
+        held = [row for row in rows if row.sides[index].offered.limit != -1]
+        cells = 0
+        for row in held:
+            allowed = merge(d for a, d in self.matrix.allowed(row, index) if a & atoms)
+            cells |= row.members if allowed & targets else 0
+        for machine in self.world.tailnet.routers if cells else ():
+            if universe.behind(machine) & cells:
+                yield f"{NODE}{machine.name}"
 
     def _offering(self, sources: int) -> Iterator[str]:
         """Yield the sources that offer to be exit nodes: their clients choose none."""

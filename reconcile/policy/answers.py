@@ -34,6 +34,7 @@ class Why:
     it, but that the source may not choose: it is itself one of `offering`, the nodes
     that offer to be exit nodes, or the server does not offer it any. `not_shown` are
     those to which a grant with `via` steers, but which the server does not show.
+    `apart` are routers of a source network that are no peers of the destination.
     `unserved` are the parts of the destination to which nothing leads.
     """
 
@@ -47,6 +48,7 @@ class Why:
     through: tuple[str, ...] = ()
     held_back: tuple[str, ...] = ()
     not_shown: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
     offering: tuple[str, ...] = ()
     unserved: tuple[str, ...] = ()
 

@@ -104,19 +104,19 @@ class Matrix:
         known = self._reaches.get((side.rules, own, side.offered))
         if known is None:
             opened = self._reach(index, side, own)
-            known = self._arriving(opened, side.offered.blocks)
+            known = self._arriving(opened, side.offered)
             self._reaches[side.rules, own, side.offered] = known
         return known
 
     def allowed(self, row: Row, index: int) -> Reach:
-        """Return what a row would reach if it were offered all exit nodes."""
+        """Return what a row would reach if it were offered every way."""
         opened = self._reach(index, row.sides[index], self.own(row, index))
-        return self._arriving(opened, self.universe.all_blocks)
+        return self._arriving(opened, Offered(self.universe.all_blocks))
 
-    def _arriving(self, opened: Reach, offered: int) -> Reach:
-        """Drop what lies behind exit nodes that the sources are not offered."""
-        arriving = self.universe.arriving
-        seen = [(atoms, arriving(targets, offered)) for atoms, targets in opened]
+    def _arriving(self, opened: Reach, offered: Offered) -> Reach:
+        """Drop what the sources are not offered the way to."""
+        arriving, universe = offered.arriving, self.universe
+        seen = [(atoms, arriving(universe, targets)) for atoms, targets in opened]
         return joined((atoms, targets) for atoms, targets in seen if targets)
 
     def own(self, row: Row, index: int) -> int:

@@ -48,18 +48,24 @@ class Offered:
     """What a server offers to some sources.
 
     `blocks` are those of the exit nodes that it shows to them, and `ways` what they
-    send through each node that a grant steers through, by its number.
+    send through each node that a grant steers through, by its number. `limit` is where
+    a network gets at all by the router before it.
     """
 
     blocks: int = 0
     ways: tuple[tuple[int, int], ...] = ()
+    limit: int = -1
 
     def reached(self, universe: Universe, rule: Compiled) -> int:
         """Return where a rule lets the sources arrive, but at their own nodes."""
         if not rule.steered:
-            return universe.arriving(rule.targets, self.blocks)
+            return self.arriving(universe, rule.targets)
         sent = dict(self.ways)
         return merge(there & sent.get(number, 0) for number, there in rule.steered)
+
+    def arriving(self, universe: Universe, targets: int) -> int:
+        """Return where the sources arrive of what rules let them reach."""
+        return universe.arriving(targets, self.blocks) & self.limit
 
 
 NOTHING = Offered()

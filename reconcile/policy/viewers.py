@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from reconcile.policy.document import SshRule
 from reconcile.policy.rows import Side
-from reconcile.policy.steering import Steering
+from reconcile.policy.steering import Networks, Steering
 from reconcile.policy.targets import Compiled, Offered
 from reconcile.policy.universe import Exit, Universe, World, bits, merge
 
@@ -34,6 +34,10 @@ def offered(
         policy = replace(world.policy, rules=tuple(kept))
         yield from Steering(universe, index, policy).offered()
         return
+    release = world.policy.release
+    # Of 0.26 it is not known: there no answer is led back to a network.
+    if release.exits_shown_by_internet and not release.routers_stand_for_networks:
+        yield from Networks(universe, index, sides).offered()
     if not world.exits:
         return
     finder = _Viewers(universe, world, rules, sides)

@@ -207,6 +207,9 @@ def in_part(told: Told) -> Iterator[str]:
 
 def _not_shown(answer: Why) -> Iterator[str]:
     """Say that a filter allows it, but that the server does not show the way there."""
+    if answer.apart:
+        yield f"  But nothing makes {safe(counted(answer.apart))} a peer of it, through"
+        yield "  which the source would send: a rule between the two does."
     if answer.not_shown:
         names = safe(counted(answer.not_shown))
         yield f"  {names} would let it through, but this client is not sent there"
@@ -334,6 +337,7 @@ def answer_json(answer: Why, scene: Scene) -> dict[str, Any]:
         "through": list(answer.through),
         "held_back": list(answer.held_back),
         "not_shown": list(answer.not_shown),
+        "apart": list(answer.apart),
         "offering": list(answer.offering),
         "unserved": list(answer.unserved),
         "rules": [_match_json(match, scene) for match in answer.rules],

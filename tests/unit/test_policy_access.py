@@ -579,6 +579,28 @@ def test_via_opens_what_the_client_is_sent_through_the_router(beside: str) -> No
     assert not found.why("node:desk", "8.8.8.77", 22).allowed
 
 
+_NETWORK = {
+    "alone": ([acl("10.1.0.0/16", "db-1:22")], False),
+    "with its router": (
+        [acl("10.1.0.0/16", "db-1:22"), acl("db-1", "tag:router:1")],
+        True,
+    ),
+    "as everybody": ([acl("*", "db-1:22")], True),
+}
+
+
+@pytest.mark.parametrize("name", _NETWORK)
+@pytest.mark.parametrize("release", ["0.27", "0.28", "0.29", "main"])
+def test_a_network_sends_by_its_router(name: str, release: str) -> None:
+    """Seen on clients of 0.28.0: packets and answers go between peers alone."""
+    rules, open_ = _NETWORK[name]
+    known = {"hosts": {"db-1": "100.64.0.5"}, **NAMES, "acls": rules}
+    found = Access(read(known, release), tailnet())
+    why = found.why("10.1.2.3", "node:db-1", 22)
+    assert why.allowed is (open_ or release in ("0.29", "main"))
+    assert why.apart == (() if why.allowed else ("node:router",))
+
+
 def test_the_internet_sends_nothing_into_the_tailnet() -> None:
     found = Access(policy(acl("*", "*:*")), tailnet())
     why = found.why("8.8.8.8", "node:desk", 443)

@@ -141,6 +141,8 @@ def _dead(ground: Ground, overlap: Overlap, told: set[str]) -> Iterator[Problem]
                 (why, help), can_go = _NOT_OFFERED, False
             if not reasons and overlap.steers(rule):
                 (why, help), can_go = _NOT_SHOWN, False
+            if not reasons and overlap.is_apart(rule):
+                (why, help), can_go = _APART, False
             yield dead(rule, why, help, cut=can_go)
 
 
@@ -156,6 +158,13 @@ _NOT_SHOWN = (
     "the server sends its sources to no router of it: beside other rules, via makes "
     "nobody a peer",
     "add a rule from its sources to the router itself, for any one port",
+)
+
+
+_APART = (
+    "up to 0.28 a network as a source makes its router nobody's peer, and packets go "
+    "between peers alone",
+    "add a rule between the router itself and the destinations",
 )
 
 

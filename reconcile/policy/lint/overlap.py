@@ -121,6 +121,16 @@ class Overlap:
         """The names of the rules that open something to somebody."""
         return {str(self.rules[number]) for number in self.where}
 
+    def is_apart(self, rule: Origin) -> bool:
+        """Tell whether a rule leads where no router of its sources has a peer."""
+        index = self._index
+        return any(
+            self._compiled[number].targets & ~row.sides[index].offered.limit
+            for row in self._matrix.rows
+            for number in bits(row.sides[index].rules)
+            if self._compiled[number].origin is rule
+        )
+
     def steers(self, rule: Origin) -> bool:
         """Tell whether routers would let through what a grant with `via` leads to."""
         return any(c.steered for c in self._compiled.values() if c.origin is rule)

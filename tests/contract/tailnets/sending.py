@@ -6,6 +6,7 @@ from functools import cached_property
 from reconcile.model import EXIT_ROUTES, Node, User
 from reconcile.policy.offers import Offers
 from reconcile.policy.reading import read
+from reconcile.policy.releases import release as row_of
 from reconcile.policy.resolve import Resolver
 from reconcile.policy.tailnet import Tailnet
 from tests.contract.seeds import CREATED
@@ -87,8 +88,12 @@ class Maps:
 
 def shown(state: State, release: str) -> Peers:
     """Return what `access sees` shows to each node, which clients are held to."""
-    users = [User(str(p.id), p.name, email=p.email) for p in state.people]
-    tailnet = Tailnet(users, map(_node, state.devices))
+    users = [
+        User(str(p.id), p.name, email=p.email, provider_id=p.provider_id)
+        for p in state.people
+    ]
+    nodes = [_node(device, state.worn(device, release)) for device in state.devices]
+    tailnet = Tailnet(users, nodes, advertised=row_of(release).advertised_routes)
     policy = read(state.policy or {}, release)
     offers = Offers(policy, tailnet, Resolver(policy, tailnet))
     return {
@@ -100,12 +105,13 @@ def shown(state: State, release: str) -> Peers:
     }
 
 
-def _node(device: Device) -> Node:
+def _node(device: Device, worn: frozenset[str]) -> Node:
     return Node(
         str(device.id),
         device.name,
         user_id=None if device.tags else str(device.user),
         tags=frozenset(device.tags),
+        asked_tags=worn.difference(device.tags),
         approved=frozenset(device.approved),
         available=frozenset(device.routes),
         addresses=device.addresses,

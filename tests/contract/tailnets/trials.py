@@ -31,7 +31,13 @@ _BESIDE, _RULE = (
     re.compile(r"; (.+) adds? nothing to it"),
     re.compile(r"(\w+)\[(\d+)\]"),
 )
-_DOUBTFUL = ("RC0503", "RC0509", "RC0510")  # what may open nothing else for all that
+_HELD = "would count again"  # what must not be removed yet
+_DOUBTFUL = (
+    _HELD,
+    "RC0503",
+    "RC0509",
+    "RC0510",
+)  # what may open nothing else for all that
 _SECTIONS = ("acls", "grants", "ssh")
 _PORTS = (22, 80, 443, 53, 8080)
 _TESTED = ("0.29", "main")  # the releases that have tests
@@ -87,7 +93,8 @@ def _useless(scene: Scene) -> tuple[Rule, ...]:
     beside = (_BESIDE.search(problem.why) for problem in _findings(scene))
     named = (_RULE.findall(match[1]) for match in beside if match)
     found = {(name, int(index)) for rules in named for name, index in rules}
-    return tuple(sorted({*_named(scene, _USELESS), *found}))
+    useless = {*_named(scene, _USELESS), *found}
+    return tuple(sorted(useless.difference(_named(scene, [_HELD]))))
 
 
 def _named(scene: Scene, words: Iterable[str]) -> tuple[Rule, ...]:
@@ -95,8 +102,7 @@ def _named(scene: Scene, words: Iterable[str]) -> tuple[Rule, ...]:
     found = {
         p.path[:2]
         for p in _findings(scene)
-        if any(each in f"{p.code} {p.message} {p.why}" for each in words)
-        and "would count again" not in p.help  # what it says must not be removed yet
+        if any(each in f"{p.code} {p.message} {p.why} {p.help}" for each in words)
     }
     return tuple(sorted((str(name), int(index)) for name, index in found))
 

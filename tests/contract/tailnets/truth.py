@@ -13,8 +13,10 @@ from reconcile.model import EXIT_ROUTES
 from tests.contract.tailnets import exits, own
 from tests.contract.tailnets.names import Names
 from tests.contract.tailnets.probes import CHECK, DEFAULT, SSH, TCP, Probes
+from tests.contract.tailnets.sending import Maps, shown
 from tests.contract.tailnets.state import State
 
+APART = ("0.27", "0.28")
 Filter = Iterable[Mapping[str, Any]]
 
 
@@ -63,6 +65,8 @@ class Truth:
                 peers |= {(s, t) for ids in sources for s in ids for t in each.nodes}
         offers = exits.Offers(state, rules, release, peers)
         self._through_exits(found, offers, release)
+        if release in APART and any(self.open[p] for p in bits(self.names.routed)):
+            self._by_routers()
         self.filtered = list(map(int.__and__, self.open, probes.families))
         self._drop_what_is_no_path()
         self._log_in(compiled.ssh)
@@ -84,6 +88,26 @@ class Truth:
                 if each.targets & far and exits.keeps(exit_, each.text, release):
                     sources = each.sources & self.probes.of(offers.to(exit_))
                     self._allow(sources, each.targets & far & families, each.services)
+
+    def _by_routers(self) -> None:
+        """Leave to networks what their routers send to peers that answer.
+
+        Seen on clients of 0.28.0: a rule whose source is a network makes its router
+        nobody's peer. Whether answers find from one network to another is left open.
+        """
+        maps = Maps(self.probes, self.state, shown(self.state, self.release))
+        kept: dict[int, int] = {}
+        for device in self.state.devices:
+            mine = maps.sending(device)
+            for place in bits(mine & ~self.names.nodes):
+                found = mine
+                for peer, targets in maps.ways(device.name).items():
+                    back = maps.ways(peer).get(device.name, 0)
+                    found |= targets if back >> place & 1 else 0
+                    found |= targets & ~self.names.nodes if back else 0
+                kept[place] = kept.get(place, 0) | found
+        for place, targets in kept.items():
+            self.open[place] &= self.probes.any_service * targets
 
     def _drop_what_is_no_path(self) -> None:
         """Leave out other families, ways to itself and inside one network."""
