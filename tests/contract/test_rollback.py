@@ -1,6 +1,6 @@
 """Back to what was there before an apply of every kind of change, and what stays lost.
 
-The same run on the simulator and, where the programs are there, on the real servers.
+The rollback is cut off first, and run again. The same run on the simulator and, where the programs are there, on the real servers.
 """
 
 import json
@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from reconcile.errors import Unreachable
+from reconcile.model import Operation
+from reconcile.server.headscale import Headscale
 from tests.interruptions import story
 from tests.support import pasted
 
@@ -88,8 +91,29 @@ class Ground:
         return {"policy": found["policy"]["text"], **users, **nodes}
 
 
+def cut_off(command: Command, undo: list[str], patch: pytest.MonkeyPatch) -> str:
+    """Let a rollback lose its server after six writes; return what it prints."""
+    write, left = Headscale.write, [6]
+
+    def broken(self: Headscale, operation: Operation) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Unreachable("gone")
+        write(self, operation)
+
+    with patch.context() as inside:
+        inside.setattr(Headscale, "write", broken)
+        code, out, err = command(*undo, "--auto-approve")
+    assert (code, "Applied 6 of " in out) == (5, True), out + err
+    return out + err
+
+
 def test_all_comes_back_but_what_a_server_has_no_way_to_bring_back(
-    release: str, command: Command, repository: Callable[[], str], tmp_path: Path
+    release: str,
+    command: Command,
+    repository: Callable[[], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ground = Ground(command, repository, tmp_path)
     ground.apply(release, second=False)
@@ -99,7 +123,7 @@ def test_all_comes_back_but_what_a_server_has_no_way_to_bring_back(
     moved = {name for name in {*before, *after} if before.get(name) != after.get(name)}
     assert moved >= {"policy", "user:dora", "user:erin", "node:router", "node:exit"}
     undo = pasted(out.partition("undo with: ")[2].splitlines()[0])
-    out = ground.ok(*undo, "--auto-approve")
+    out = cut_off(command, undo, monkeypatch) + ground.ok(*undo, "--auto-approve")
     now = ground.live()
 
     assert now.keys() == before.keys() - {"node:laptop"}

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from reconcile.errors import Unreachable
@@ -502,6 +503,8 @@ def test_json(ground):
     code, out, _ = ground.command("rollback", "--auto-approve", "--format", "json")
     document = json.loads(out)
     assert (code, document["applied"]) == (0, True)
+    schema = Path(__file__).parents[2] / "schemas/plan.schema.json"
+    jsonschema.validate(document, json.loads(schema.read_text()))
     assert document["asked"]["rollback"] == [name]
     assert document["source"]["files"][0]["path"] == f"backup {name}"
     (kept,) = document["backups"]
