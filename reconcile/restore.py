@@ -7,6 +7,7 @@ stays. Where they changed the same field it stays too, and that is told.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from reconcile.after import instant_of
@@ -29,6 +30,7 @@ from reconcile.diff.changes import Action
 from reconcile.errors import InputError, Position
 from reconcile.hujson import parse
 from reconcile.model import EXIT_ROUTES, Live, Node, User, over, temporary_name
+from reconcile.policy.identity import approvals
 
 _MADE_ANEW = "is made anew, with another id; its pre-auth keys stay gone"
 _FROM_PROVIDER = "the identity provider makes it anew at its next login"
@@ -162,7 +164,7 @@ class _Towards:
 
     def _settings(self, touched: Touched, then: Node | None, now: Node) -> None:
         after, address, name = touched.after, f"node:{now.name}", now.name
-        known = _approved(touched, then, now)
+        known = _approved(self._with_approvals(touched, now), then, now)
         then = then or now  # of an approval of the policy alone, which has no fields
         if "name" in after and self._is_ours(
             f"{address}.name", now.name, then.name, after["name"]
@@ -185,6 +187,25 @@ class _Towards:
             match = Match({"id": now.id}, lambda: self._place)
             entry = WantedNode(name, lambda: self._place, match, settings)
             self._wanted_nodes[key] = entry
+
+    def _with_approvals(self, touched: Touched, now: Node) -> Touched:
+        """Add what the policy of the backup approves by tags that it did not know.
+
+        It is written before the tags go back, and approves routes by those until then.
+        """
+        if "tags" not in touched.after or self._before is None:
+            return touched
+        node = replace(now, tags=frozenset(touched.after["tags"]))
+        more = approvals(self._before, node, self._live.users or ())
+        return replace(touched, set_off=touched.set_off.union(more))
+
+    @cached_property
+    def _before(self) -> object:
+        """The policy of the backup, None where the apply wrote none."""
+        policy = self._backup.live.policy
+        if policy and any(each.kind == "policy" for each in self._backup.touched):
+            return _value(policy.text)
+        return None
 
     def _moment(self, expiry: datetime | None) -> Expiry | None:
         """Return an expiry for comparison: all that are over are one."""
@@ -251,7 +272,12 @@ def _approved(touched: Touched, then: Node | None, now: Node) -> dict[str, Any]:
 
 def _alike(one: str | None, other: str) -> bool:
     """Tell whether two policies mean the same: a server may lay them out anew."""
+    return _value(one) == _value(other) is not None
+
+
+def _value(text: str | None) -> object:
+    """Return what a policy says, None where there is none or it cannot be read."""
     try:
-        return bool(parse(one or "").value == parse(other).value)
+        return parse(text or "").value
     except InputError:
-        return False
+        return None

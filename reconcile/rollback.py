@@ -22,6 +22,10 @@ from reconcile.session import Run, load
 from reconcile.text import decode, read
 
 _STAYS = "it stays as it is; everything else is taken back"
+_AGAIN = (
+    "the policy approved routes of nodes by the tags that they still had: run this "
+    "again to take them back"
+)
 _KINDS = frozenset({"user", "node", "policy"})
 
 
@@ -84,17 +88,19 @@ class Rollback(Run):
             diagnostics=tuple(map(_told, plan.diagnostics)),
         )
 
-    def applied(self, plan: Plan) -> str:  # noqa: ARG002 -- as every run
-        """Return what the files still want of what was taken back; no ref moves."""
-        left = len(diff(self._files, self._last).changes)
-        if not left:
-            return ""
-        commit = self.found.backup.commit
-        undo = f": git revert {commit}" if commit and "+" not in commit else ""
-        return (
-            f"the files still want what was taken back ({plural(left, 'change')}): "
-            f"plan and apply go there again until the files change too{undo}"
-        )
+    def applied(self, plan: Plan) -> str:
+        """Return what is still to be done, here and in the files; no ref moves."""
+        told = []
+        if not plan.limited and diff(self.desired, self._last).changes:
+            told.append(_AGAIN)
+        if left := len(diff(self._files, self._last).changes):
+            commit = self.found.backup.commit
+            undo = f": git revert {commit}" if commit and "+" not in commit else ""
+            told.append(
+                f"the files still want what was taken back ({plural(left, 'change')}): "
+                f"plan and apply go there again until the files change too{undo}"
+            )
+        return "\n".join(told)
 
 
 def history(files: Desired, options: Options) -> History:

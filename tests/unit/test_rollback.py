@@ -286,6 +286,26 @@ def test_a_device_with_the_number_of_another_is_left_alone(ground):
     assert {n["name"] for n in ground.live()["nodes"]} >= {"store"}
 
 
+def test_what_the_restored_policy_approves_by_later_tags_goes_with_the_next_run(ground):
+    """The policy is written before the tags go back: it approves by those until then."""
+    approvers = '"autoApprovers": {"routes": {"10.1.0.0/16": ["tag:web"]}}, "acls"'
+    old = BEFORE.replace('"acls"', approvers)
+    nodes = [{"id": 2, "name": "gate", "tags": ["tag:db"], "routes": ["10.1.0.0/16"]}]
+    world = {**WORLD, "nodes": nodes, "policy": {**WORLD["policy"], "text": old}}
+    files = """
+        version: 1
+        nodes: { gate: { match: { id: "2" }, tags: [tag:web] } }
+        policy: { file: policy.hujson }
+    """
+    before = ground.begin(files, BEFORE, world)
+    ground.ok("apply", "--auto-approve")
+    out = ground.ok("rollback", "--auto-approve")
+    assert "routes      10.1.0.0/16" in out
+    assert "by the tags that they still had: run this again" in out
+    assert "run this again" not in ground.ok("rollback", "--auto-approve")
+    assert ground.live() == before
+
+
 # -- what cannot be brought back -------------------------------------------------------
 
 
