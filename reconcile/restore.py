@@ -48,25 +48,34 @@ class Aim:
 
 
 def aim(
-    backup: Backup, live: Live, files: Desired, label: str, *, ours: bool = False
+    backup: Backup,
+    live: Live,
+    files: Desired,
+    label: str,
+    start: Live,
+    *,
+    ours: bool = False,
 ) -> Aim:
     """Return what to want of a server to get back to a backup.
 
-    `live` is what it has now; assertions and the way to deliver a policy are those of
-    the files. `label` is what people call the backup, and `ours` takes back what
-    others changed since as well.
+    `live` is what it has now, `start` what it had when the run began; assertions and
+    the way to deliver a policy are those of the files. `label` is what people call the
+    backup, and `ours` takes back what others changed since as well.
     """
-    return _Towards(backup, live, label, ours).aim(files)
+    return _Towards(backup, live, label, start, ours).aim(files)
 
 
 class _Towards:
     """Collects what is wanted, object by object, and what does not come back."""
 
-    def __init__(self, backup: Backup, live: Live, label: str, ours: bool) -> None:
+    def __init__(
+        self, backup: Backup, live: Live, label: str, start: Live, ours: bool
+    ) -> None:
         self._backup, self._live, self._ours = backup, live, ours
         self._place = Position(label, 1, 1)
         self._users = _by_id(backup.live.users), _by_id(live.users)
         self._nodes = _by_id(backup.live.nodes), _by_id(live.nodes)
+        self._start = _by_id(start.nodes)
         self._wanted_users: dict[str, WantedUser] = {}
         self._wanted_nodes: dict[str, WantedNode] = {}
         self._removed: list[Removed] = []
@@ -192,12 +201,15 @@ class _Towards:
         """Add what the policy of the backup approves by tags that it did not know.
 
         It is written before the tags go back, and approves routes by those until then.
+        What this run sets off by that is left to the next one.
         """
-        if "tags" not in touched.after or self._before is None:
+        start = self._start.get(now.id)
+        if "tags" not in touched.after or self._before is None or start is None:
             return touched
         node = replace(now, tags=frozenset(touched.after["tags"]))
         more = approvals(self._before, node, self._live.users or ())
-        return replace(touched, set_off=touched.set_off.union(more))
+        there = start.approved.intersection(more)
+        return replace(touched, set_off=touched.set_off | there)
 
     @cached_property
     def _before(self) -> object:

@@ -54,6 +54,7 @@ class Rollback(Run):
         words = (self.found.name, *["--ours"] * ours)
         super().__init__(files, replace(options, rollback=words), writable=True)
         self._aim: Aim
+        self._start: Live | None = None
 
     def read(self, more: Set[str] = frozenset()) -> Live:
         """Return the live state, and aim from there at the backup."""
@@ -61,10 +62,14 @@ class Rollback(Run):
         routes = any(each.set_off for each in self.found.backup.touched)
         kinds = _KINDS if routes or touched - {"policy"} else {"policy"}
         live = super().read(more | kinds)
-        found, label = self.found.backup, f"backup {self.found.name}"
-        self._aim = aim(found, live, self._files, label, ours=self._ours)
+        self._start = self._start or live
+        self._aim = self._aim_from(live, self._start)
         self.desired = self._aim.desired
         return live
+
+    def _aim_from(self, live: Live, start: Live) -> Aim:
+        found, label = self.found.backup, f"backup {self.found.name}"
+        return aim(found, live, self._files, label, start, ours=self._ours)
 
     @property
     def last(self) -> LastApply:
@@ -91,7 +96,8 @@ class Rollback(Run):
     def applied(self, plan: Plan) -> str:
         """Return what is still to be done, here and in the files; no ref moves."""
         told = []
-        if not plan.limited and diff(self.desired, self._last).changes:
+        anew = self._aim_from(self._last, self._last).desired
+        if not plan.limited and diff(anew, self._last).changes:
             told.append(_AGAIN)
         if left := len(diff(self._files, self._last).changes):
             commit = self.found.backup.commit
