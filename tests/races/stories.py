@@ -108,12 +108,12 @@ def story(kind: str, random: Random, release: str = "") -> Story:
         # A node that changes its tags as well makes the policy be written twice.
         retagged = _node(1, ["tags"]) if random.random() < 0.5 else ()
         return Story(kind, ((_policy(1), *retagged), (_policy(2),)))
-    split = random.randint(1, len(ours) - 1) if len(ours) > 1 else 0
+    first, *others = random.sample(settings, len(settings))
     return random.choice(
         [
             Story(kind, (_node(1, ours), _node(2, theirs, OTHER))),
             Story(kind, ((_policy(1),), _node(2, settings[-1:]))),
-            Story(kind, (_node(1, ours[:split]), _node(2, ours[split:]))),
+            Story(kind, (_node(1, [first]), _node(2, others))),
         ]
     )
 
