@@ -178,7 +178,7 @@ def told(code: int, document: dict[str, Any]) -> Told:
     return Told(
         code,
         saw={change["address"]: change["before"] for change in changes},
-        named=named | {*document["not_applied"]},
+        named=named | {*document["not_applied"], *document["moved"]},
     )
 
 
