@@ -25,7 +25,8 @@ class Ledger:
         self._goal = goal
         self._names: dict[tuple[str, int], set[str]] = defaultdict(set)
         self._nodes: dict[int, tuple[str, str]] = {}
-        self._seen: dict[int, frozenset[str]] = {}
+        self.approved: dict[int, frozenset[str]] = {}  # as the program last saw it
+        self._known = self.approved
         self._policy_seen: str | None = None
         self.wrong: list[str] = []
         self.lost = 0
@@ -42,7 +43,7 @@ class Ledger:
         """Note what an answer tells: the program knows it from now on."""
         self._note(world)
         if request.endswith("/node"):
-            self._seen = {node.id: frozenset(node.approved) for node in world.nodes}
+            self.approved = {n.id: frozenset(n.approved) for n in world.nodes}
         if request.endswith("/policy"):
             self._policy_seen = world.policy.text
 
@@ -52,8 +53,9 @@ class Ledger:
             if "name" in fields:
                 self._names[key].add(fields["name"])
 
-    def ours(self, request: str, before: View, after: View) -> None:
-        """Judge what a request of ours changed."""
+    def ours(self, request: str, before: View, after: View, known: Any) -> None:
+        """Judge what a request of ours changed; `known` is what was seen before it."""
+        self._known = known
         for key in {**before, **after}:
             old, new = before.get(key), after.get(key)
             if old == new:
@@ -155,7 +157,7 @@ class Ledger:
             # the policy approved by itself in between goes, and the plan says so.
             lost -= AUTO_ROUTES
         more = {r for r in new - old if not _gives(entry, r)}
-        known = self._seen.get(number, frozenset())
+        known = self._known.get(number, frozenset())
         if not lost & known and more <= known:
             self.lost += bool(lost or more)
             return True

@@ -11,7 +11,7 @@ import os
 import random
 import time
 import traceback
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -58,25 +58,34 @@ class Clock:
 
 
 class Workers:
-    """A pool without threads: what is handed in waits until the dice say its turn."""
+    """A pool without threads: what is handed in waits until the dice say its turn.
+
+    `look` returns what is known when something is handed in; `known` is that, while the
+    thing runs: a thread may be slow.
+    """
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
-        self._waiting: dict[Future[Any], partial[Any]] = {}
+        self._waiting: dict[Future[Any], tuple[partial[Any], Any]] = {}
+        self.look: Callable[[], Any] = dict
+        self.known: Any = None
 
     def submit(self, function: Any, *arguments: Any) -> "Future[Any]":
         future: Future[Any] = Future()
-        self._waiting[future] = partial(function, *arguments)
+        self._waiting[future] = partial(function, *arguments), self.look()
         return future
 
     def one(self, _running: Collection["Future[Any]"], *_: Any, **__: Any) -> Any:
         """Run one of those that wait, in the place of `concurrent.futures.wait`."""
         future = self._dice.choice([*self._waiting])
-        future.set_result(self._waiting.pop(future)())
+        job, self.known = self._waiting.pop(future)
+        future.set_result(job())
+        self.known = None
         return SimpleNamespace(done={future})
 
     def shutdown(self, **_: Any) -> None:
         self._waiting.clear()
+        self.known = None
 
 
 class AtOnce:
@@ -129,12 +138,12 @@ class Machine:
 
     def __init__(self, dice: random.Random, clock: Clock) -> None:
         self.clock, self.disk = clock, Disk(dice)
-        self._dice, self._workers = dice, Workers(dice)
+        self._dice, self.workers = dice, Workers(dice)
 
     @contextlib.contextmanager
     def on(self, wire: httpx.BaseTransport) -> Iterator[None]:
         """Put the seed's clock, network, disk and order in their places."""
-        clock, workers = self.clock, self._workers
+        clock, workers = self.clock, self.workers
         connect = partial(server.connect, clock=clock.whole)
         stamps = SimpleNamespace(
             time_ns=clock.time_ns, strftime=time.strftime, gmtime=time.gmtime
@@ -178,7 +187,7 @@ class Machine:
             try:
                 code = int(run(words))
             except Killed:
-                self._workers.shutdown()
+                self.workers.shutdown()
                 code = -9
             except Exception:
                 traceback.print_exc(file=printed)

@@ -57,7 +57,7 @@ class Seed:
         self.goal = self.maker.goal(self.world)
         self.clock = Clock()
         self.machine = Machine(self.dice, self.clock)
-        self.wire = Wire(self.world, self.dice, self.clock)
+        self.wire = Wire(self.world, self.dice, self.machine)
         self.wire.ledger = Ledger(self.goal, self.world)
         self.tale = Tale(number, self.maker.release)
         self.in_git = False

@@ -16,7 +16,7 @@ from reconcile.simulator import headscale as simulated
 from reconcile.simulator.wire import Response
 from reconcile.simulator.world import World
 from tests.simulation.laws import Ledger
-from tests.simulation.machine import Clock, Killed
+from tests.simulation.machine import Killed, Machine
 from tests.simulation.writer import Writer
 
 JSON = {"Content-Type": "application/json"}
@@ -42,6 +42,7 @@ class Late:
 
     request: Request
     after: int
+    known: Any
 
 
 class Wire(httpx.BaseTransport):
@@ -51,8 +52,10 @@ class Wire(httpx.BaseTransport):
     `fresh` are the paths whose last answer still tells the truth.
     """
 
-    def __init__(self, world: World, dice: random.Random, clock: Clock) -> None:
-        self.world, self._dice, self._clock = world, dice, clock
+    def __init__(self, world: World, dice: random.Random, machine: Machine) -> None:
+        self.world, self._dice = world, dice
+        self._clock, self._workers = machine.clock, machine.workers
+        self._workers.look = lambda: self.ledger.approved
         self.writer: Writer | None = None
         self.ledger: Ledger
         self.happened: Counter[str] = Counter()
@@ -138,7 +141,12 @@ class Wire(httpx.BaseTransport):
         self.happened[fault] += 1
         return fault
 
-    def good(self, asked: Request) -> Response:
+    def _known(self) -> Any:
+        """Return what was seen when the running write was decided on."""
+        known = self._workers.known
+        return self.ledger.approved if known is None else known
+
+    def good(self, asked: Request, known: Any = None) -> Response:
         """Let the server do what it is asked for, and note what that changed."""
         if not writes(asked):
             answer = simulated.handle(self.world, asked)
@@ -149,7 +157,8 @@ class Wire(httpx.BaseTransport):
             return answer
         before = view(self.world)
         answer = simulated.handle(self.world, asked)
-        self.ledger.ours(named(asked), before, view(self.world))
+        known = self._known() if known is None else known
+        self.ledger.ours(named(asked), before, view(self.world), known)
         self.fresh.clear()
         return answer
 
@@ -160,7 +169,7 @@ class Wire(httpx.BaseTransport):
             if everything or late.after < 0:
                 self._late.remove(late)
                 self.log.append(f"    arrives late: {named(late.request)}")
-                self.good(late.request)
+                self.good(late.request, late.known)
 
     # -- what goes wrong ---------------------------------------------------------
 
@@ -180,7 +189,7 @@ class Wire(httpx.BaseTransport):
 
     def _late_write(self, asked: Request) -> Response:
         """Break the connection; the request arrives when others have."""
-        self._late.append(Late(asked, self._dice.randint(0, 6)))
+        self._late.append(Late(asked, self._dice.randint(0, 6), self._known()))
         raise httpx.ReadTimeout("The read operation timed out")
 
     def _busy(self, _asked: Request) -> Response:
