@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from stat import S_IMODE, S_ISREG
@@ -16,6 +17,8 @@ from reconcile.mask import masked
 STDOUT = "-"
 _NAMED = {STDOUT: 1, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
+# What is being written, by the process of this number, until it takes its place.
+_UNFINISHED = re.compile(r"\.reconcile-(\d+)-[0-9a-f]+")
 
 
 def output(path: Path, data: bytes, *, private: bool = False) -> None:
@@ -93,7 +96,8 @@ def overwrite(path: Path, data: bytes, *, private: bool = False) -> None:
 
 def _replace(path: Path, data: bytes, now: os.stat_result | None, mode: int) -> None:
     """Write a file beside another and put it in its place; `mode` is for a new one."""
-    temporary = path.with_name(f".{token_hex(8)}")
+    _sweep(path.parent)
+    temporary = path.with_name(f".reconcile-{os.getpid()}-{token_hex(4)}")
     try:
         # Until it has its owner, nobody else reads what may have been a secret's place.
         made = os.open(
@@ -111,6 +115,29 @@ def _replace(path: Path, data: bytes, now: os.stat_result | None, mode: int) -> 
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+@cache
+def _sweep(folder: Path) -> None:
+    """Remove what runs left in a folder that were killed while they wrote."""
+    with suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208
+            found = _UNFINISHED.fullmatch(name)
+            if found and not _runs(int(found[1])):
+                (folder / name).unlink()
+
+
+def _runs(process: int) -> bool:
+    """Tell whether a process runs; True where that cannot be asked."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is somebody else's
+        return True
+    return True
 
 
 def create(path: Path, data: bytes) -> None:

@@ -5,8 +5,9 @@
 
 import pytest
 
+from tests.interruptions.local import LOCAL
 from tests.interruptions.points import KINDS
-from tests.interruptions.runs import ground
+from tests.interruptions.runs import ground, in_file
 
 _EVERY = 11  # requests apart: each kind starts at another one
 
@@ -34,3 +35,17 @@ def test_it_goes_on_without_a_repository(tmp_path):
     with ground("0.29", tmp_path, in_git=False) as made:
         for number in range(0, made.requests(), 3):
             assert not made.trouble(number, "SIGKILL after"), f"request {number}"
+
+
+@pytest.mark.parametrize("kind", LOCAL)
+def test_it_goes_on_after_the_write_of_the_ref(repository, kind):
+    made, _ = repository
+    assert made.trouble_at_write(0, kind) == "", kind
+    assert made.trouble_at_write(1, kind) is None
+
+
+def test_it_goes_on_after_a_write_of_a_file(tmp_path):
+    """A world is written to a file beside it, which then takes its place."""
+    with in_file("0.29", tmp_path, in_git=True) as made:
+        for number, kind in enumerate(LOCAL):
+            assert made.trouble_at_write(9 + number, kind) == "", kind

@@ -1,13 +1,15 @@
 """Try every point of an apply.
 
 usage: python -m tests.interruptions [RELEASE] [KIND ...]
+       python -m tests.interruptions writes [KIND ...]
 
 Without a release it is the simulator as 0.29, else the real server of that release in
-HEADSCALE_BINARIES. Prints what is wrong at a point, and the number of points at the
+HEADSCALE_BINARIES. `writes` are those of local files: a world, and git's ref. Prints what is wrong at a point, and the number of points at the
 end; the exit code is 1 if there was anything.
 """
 
 import contextlib
+import itertools
 import shutil
 import sys
 import tempfile
@@ -19,8 +21,9 @@ import httpx
 from reconcile.simulator import Request
 from reconcile.simulator.wire import Response
 from tests.contract.real import PROGRAMS, RealServer
+from tests.interruptions.local import LOCAL
 from tests.interruptions.points import KINDS
-from tests.interruptions.runs import ground
+from tests.interruptions.runs import ground, in_file
 
 _KEPT = ("authorization", "content-type", "accept")
 
@@ -45,6 +48,8 @@ class Forward:
 
 class _Real:
     """A real server; its kept state is a folder, copied for each run."""
+
+    url = ""
 
     def __init__(self, release: str, folder: Path) -> None:
         self._folder = folder
@@ -72,6 +77,8 @@ class _Real:
 
 def main(arguments: list[str]) -> int:
     """Try the points; return 0, 1 where something is wrong, 64 for wrong usage."""
+    if arguments[:1] == ["writes"]:
+        return _writes(arguments[1:] or [*LOCAL])
     releases = [word for word in arguments if word in PROGRAMS]
     kinds = [word for word in arguments if word in KINDS] or [*KINDS]
     if len(releases) > 1 or {*arguments} - {*releases, *kinds}:
@@ -90,6 +97,29 @@ def main(arguments: list[str]) -> int:
                     tried, wrong = tried + 1, wrong + bool(trouble)
                     if trouble:
                         print(f"{kind} at request {number}:\n{trouble}\n", flush=True)
+    print(f"{tried} points, {wrong} wrong")
+    return 1 if wrong else 0
+
+
+def _writes(kinds: list[str]) -> int:
+    """Try each local write; return what `main` does."""
+    if {*kinds} - {*LOCAL}:
+        print(__doc__)
+        return 64
+    wrong = tried = 0
+    for make in (in_file, ground):
+        with (
+            tempfile.TemporaryDirectory() as name,
+            make("0.29", Path(name), in_git=True) as made,
+        ):
+            for kind in kinds:
+                numbers = itertools.count()
+                while (
+                    trouble := made.trouble_at_write(next(numbers), kind)
+                ) is not None:
+                    tried, wrong = tried + 1, wrong + bool(trouble)
+                    if trouble:
+                        print(f"{kind} at a write of {make.__name__}:\n{trouble}\n")
     print(f"{tried} points, {wrong} wrong")
     return 1 if wrong else 0
 

@@ -17,6 +17,7 @@ from reconcile.simulator.worldfile import parse
 from tests.bad_server import BadServer, Fault, running
 from tests.contract import seeds
 from tests.interruptions import story
+from tests.interruptions.local import AtWrite
 from tests.interruptions.points import KINDS, At, Victim
 from tests.support import call_git
 
@@ -39,7 +40,12 @@ class Ended:
 
 
 def _child(
-    folder: str, environ: dict[str, str], words: list[str], into: str, alone: bool
+    folder: str,
+    environ: dict[str, str],
+    words: list[str],
+    into: str,
+    alone: bool,
+    write: AtWrite | None,
 ) -> None:
     """Be the program: what it prints goes to a file. Who is alone waits for nobody."""
     from reconcile import apply
@@ -57,6 +63,8 @@ def _child(
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
     faulthandler.dump_traceback_later(_PATIENCE - 10)
     sys.argv = ["reconcile", *words]
+    if write:
+        write.listen()
     main()
 
 
@@ -66,11 +74,16 @@ def run(
     *words: str,
     victim: Victim | None = None,
     alone: bool = True,
+    write: AtWrite | None = None,
 ) -> Ended:
-    """Run one command line in a folder; `victim` learns of its process."""
+    """Run one command line in a folder; `victim` learns of its process.
+
+    `write` is the local write at which something happens.
+    """
     into = folder.parent / "printed"
     child = _CONTEXT.Process(
-        target=_child, args=(str(folder), environ, list(words), str(into), alone)
+        target=_child,
+        args=(str(folder), environ, list(words), str(into), alone, write),
     )
     child.start()
     if victim:
@@ -85,9 +98,13 @@ def run(
 
 
 class Behind(Protocol):
-    """A server whose state can be kept, and brought back for each run."""
+    """A server whose state can be kept, and brought back for each run.
+
+    `url` is "" where requests go through the server that misbehaves.
+    """
 
     key: str
+    url: str
 
     def fresh(self) -> Any:
         """Start from the kept state; return what answers requests from now on."""
@@ -99,8 +116,28 @@ class Behind(Protocol):
         """Stop what runs."""
 
 
+class InFile:
+    """The simulator in the process of the command; its world is a file beside others."""
+
+    url = "simulator:world.json"
+
+    def __init__(self, release: str, work: Path) -> None:
+        work.mkdir(parents=True)
+        world = json.dumps(seeds.world(release, "tailnet"))
+        self.key = parse(world).api_keys[0].key
+        (work / "world.json").write_text(world)
+        (work / ".gitignore").write_text("/world.json\n")
+
+    def fresh(self) -> None:
+        """Its state comes and goes with the folder."""
+
+    keep = close = fresh
+
+
 class Simulated:
     """The simulator, as one release."""
+
+    url = ""
 
     def __init__(self, release: str) -> None:
         self._text = json.dumps(seeds.world(release, "tailnet"))
@@ -127,14 +164,14 @@ class Ground:
     bad: BadServer
     folder: Path
 
-    def run(self, *words: str, victim: Victim | None = None) -> Ended:
-        environ = story.environment(self.bad.url, self.behind.key)
-        return run(self.folder / "work", environ, *words, victim=victim)
+    def run(self, *words: str, **points: Any) -> Ended:
+        environ = story.environment(self.behind.url or self.bad.url, self.behind.key)
+        return run(self.folder / "work", environ, *words, **points)
 
     def prepare(self, *, in_git: bool) -> None:
         """Apply the first files, and put the second ones in their place."""
         work = self.folder / "work"
-        work.mkdir(parents=True)
+        work.mkdir(parents=True, exist_ok=True)
         story.write_first(work)
         if in_git:
             _git(work, "init", "-q")
@@ -168,9 +205,22 @@ class Ground:
         return len(self.bad.requests)
 
     def trouble(self, number: int, kind: str) -> str:
-        """Interrupt the apply at one point; return what is wrong after the next one."""
+        """Interrupt the apply at a request; return what is wrong after the next one."""
         victim = self.begin(number, kind)
         first = self.run("apply", "--auto-approve", victim=victim)
+        return self._after(first)
+
+    def trouble_at_write(self, number: int, kind: str) -> str | None:
+        """Interrupt the apply at a local write; None where there are fewer writes."""
+        self.begin()
+        reached = self.folder / "reached"
+        reached.unlink(missing_ok=True)
+        place = AtWrite(number, kind, str(self.folder / "work"), str(reached))
+        first = self.run("apply", "--auto-approve", write=place)
+        return self._after(first) if reached.exists() else None
+
+    def _after(self, first: Ended) -> str:
+        """Apply again and plan; return what is wrong then, "" for nothing."""
         self.bad.faults = []
         second = self.run("apply", "--auto-approve")
         plan = self.run("plan", "--check")
@@ -208,6 +258,13 @@ def _git(work: Path, *words: str) -> None:
 def _commit(work: Path) -> None:
     _git(work, "add", "-A")
     _git(work, "commit", "-qm", "change")
+
+
+@contextlib.contextmanager
+def in_file(release: str, folder: Path, *, in_git: bool) -> Iterator[Ground]:
+    """Yield a ground whose server is a world file in its folder."""
+    with ground(release, folder, InFile(release, folder / "work"), in_git=in_git) as g:
+        yield g
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from reconcile.files import overwrite
 from tests.unit.test_cli import ROOT, SAME, WORLD, write  # noqa: F401
 
 FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
@@ -297,3 +298,20 @@ def test_a_file_that_cannot_be_finished_is_not_left_empty(tmp_path, monkeypatch)
     with pytest.raises(ReconcileError, match="No space left on device"):
         files.create(path, b"version: 1\n")
     assert not path.exists()
+
+
+def test_what_a_killed_run_left_is_swept_with_the_next_write(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = tmp_path / f".reconcile-{ended.pid}-0123abcd"
+    running = tmp_path / f".reconcile-{os.getppid()}-0123abcd"
+    huge = tmp_path / f".reconcile-{'9' * 30}-0123abcd"
+    other = tmp_path / f".reconcile-{ended.pid}-notes"
+    for path in (left, running, huge, other):
+        path.write_text("half of")
+    overwrite(tmp_path / "out.json", b"{}")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "out.json",
+        running.name,
+        other.name,
+    }
