@@ -207,7 +207,8 @@ def boxes(rule: PortRule) -> Iterator[Box]:
 
 def recorded_boxes(rule: dict[str, Any]) -> Iterator[Box]:
     sources = IntervalSet.union(prefix(text) for text in rule["src"])
-    protocols = frozenset(rule.get("proto") or DEFAULT_PROTOCOLS)
+    # A client leaves out the numbers that no protocol can have.
+    protocols = frozenset(rule.get("proto") or DEFAULT_PROTOCOLS) & {*range(256)}
     for target in rule.get("dst", ()):
         ports = IntervalSet([tuple(target["ports"])])
         yield sources, prefix(target["ip"]), protocols, ports

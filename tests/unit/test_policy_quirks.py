@@ -12,7 +12,6 @@ from reconcile.policy.evaluate import Evaluator
 from reconcile.policy.reading import read
 from reconcile.policy.releases import RELEASES
 from reconcile.scene import read_words, stored
-from reconcile.simulator.policywords import group_problems
 from tests.support import tailnet
 
 USERS = (
@@ -202,8 +201,38 @@ def test_a_group_in_a_group_by_an_at(server: str) -> None:
     errors = read({"groups": groups, "acls": []}, server).errors
     assert bool(errors) is (server in ("0.29", "main"))
     assert all("group members cannot be recursive" in e.message for e in errors)
-    old = server not in ("0.29", "main")
-    assert bool(group_problems("group:out", groups["group:out"], old)) is not old
+
+
+# Protocols and ports.
+
+
+@pytest.mark.parametrize("server", HEADSCALES)
+def test_a_protocol_number_with_a_sign(server: str) -> None:
+    def opened(proto: str) -> list[tuple[str, str]]:
+        return pairs(access(server, acls=[acl(["ann@"], "tag:web:*", proto=proto)]))
+
+    assert opened("+6") == opened("6") == opened("+06") != []
+    assert access(server, acls=[acl(["ann@"], "tag:web:*", proto="-0")])
+
+
+@pytest.mark.parametrize("proto", ["300", "-1", "+256"])
+@pytest.mark.parametrize("server", HEADSCALES)
+def test_a_protocol_number_that_cannot_be(server: str, proto: str) -> None:
+    """0.26 takes it and hands it on; clients leave it out."""
+    policy = {**NAMES, "acls": [acl(["ann@"], "tag:web:*", proto=proto)]}
+    assert bool(read(policy, server).errors) is (server != "0.26")
+    if server == "0.26":
+        assert not pairs(access(server, acls=policy["acls"]))
+
+
+@pytest.mark.parametrize("server", HEADSCALES)
+def test_a_destination_without_a_port(server: str) -> None:
+    rule = acl(["ann@"], "*", "ben@")
+    policy = {**NAMES, "acls": [rule]}
+    assert bool(read(policy, server).errors) is (server != "0.26")
+    if server == "0.26":
+        assert not pairs(access(server, acls=[rule]))
+        assert read({**NAMES, "acls": [acl(["ann@"], "h:")]}, server).errors
 
 
 # Policies without rules.

@@ -20,7 +20,7 @@ from reconcile.policy.reading.context import (
 )
 from reconcile.policy.releases import SCTP, TCP, UDP, Release
 from reconcile.policy.selectors import SELF, Selector
-from reconcile.policy.sets import ALL_PORTS, IntervalSet
+from reconcile.policy.sets import ALL_PORTS, EMPTY, IntervalSet
 
 PROTOCOLS = {
     "icmp": 1,
@@ -39,6 +39,7 @@ PROTOCOLS = {
     "fc": 133,
 }
 _WITH_PORTS = frozenset({TCP, UDP, SCTP})
+_NUMBERS = frozenset(range(256))
 _NEED_USERS = (
     "autogroup:self can only be used with users, groups, or supported autogroups"
 )
@@ -94,7 +95,8 @@ def _present(context: Context, section: str) -> bool:
 def protocols(text: str | None, release: Release) -> frozenset[int]:
     """Return the protocol numbers of a `proto` field; absent is the default set.
 
-    Raises ValueError with the reason when the text is no protocol.
+    It is empty for a number that no protocol can have, which 0.26 takes and clients
+    leave out. Raises ValueError with the reason when the text is no protocol.
     """
     name = text or ""
     if release.hosted:
@@ -110,9 +112,19 @@ def protocols(text: str | None, release: Release) -> frozenset[int]:
     plain = name[0] != "0" or not release.proto_checked
     if release.numbers_named and name.isdigit() and int(name) in PROTOCOLS.values():
         plain = True
-    if name.isascii() and name.isdigit() and plain and int(name) <= 255:
-        return frozenset({int(name)})
+    number = _number(name, release) if plain else None
+    if number is not None:
+        return frozenset({number} & _NUMBERS)
     raise ValueError(f"proto={quoted(text)}: {_no_protocol(text or '')}")
+
+
+def _number(text: str, release: Release) -> int | None:
+    """Return a protocol number as Go reads it (`+6` is 6), None where it is none."""
+    form = r"[0-9]{1,18}" if release.hosted else r"[+-]?[0-9]{1,18}"
+    if re.fullmatch(form, text) is None:
+        return None
+    number = int(text)
+    return number if number in _NUMBERS or not release.proto_checked else None
 
 
 def _no_protocol(text: str) -> str:
@@ -198,7 +210,8 @@ def _acl_target(
 
     name = unbracketed(name, context.release)
     try:
-        opened = _ports(port_text, context.release)
+        portless = ":" not in trimmed and not context.release.proto_checked
+        opened = EMPTY if portless else _ports(port_text, context.release)
     except ValueError as reason:
         help = "write ports as 443, 80,443, 8000-8100 or *"
         if context.scope.refusal(context.scope.selector(trimmed)) is None:
@@ -214,7 +227,9 @@ def _acl_target(
     if selector and selector.text != name:
         # What stands before the port is not trimmed: `ann@ :22` names nobody.
         selector = replace(selector, text=name)
-    return Target(selector, (Service(numbers, opened),)) if selector else None
+    # What 0.26 takes without a port, or with a protocol beyond 255, opens nothing.
+    services = (Service(numbers, opened),) if numbers and opened else ()
+    return Target(selector, services) if selector else None
 
 
 def _ports(text: str, release: Release) -> IntervalSet:

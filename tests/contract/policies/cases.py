@@ -51,6 +51,22 @@ NAMED: dict[str, Policy] = {
     "neither-acls-nor-grants": {},
     "acls-are-empty": {"acls": []},
     "acls-are-null": {"acls": None},
+    "destinations-without-a-port": _acl(["alice@"], ["*", "bob@", "10.0.0.1"]),
+    "protocols-beyond-255": {
+        "acls": [
+            {"action": "accept", "src": ["alice@"], "dst": ["*:*"], "proto": proto}
+            for proto in ("300", "-1")
+        ]
+    },
+    "protocol-numbers-with-a-sign": {
+        "acls": [
+            {"action": "accept", "src": ["alice@"], "dst": ["*:*"], "proto": proto}
+            for proto in ("+6", "-0", "+017")
+        ]
+    },
+    "granted-protocol-numbers-with-a-sign": _grant(
+        ["alice@"], ["tag:web"], ip=["+6:80", "-0:*"]
+    ),
     "everybody-to-everything": _acl(["*"], ["*:*"]),
     "users-by-name-and-by-mail": _acl(["alice@", "bob@example.com"], ["carol@:22"]),
     "mail-in-another-case-is-nobody": _acl(["dave@other.example"], ["tag:web:80"]),
