@@ -4,10 +4,9 @@ import ipaddress
 from functools import lru_cache
 from typing import Any
 
-from reconcile.simulator import routing
+from reconcile.simulator import refusing, routing
 from reconcile.simulator.call import Call, Route
-from reconcile.simulator.policyrules import check, user_meant
-from reconcile.simulator.policytext import BadPolicy, decode
+from reconcile.simulator.refusing import BadPolicy, check
 from reconcile.simulator.release import Release
 from reconcile.simulator.wire import INVALID, UNKNOWN, Refusal
 from reconcile.simulator.world import ZERO_TIME, Node, World, now
@@ -86,8 +85,8 @@ def sections(world: World) -> dict[str, Any]:
 
 @lru_cache(maxsize=4)
 def _decoded(text: str, release: Release) -> dict[str, Any]:
-    """Decode a text once for all the nodes that it is asked about."""
-    return decode(text, release)
+    """Read a text once for all the nodes that it is asked about."""
+    return refusing.sections(text, release)
 
 
 def owned_tags(world: World) -> set[str]:
@@ -149,6 +148,17 @@ def _is(world: World, found: dict[str, Any], name: str, user: int | None) -> boo
     if name.startswith("group:"):
         tokens = (found.get("groups") or {}).get(name) or []
     return user is not None and any(user_meant(world, each) == user for each in tokens)
+
+
+def user_meant(world: World, token: str) -> int | None:
+    """Return the id of the user that a token such as `alice@` means.
+
+    A token that fits two users means neither; the identity provider's id comes first.
+    """
+    text = token.removesuffix("@")
+    named = [user for user in world.users if text and user.provider_id == text]
+    found = named[:1] or [u for u in world.users if text in (u.name, u.email)]
+    return found[0].id if len(found) == 1 else None
 
 
 def _checks(release: Release) -> bool:

@@ -79,24 +79,9 @@ class Release:
     has_policy_check: bool = True
     has_auth_routes: bool = True
     tag_space_error: str = "tags must not contain spaces"
-    # the wording, sections and rules that came with 0.29
-    new_policy_words: bool = False
-    # unknown fields, repeated names and values out of range are refused
-    strict_policy: bool = True
-    strict_ssh: bool = True
-    tags_own_tags: bool = True
-    source_autogroups: tuple[str, ...] = ("autogroup:member", "autogroup:tagged")
-    destination_autogroups: tuple[str, ...] = (
-        "autogroup:internet",
-        "autogroup:member",
-        "autogroup:nonroot",
-        "autogroup:tagged",
-        "autogroup:self",
-    )
+    # a name that stands twice in a policy is no error
+    takes_names_twice: bool = False
 
-
-_WITH_DANGER = (*Release.source_autogroups, "autogroup:danger-all")
-_ANY_TARGET = (*Release.destination_autogroups, "autogroup:danger-all")
 
 RELEASES = {
     release.name: release
@@ -139,11 +124,7 @@ RELEASES = {
             has_policy_check=False,
             has_auth_routes=False,
             tag_space_error="tag should not contains space",
-            strict_policy=False,
-            strict_ssh=False,
-            tags_own_tags=False,
-            source_autogroups=(),
-            destination_autogroups=("autogroup:internet",),
+            takes_names_twice=True,
         ),
         Release(
             "0.27",
@@ -177,8 +158,6 @@ RELEASES = {
             has_policy_check=False,
             has_auth_routes=False,
             tag_space_error="tag should not contains space",
-            strict_ssh=False,
-            tags_own_tags=False,
         ),
         Release(
             "0.28",
@@ -212,9 +191,6 @@ RELEASES = {
             root_page=True,
             forgets_suffix=True,
             unknown_root="404 page not found\n",
-            new_policy_words=True,
-            source_autogroups=_WITH_DANGER,
-            destination_autogroups=_ANY_TARGET,
         ),
         Release(
             "main",
@@ -225,9 +201,6 @@ RELEASES = {
             unknown_root="404 page not found\n",
             expire_from="body",
             unknown_key_is_an_error=True,
-            new_policy_words=True,
-            source_autogroups=_WITH_DANGER,
-            destination_autogroups=_ANY_TARGET,
         ),
     )
 }

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from reconcile.simulator import policy, routing, users
-from reconcile.simulator.policytext import BadPolicy
+from reconcile.simulator.refusing import BadPolicy
 from reconcile.simulator.wire import JSON_TYPE, PROBLEM_TYPE, Request, Response
 from reconcile.simulator.world import Node, World
 

@@ -1,6 +1,7 @@
 """The simulator answers what the real servers answered, and they still do."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ from reconcile.simulator.worldfile import parse
 from . import live, real, runner, seeds
 from .scenarios import SCENARIOS, Scenario
 
+_REFUSED = (
+    r"(?:parsing policy|compiling (?:filter rules|nodeAttrs)|"
+    r'validating policy user references): (?:[^"\\]|\\.)*'
+)
 RECORDINGS = Path(__file__).parent / "recordings"
 CASES = [
     pytest.param(release, scenario, id=f"{release}-{scenario.name}")
@@ -52,7 +57,19 @@ def test_simulator_answers_as_recorded(release: str, scenario: Scenario) -> None
     ], "the scenario has changed: record it again"
     found = simulated(release, scenario)
     for number, (one, other) in enumerate(zip(found, expected, strict=True)):
-        assert one == other, f"exchange {number}"
+        assert _unworded(one) == _unworded(other), f"exchange {number}"
+
+
+def _unworded(exchange: dict[str, Any]) -> dict[str, Any]:
+    """Return an exchange without the words in which a policy is refused.
+
+    The simulator has those of the reading, which also tell people what is wrong.
+    """
+    answer = exchange["answer"]
+    if answer is None or answer["status"] < 400:
+        return exchange
+    body = re.sub(_REFUSED, "<refused>", json.dumps(answer["body"]))
+    return exchange | {"answer": answer | {"body": json.loads(body)}}
 
 
 def test_every_recording_belongs_to_a_scenario() -> None:

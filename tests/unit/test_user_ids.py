@@ -360,7 +360,7 @@ def test_a_token_that_fits_two_users_is_refused(world, command, release):
     assert (FITS in err, WAYS in err, "RC0508" in err) == (True, True, False)
     code, _, err = command("plan")
     assert (code, "error[RC0602]" in err, WAYS in err) == (1, True, True)
-    assert 'multiple users found: token "max@" found: [ 1: max, 2: max,  ]' in err
+    assert 'multiple users found: token "max@" within "/acls/0/src/0"' in err
 
 
 ONE_MAIL = [
