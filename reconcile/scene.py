@@ -132,7 +132,7 @@ def read_words(words: Words, server: ServerInfo, like: Policy | None = None) -> 
 def refused(scene: Scene) -> list[Diagnostic]:
     """Return what a server refuses in a policy because of the users that it has."""
     resolver = Resolver(scene.policy, scene.tailnet)
-    return findings(scene.words, refusals(scene.policy, scene.tailnet, resolver))
+    return findings(scene.words, refusals(scene.policy, resolver))
 
 
 def findings(words: Words, problems: Iterable[Problem]) -> list[Diagnostic]:

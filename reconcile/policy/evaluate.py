@@ -46,7 +46,7 @@ class Evaluator:
     @property
     def refusals(self) -> tuple[Problem, ...]:
         """What the server refuses because of its users; failing tests come on top."""
-        return tuple(refusals(self.policy, self.tailnet, self._filters.resolver))
+        return tuple(refusals(self.policy, self._filters.resolver))
 
     def filter(self, machine: Machine) -> tuple[PortRule, ...]:
         """Return the packet filter of a node: who may reach what on or behind it."""

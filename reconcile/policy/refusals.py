@@ -8,7 +8,6 @@ from reconcile.policy.identity import Ambiguous, Directory
 from reconcile.policy.reading.context import NAME, quoted
 from reconcile.policy.references import references
 from reconcile.policy.resolve import Resolver
-from reconcile.policy.tailnet import Tailnet
 
 # Where a token that fits two users is refused; elsewhere it means nobody.
 _CHECKED = ("groups", "tagOwners", "autoApprovers", "acls", "ssh")
@@ -19,7 +18,7 @@ def refuses_namesakes(policy: Policy, section: str) -> bool:
     return policy.release.checks_users and section_name(section) in _CHECKED
 
 
-def refusals(policy: Policy, tailnet: Tailnet, resolver: Resolver) -> Iterator[Problem]:
+def refusals(policy: Policy, resolver: Resolver) -> Iterator[Problem]:
     """Yield what is wrong with a policy in a tailnet, though its text is fine."""
     if policy.release.checks_users:
         yield from _ambiguous(policy, resolver.directory)

@@ -61,7 +61,7 @@ def _in_tailnet(policy: Policy, world: World) -> Iterator[Problem]:
         for user in world.users
     )
     tailnet = Tailnet(users, ())
-    yield from refusals(policy, tailnet, Resolver(policy, tailnet))
+    yield from refusals(policy, Resolver(policy, tailnet))
 
 
 def _listed(problems: list[Problem] | tuple[Problem, ...]) -> str:
