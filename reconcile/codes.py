@@ -37,6 +37,7 @@ TITLES = {
     "RC0030": "Not a snapshot",
     "RC0031": "Too many errors",
     "RC0032": "Not a backup",
+    "RC0033": "Text that is too long",
     # RC01xx: what the sections say, and say of each other
     "RC0101": "Policy names a user that is not declared",
     "RC0102": "Policy names a user that is being removed",

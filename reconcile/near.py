@@ -7,6 +7,7 @@ from math import inf
 MOST = 1000  # names that a word is held against
 _MOST_OF_A_RUN = 100_000
 _PRICE = 10  # of a word, in names
+_LONGEST = 200  # of a word: nobody means one that is longer
 
 _left: float = inf  # outside of a run
 
@@ -30,7 +31,7 @@ def nearest(word: str, options: Iterable[str], cutoff: float = 0.6) -> str:
     """
     global _left
     names = list(options)
-    if len(names) > min(MOST, _left):
+    if len(names) > min(MOST, _left) or len(word) > _LONGEST:
         return ""
     _left -= len(names) + _PRICE
     names.sort()

@@ -28,6 +28,7 @@ from reconcile.yaml_problems import explain
 Path = tuple[str | int, ...]
 
 MAX_DEPTH = 64
+LONGEST = 10_000  # characters of a text, as in what servers list
 _PREFIX = "tag:yaml.org,2002:"
 _STR, _INT, _FLOAT = _PREFIX + "str", _PREFIX + "int", _PREFIX + "float"
 _NULL, _BOOL, _MERGE = _PREFIX + "null", _PREFIX + "bool", _PREFIX + "merge"
@@ -294,6 +295,8 @@ class _Reader:
 
     def _pay(self, text: str, node: yaml.Node) -> None:
         """Count a value; aliases and variables must not make a file far larger."""
+        if len(text) > LONGEST:
+            raise InputError([self._too_long(text, node)])
         self._budget -= len(text) + 1
         if self._budget < 0:
             raise InputError([self._explosion(node)])
@@ -393,6 +396,16 @@ class _Reader:
             "aliases or variables make this file far larger than it is",
             self._position(node),
             help="write out what the aliases (`*name`) and variables stand for",
+        )
+
+    def _too_long(self, text: str, node: yaml.Node) -> Diagnostic:
+        return Diagnostic(
+            "RC0033",
+            f"a text of {len(text):,} characters",
+            self._position(node),
+            why=f"names, commands and other texts have {LONGEST:,} at most",
+            help="shorten it; a policy may be in a file of its own: "
+            "`policy: { file: policy.hujson }`",
         )
 
     def _note(self, finding: Diagnostic) -> None:

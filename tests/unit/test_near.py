@@ -23,3 +23,8 @@ def test_thousands_of_words_are_not_held_against_the_names():
     assert 0 < sum(map(bool, found)) < 200
     with near.bounded():  # another run begins anew
         assert near.nearest("tag:xx", ["tag:x"]) == "tag:x"
+
+
+def test_a_word_as_long_as_a_page_is_held_against_nothing():
+    assert near.nearest("x" * 300, ["x" * 299]) == ""
+    assert near.nearest("x" * 100, ["x" * 99]) == "x" * 99

@@ -158,15 +158,26 @@ def test_a_position_holds_no_copy_of_its_line():
 @pytest.mark.parametrize(
     "text",
     [
-        f"a: &a {'x' * 20_000}\nb: [{'*a, ' * 100}]",
+        f"a: &a {'x' * 9000}\nb: [{'*a, ' * 200}]",
         f"a: &a {{ {'x' * 1000}: 1 }}\nb: [{'*a, ' * 2000}]",
         f"a: &a {{ {'x' * 1000}: 1 }}\nb: [{'{<<: *a}, ' * 2000}]",
-        "b: [" + "'${BIG}', " * 100 + "]",
+        "b: [" + "'${BIG}', " * 200 + "]",
     ],
 )
 def test_long_texts_count_in_what_aliases_and_variables_make(text):
     with pytest.raises(InputError, match="far larger than it is"):
-        parse(text, "f", {"BIG": "x" * 20_000})
+        parse(text, "f", {"BIG": "x" * 9000})
+
+
+@pytest.mark.parametrize("text", ["a: {}", "? {}\n: 1", "- ['{}']", "a: ${{BIG}}"])
+def test_a_text_has_ten_thousand_characters_at_most(text):
+    for size, codes in ((10_000, []), (10_001, ["RC0033"])):
+        found = []
+        try:
+            parse(text.format("x" * size), "f", {"BIG": "x" * size})
+        except InputError as error:
+            found = [d.code for d in error.diagnostics]
+        assert found == codes
 
 
 @pytest.mark.parametrize("again", ["a: 1\n", "!t a: !b 1\n", "? [a]\n: 1\n"])
