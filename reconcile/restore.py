@@ -41,10 +41,15 @@ _SINCE = "somebody else changed it since, so it stays; --ours takes it back too"
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What a rollback wants of a server, and sentences on what does not come back."""
+    """What a rollback wants of a server, and sentences on what does not come back.
+
+    `live` is what it had then, and `since` what others had changed since the apply.
+    """
 
     desired: Desired
     lost: tuple[str, ...]
+    live: Live
+    since: frozenset[str]
 
 
 def aim(
@@ -52,30 +57,32 @@ def aim(
     live: Live,
     files: Desired,
     label: str,
-    start: Live,
+    first: Aim | None = None,
     *,
     ours: bool = False,
 ) -> Aim:
     """Return what to want of a server to get back to a backup.
 
-    `live` is what it has now, `start` what it had when the run began; assertions and
-    the way to deliver a policy are those of the files. `label` is what people call the
-    backup, and `ours` takes back what others changed since as well.
+    `live` is what it has now; assertions and the way to deliver a policy are those of
+    the files. `label` is what people call the backup, and `ours` takes back what others
+    changed since as well. `first` is the aim with which a run began: what it wanted it
+    goes on to want, so that what others change meanwhile is noticed.
     """
-    return _Towards(backup, live, label, start, ours).aim(files)
+    return _Towards(backup, live, label, first, ours).aim(files)
 
 
 class _Towards:
     """Collects what is wanted, object by object, and what does not come back."""
 
     def __init__(
-        self, backup: Backup, live: Live, label: str, start: Live, ours: bool
+        self, backup: Backup, live: Live, label: str, first: Aim | None, ours: bool
     ) -> None:
         self._backup, self._live, self._ours = backup, live, ours
         self._place = Position(label, 1, 1)
         self._users = _by_id(backup.live.users), _by_id(live.users)
         self._nodes = _by_id(backup.live.nodes), _by_id(live.nodes)
-        self._start = _by_id(start.nodes)
+        self._first, self._since = first, set[str]()
+        self._start = _by_id((first.live if first else live).nodes)
         self._wanted_users: dict[str, WantedUser] = {}
         self._wanted_nodes: dict[str, WantedNode] = {}
         self._removed: list[Removed] = []
@@ -107,7 +114,7 @@ class _Towards:
             files=(),
             warnings=(),
         )
-        return Aim(desired, tuple(self._lost))
+        return Aim(desired, tuple(self._lost), self._live, frozenset(self._since))
 
     def _lose(self, address: str, why: str) -> None:
         self._lost.append(f"{address}: {why}")
@@ -144,18 +151,17 @@ class _Towards:
     def _rename(self, then: User, now: User | None, given: str) -> None:
         if now is None:
             self._lose(f"user:{then.name}", "it was removed since, and stays so")
-        elif self._is_ours(f"user:{now.name}.name", now.name, then.name, given):
+        elif self._is_ours(
+            f"user:{now.name}.name", then.id, (now.name, then.name, given)
+        ):
             user = WantedUser(then.name, self._place, (now.name,), number=now.id)
             self._wanted_users[then.name] = user
 
-    def _is_ours(self, address: str, now: str, then: str, given: str) -> bool:
+    def _is_ours(self, address: str, number: str, names: tuple[str, str, str]) -> bool:
         """Tell whether a name is to be taken back: the apply gave it, or began to."""
-        if now == then:
-            return False
-        if self._ours or now in (given, temporary_name(then), temporary_name(given)):
-            return True
-        self._lose(address, _SINCE)
-        return False
+        now, then, given = names
+        on_the_way = now in (temporary_name(then), temporary_name(given))
+        return self._returns(address, number, now, then, now if on_the_way else given)
 
     # -- nodes -------------------------------------------------------------------------
 
@@ -176,15 +182,16 @@ class _Towards:
         known = _approved(self._with_approvals(touched, now), then, now)
         then = then or now  # of an approval of the policy alone, which has no fields
         if "name" in after and self._is_ours(
-            f"{address}.name", now.name, then.name, after["name"]
+            f"{address}.name", now.id, (now.name, then.name, after["name"])
         ):
             name = then.name
         if "tags" in after:
             given = frozenset(after["tags"])
-            if self._returns(f"{address}.tags", now.tags, then.tags, given):
+            if self._returns(f"{address}.tags", now.id, now.tags, then.tags, given):
                 known["tags"] = then.tags
         if "expiry" in after and self._returns(
             f"{address}.expiry",
+            now.id,
             self._moment(now.expiry),
             self._moment(then.expiry),
             self._moment(instant_of(after["expiry"])),
@@ -225,14 +232,21 @@ class _Towards:
             return NEVER
         return None if over(expiry, self._live.taken_at) else expiry
 
-    def _returns(self, address: str, now: object, then: object, given: object) -> bool:
+    def _returns(
+        self, address: str, number: str, now: object, then: object, given: object
+    ) -> bool:
         """Tell whether a field is to get its former value."""
         if now == then:
             return False
-        if self._ours or now == given:
-            return True
-        self._lose(address, _SINCE)
-        return False
+        field = f"{address.partition(':')[0]} {number} {address.rpartition('.')[2]}"
+        if self._first is not None:
+            wanted = field not in self._first.since
+        else:
+            wanted = self._ours or now == given
+        if not wanted:
+            self._since.add(field)
+            self._lose(address, _SINCE)
+        return wanted
 
     # -- the policy --------------------------------------------------------------------
 
@@ -245,7 +259,7 @@ class _Towards:
             self._lose("policy", _NO_POLICY)
             return None
         given = now if _alike(now, touched.after["text"]) else touched.after["text"]
-        if not is_bridge(now) and not self._returns("policy", now, then, given):
+        if not is_bridge(now) and not self._returns("policy", "", now, then, given):
             return None
         document = parse(then, self._place.file)
         return WantedPolicy(

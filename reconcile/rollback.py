@@ -54,7 +54,7 @@ class Rollback(Run):
         words = (self.found.name, *["--ours"] * ours)
         super().__init__(files, replace(options, rollback=words), writable=True)
         self._aim: Aim
-        self._start: Live | None = None
+        self._first: Aim | None = None
 
     def read(self, more: Set[str] = frozenset()) -> Live:
         """Return the live state, and aim from there at the backup."""
@@ -62,14 +62,14 @@ class Rollback(Run):
         routes = any(each.set_off for each in self.found.backup.touched)
         kinds = _KINDS if routes or touched - {"policy"} else {"policy"}
         live = super().read(more | kinds)
-        self._start = self._start or live
-        self._aim = self._aim_from(live, self._start)
+        self._aim = self._aim_at(live, self._first)
+        self._first = self._first or self._aim
         self.desired = self._aim.desired
         return live
 
-    def _aim_from(self, live: Live, start: Live) -> Aim:
+    def _aim_at(self, live: Live, first: Aim | None) -> Aim:
         found, label = self.found.backup, f"backup {self.found.name}"
-        return aim(found, live, self._files, label, start, ours=self._ours)
+        return aim(found, live, self._files, label, first, ours=self._ours)
 
     @property
     def last(self) -> LastApply:
@@ -96,7 +96,7 @@ class Rollback(Run):
     def applied(self, plan: Plan) -> str:
         """Return what is still to be done, here and in the files; no ref moves."""
         told = []
-        anew = self._aim_from(self._last, self._last).desired
+        anew = self._aim_at(self._last, None).desired
         if not plan.limited and diff(anew, self._last).changes:
             told.append(_AGAIN)
         if left := len(diff(self._files, self._last).changes):

@@ -274,6 +274,23 @@ def test_what_others_did_since_stays(ground):
     assert nodes["gate"]["tags"] == ["tag:web"]
 
 
+def test_what_others_change_during_it_is_noticed(ground, monkeypatch):
+    ground.begin()
+    ground.ok("apply", "--auto-approve")
+    write, path = Headscale.write, ground.folder / "world.json"
+
+    def raced(self, operation):
+        write(self, operation)
+        if operation.verb == "node.tags":
+            world = json.loads(path.read_text())
+            world["nodes"][0]["tags"] = ["tag:web"]
+            path.write_text(json.dumps(world))
+
+    monkeypatch.setattr(Headscale, "write", raced)
+    code, out, err = ground.command("rollback", "--auto-approve")
+    assert (code, "node:nas" in out.partition("Applied")[2]) == (6, True), out + err
+
+
 def test_a_device_with_the_number_of_another_is_left_alone(ground):
     ground.begin()
     ground.ok("apply", "--auto-approve")
