@@ -10,10 +10,12 @@ import pytest
 
 from reconcile.server import releases
 from tests.contract import real
-from tests.contract.tailnets import own, questions, trials
+from tests.contract.namespace import missing
+from tests.contract.tailnets import clients, own, questions, record, trials
 from tests.contract.tailnets.cases import again
 from tests.contract.tailnets.edits import CreateUser, DeleteUser, Pair, Retag
 from tests.contract.tailnets.names import Names, Unreadable
+from tests.contract.tailnets.netmaps import ToldSide
 from tests.contract.tailnets.probes import CHECK, SSH, Probes
 from tests.contract.tailnets.reading import services_of
 from tests.contract.tailnets.record import RECORDED, recorded
@@ -28,6 +30,11 @@ RECORDINGS = [
     pytest.param(result, id=f"{release}-{number}")
     for release in RELEASES
     for number, result in enumerate(recorded(release))
+]
+BY_CLIENTS = [
+    pytest.param(result, id=f"{release}-{number}")
+    for release in clients.RELEASES
+    for number, result in enumerate(recorded(release, record.BY_CLIENTS))
 ]
 
 
@@ -46,6 +53,29 @@ def test_a_list_that_is_missing_or_too_much_is_noticed(result: Result) -> None:
         named = [line for line in lines if line["services"]]
         if named:
             assert _differs(result, {**access, other: [*access[other], *named]})
+
+
+@pytest.mark.parametrize("result", BY_CLIENTS)
+def test_what_is_printed_is_what_clients_were_told(result: Result) -> None:
+    """Gains, losses, lists and `access sees`, by the maps of clients."""
+    assert isinstance(result.after, ToldSide)
+    assert again(result).wrong == ()
+
+
+@pytest.mark.parametrize("release", clients.RELEASES)
+def test_clients_that_are_told_less_are_noticed(release: str) -> None:
+    kinds: set[str] = set()
+    for result in recorded(release, record.BY_CLIENTS):
+        side = result.after
+        assert isinstance(side, ToldSide)
+        assert side.tried
+        nobody = {name: {**told, "peers": {}} for name, told in side.told.items()}
+        less = replace(result, after=replace(side, told=nobody))
+        kinds |= {found.kind.partition(":")[0] for found in again(less).wrong}
+        more = {name: {**told, "filter": []} for name, told in side.told.items()}
+        shut = replace(result, after=replace(side, told=more))
+        kinds |= {found.kind.partition(":")[0] for found in again(shut).wrong}
+    assert kinds >= {"list", "access sees", "connections against the maps"}
 
 
 ASKED = (
@@ -266,6 +296,17 @@ def test_random_pairs_on_a_server(release: str, tmp_path: Path) -> None:
         pytest.skip(f"HEADSCALE_BINARIES has no {real.PROGRAMS[release]}")
     seed = os.environ.get("RECONCILE_SEED", "random")
     results = held(release, COUNT, seed, tmp_path)
+    wrong = [str(found) for result in results for found in result.wrong]
+    assert wrong == []
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("release", clients.RELEASES)
+def test_random_pairs_with_clients(release: str) -> None:
+    if reason := missing(release):
+        pytest.skip(reason)
+    seed = os.environ.get("RECONCILE_SEED", "random")
+    results = clients.held(release, max(3, COUNT // 10), seed)
     wrong = [str(found) for result in results for found in result.wrong]
     assert wrong == []
 

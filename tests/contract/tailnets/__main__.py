@@ -1,14 +1,16 @@
 """Hold the plans of random pairs of states against a real server.
 
 usage: python -m tests.contract.tailnets RELEASE COUNT SEED [FOLDER]
+       python -m tests.contract.tailnets clients RELEASE COUNT SEED [FOLDER]
        python -m tests.contract.tailnets again FOLDER
        python -m tests.contract.tailnets shrink CASE [KIND]
 
 HEADSCALE_BINARIES names the folder of the programs. The first form prints a line for
 each pair that is told wrongly and, at the end, how many pairs and how many of each
-kind of difference there were; FOLDER takes the failing pairs, a folder each. The
-second one reads such cases and plans them again, without a server. The third one
-makes a case small, in CASE-small, and keeps its first difference, or that of a kind.
+kind of difference there were; FOLDER takes the failing pairs, a folder each. With
+`clients` the tailnets are joined by real clients, in a network namespace, which needs
+root. The third form reads such cases and plans them again, without a server. The last
+one makes a case small, in CASE-small, and keeps its first difference, or that of a kind.
 Exit code 1 if there was a difference.
 """
 
@@ -19,6 +21,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.contract.tailnets import clients
 from tests.contract.tailnets.cases import load, save
 from tests.contract.tailnets.run import Result, held, retried
 from tests.contract.tailnets.server import serving
@@ -36,6 +39,10 @@ def main(arguments: list[str]) -> int:
                 return _told(map(load, cases), [str(case) for case in cases], None)
             case ["shrink", case, *kind]:
                 return _shrunk(Path(case), "".join(kind), Path(place))
+            case ["clients", release, count, seed, *folder]:
+                results = clients.held(release, int(count), seed)
+                saved = Path(folder[0]) if folder else None
+                return _told(results, [], saved, f"{release}-clients-{seed}")
             case [release, count, seed, *folder]:
                 results = held(release, int(count), seed, Path(place))
                 saved = Path(folder[0]) if folder else None

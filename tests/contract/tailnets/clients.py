@@ -42,6 +42,7 @@ from tests.policy_cases import boxes, recorded_boxes
 PLACES = ("10.1.2.3", "10.2.0.7", "192.168.7.9", "172.16.0.9", "203.0.113.9")
 PLACES += ("8.8.8.77", "193.0.0.9", "fd00:1::5", "2001:db8::5", "2606:4700::1111")
 PORTS = (22, 80, 443, 8000)
+RELEASES = ("0.28", "main")
 _SOCKS = 1080
 _STEADY, _PATIENCE = 0.6, 5.0  # seconds
 _TRIED = 30  # connections, in each state
