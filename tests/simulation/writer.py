@@ -77,9 +77,16 @@ class Writer:
     # Each returns what to send and what takes it back, or what it did by itself.
 
     def _user(self, world: World) -> tuple[Sent, Sent | None] | None:
-        """Make a user, sometimes one that the files want too."""
+        """Make a user, sometimes one that the files want too.
+
+        The new name of somebody else stays free: under the old one, that user would
+        have to go with all nodes.
+        """
         name = self._dice.choice(("nina", "otto", self._name()))
-        email = (self._goal.users or {}).get(name, {}).get("email", "")
+        wanted = (self._goal.users or {}).get(name, {})
+        email = wanted.get("email", "")
+        if "was" in wanted:
+            return None
         return ("POST", "user", {"name": name, "email": email}), None
 
     def _rename_user(self, world: World) -> tuple[Sent, Sent | None] | None:
