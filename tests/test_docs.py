@@ -16,7 +16,7 @@ from reconcile.errors import Exit
 from tests.commands import parsed
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+PAGES = sorted(ROOT.glob("*.md"))
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 FIELDS = ROOT / "docs" / "reference" / "fields.md"
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
