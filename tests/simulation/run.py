@@ -44,7 +44,8 @@ class Tale:
         """Return everything that explains what is wrong."""
         head = f"seed {self.seed} ({self.release})"
         again = f"repeat it: python -m tests.simulation {self.seed}"
-        return "\n".join([head, *self.told, "WRONG", *self.wrong, again])
+        end = ["WRONG", *self.wrong] if self.wrong else ["every law held"]
+        return "\n".join([head, *self.told, *end, again])
 
 
 class Seed:
