@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 from reconcile import desired as desired_state
-from reconcile import mask
+from reconcile.source import mask
 from tests.support import NOW, call_git, dedent
 
 # A busy machine makes an example slow now and then; tests/bench measures speed.
@@ -27,13 +27,13 @@ def _clean_environment(monkeypatch):
 @pytest.fixture(autouse=True)
 def _no_own_node(monkeypatch):
     """Let no plan depend on whether the machine of the tests is in a tailnet."""
-    monkeypatch.setattr("reconcile.runner.local_address", lambda address: "")
+    monkeypatch.setattr("reconcile.live.own_node.local_address", lambda address: "")
 
 
 @pytest.fixture(autouse=True)
 def _no_other_writer(monkeypatch):
     """Let no apply wait for others: tests/races has the tests with two of them."""
-    monkeypatch.setattr("reconcile.apply.sleep", lambda seconds: None)
+    monkeypatch.setattr("reconcile.apply.run.sleep", lambda seconds: None)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def no_waiting(monkeypatch):
     """Let the pauses between tries take no time; return how long they would be."""
     from types import SimpleNamespace
 
-    from reconcile.server import exchange
+    from reconcile.live import exchange
 
     pauses = []
     still = SimpleNamespace(sleep=pauses.append, monotonic=time.monotonic)

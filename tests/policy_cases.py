@@ -20,15 +20,15 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from reconcile.errors import InputError
-from reconcile.hujson import parse
 from reconcile.model import Node, User
 from reconcile.policy import auto_approved
-from reconcile.policy.evaluate import Evaluator
-from reconcile.policy.filters import PortRule
+from reconcile.policy.access.evaluate import Evaluator
+from reconcile.policy.language.sets import EMPTY, IntervalSet, prefix, texts
+from reconcile.policy.meaning.filters import PortRule
+from reconcile.policy.meaning.tailnet import Machine, Tailnet
+from reconcile.policy.meaning.verdicts import FAILED
 from reconcile.policy.reading import read
-from reconcile.policy.sets import EMPTY, IntervalSet, prefix, texts
-from reconcile.policy.tailnet import Machine, Tailnet
-from reconcile.policy.verdicts import FAILED
+from reconcile.source.hujson import parse
 from tests.support import tailnet
 
 # What the recorded tailnets are, beyond what their topology holds.

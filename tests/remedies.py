@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from reconcile.hujson import parse as parse_policy
 from reconcile.remedies import Add, Command, Cut, Drop, Instead, Put, Rename, Reword
-from reconcile.source import parse
+from reconcile.source.hujson import parse as parse_policy
+from reconcile.source.yaml import parse
 
 
 def make(way, finding):

@@ -5,10 +5,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from textwrap import dedent as _dedent
 
-from reconcile.diff import binding, diff
+from reconcile.live.headscale.releases import RELEASES
 from reconcile.model import Live, Node, PolicyText, ServerInfo, User, canonical_route
-from reconcile.policy.tailnet import Tailnet
-from reconcile.server.releases import RELEASES
+from reconcile.plan import binding
+from reconcile.plan.compare import diff
+from reconcile.policy.meaning.tailnet import Tailnet
 
 NOW = datetime(2030, 1, 1, 12, 0, tzinfo=UTC)
 POLICY = '{"tagOwners": {"tag:web": [], "tag:db": []}, "acls": []}\n'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconcile.session import snapshot_live
+from reconcile.jobs.run import snapshot_live
 from tests.commands import commands_in, parsed
 from tests.worlds import world_of
 

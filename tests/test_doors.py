@@ -8,11 +8,11 @@ import pytest
 ROOT = Path(__file__).parents[1] / "reconcile"
 DOORS = {
     "click": {"cli"},
-    "yaml": {"source.py"},
+    "yaml": {"source"},
     "jsonschema": {"desired"},
     "deepdiff": {"policy"},
-    "httpx": {"server", "simulator", "connection.py"},  # that only for its type
-    "httpcore": {"server"},
+    "httpx": {"live", "simulator", "jobs"},  # jobs: only for its type
+    "httpcore": {"live"},
 }
 
 

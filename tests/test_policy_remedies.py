@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from reconcile import hujson
 from reconcile.errors import InputError
-from reconcile.lint import of_scene, of_words
-from reconcile.policy.difference import diff
+from reconcile.policy.access.difference import diff
 from reconcile.policy.reading.reception import receive
 from reconcile.remedies import Cut, Reword
-from reconcile.scene import Scene, read_words, written
+from reconcile.review.lint import of_scene, of_words
+from reconcile.review.state import Scene, read_words, written
+from reconcile.source import hujson
 from tests.contract.validity.cases import CASES
 from tests.remedies import make
 from tests.support import server, tailnet

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconcile import snapshot
 from reconcile.desired import schema
-from reconcile.diff.changes import Action
-from reconcile.diff.policies import ON_SERVER
 from reconcile.errors import InputError
-from reconcile.options import Options
+from reconcile.jobs.options import Options
+from reconcile.jobs.several import make_plans
+from reconcile.live import snapshot
+from reconcile.plan.changes import Action
+from reconcile.plan.policies import ON_SERVER
 from reconcile.remedies import Add, Cut, Drop, Put, Rename, Reword
-from reconcile.several import make_plans
-from reconcile.source import parse
+from reconcile.source.yaml import parse
 from tests.commands import commands_in, parsed
 from tests.remedies import make, paste
 from tests.unit.bad_files import FORM, MEANING, WARNINGS

@@ -2,8 +2,8 @@
 
 import json
 
+from reconcile.live.headscale.releases import RELEASES
 from reconcile.model import instant
-from reconcile.server.releases import RELEASES
 
 
 def world_of(live):

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from reconcile import __version__, interrupts, near
+from reconcile import __version__
 from reconcile.cli import (
     access,
     options,
@@ -30,6 +30,8 @@ from reconcile.cli import (
 from reconcile.cli.door import behind_door, tell_unexpected
 from reconcile.cli.terminal import flags, print_diagnostics, print_error
 from reconcile.errors import Exit, InputError, ReconcileError
+from reconcile.live import interrupts
+from reconcile.source import near
 
 
 def main() -> NoReturn:

@@ -12,16 +12,16 @@ import click
 from reconcile.cli import options
 from reconcile.cli.terminal import out, paint
 from reconcile.errors import Exit, ReconcileError, UsageError
-from reconcile.variables import quoted
+from reconcile.source.variables import quoted
 
 if TYPE_CHECKING:
-    from reconcile.inquiry import Inquiry
-    from reconcile.policy.access import Access
-    from reconcile.policy.entries import Entry
-    from reconcile.policy.tailnet import Machine
-    from reconcile.policy.traffic import Traffic
+    from reconcile.jobs.access import Inquiry
+    from reconcile.policy.access.access import Access
+    from reconcile.policy.access.entries import Entry
+    from reconcile.policy.access.traffic import Traffic
+    from reconcile.policy.meaning.tailnet import Machine
     from reconcile.report.access import Told
-    from reconcile.scene import Scene
+    from reconcile.review.state import Scene
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PICTURES = ("mermaid", "dot")
@@ -142,9 +142,9 @@ def why(source: str, target: str, format_: str, **flags: Any) -> int:
 
 def _told(source: str, target: str, **flags: Any) -> "Told":
     """Return all that the answer to "why" is made of."""
-    from reconcile.policy.claims import SSH
-    from reconcile.policy.traffic import ANY_TRAFFIC, Traffic
-    from reconcile.policy.ways import ways
+    from reconcile.policy.access.claims import SSH
+    from reconcile.policy.access.traffic import ANY_TRAFFIC, Traffic
+    from reconcile.policy.access.ways import ways
     from reconcile.report.access import Told
 
     name, port = _destination(target)
@@ -172,7 +172,7 @@ def sees(node: str, format_: str, **flags: Any) -> int:
     A rule that leads to a peer or from it makes both visible to each other: being
     shown is not access. `access why` tells what is open.
     """
-    from reconcile.policy.offers import Offers
+    from reconcile.policy.access.offers import Offers
     from reconcile.report.json_plan import write
     from reconcile.report.sees import View, sees_json, sees_text
 
@@ -219,7 +219,7 @@ def diff(
     With two snapshots, what changed between them; with --before and --after, what
     one policy allows and the other does not, in the live tailnet.
     """
-    from reconcile import inquiry
+    from reconcile.jobs import access as inquiry
     from reconcile.report.effect import as_json, section, total
     from reconcile.report.json_plan import write
     from reconcile.report.safe import safe
@@ -256,7 +256,7 @@ for _command in (list_, who, why, sees, diff):
 
 
 def _traffic(text: str) -> "Traffic":
-    from reconcile.policy.traffic import FORMS, traffic
+    from reconcile.policy.access.traffic import FORMS, traffic
 
     try:
         return traffic(text)
@@ -269,7 +269,7 @@ def _destination(text: str) -> tuple[str, "Traffic"]:
 
     An IPv6 address needs brackets before a port, and none without one.
     """
-    from reconcile.policy.traffic import EVERY_PORT
+    from reconcile.policy.access.traffic import EVERY_PORT
 
     inside, bracket, rest = text.partition("]")
     if text.startswith("[") and bracket and rest[:1] in ("", ":"):
@@ -298,7 +298,7 @@ def _is_address(text: str) -> bool:
 def _asked(
     names: Sequence[str], port: "Traffic | None", live: bool, **flags: Any
 ) -> tuple["Inquiry", "Access"]:
-    from reconcile.inquiry import ask
+    from reconcile.jobs.access import ask
 
     asked = ask(options.collect(**flags), live=live)
     return asked, asked.scene.access.asking(names, port)
@@ -310,7 +310,7 @@ def _find(found: "Access", name: str) -> int:
     except LookupError as unknown:
         from difflib import get_close_matches
 
-        from reconcile.policy.words import NODE
+        from reconcile.policy.language.words import NODE
 
         meant = name.removeprefix(NODE)
         names = list(dict.fromkeys(found.names()))
@@ -329,7 +329,7 @@ def _only_node(found: "Access", name: str) -> "Machine":
 
     Raises ReconcileError for a name that nobody knows, or that means several nodes.
     """
-    from reconcile.policy.words import NODE, listed
+    from reconcile.policy.language.words import NODE, listed
 
     places = _find(found, name)
     nodes = found.matrix.universe.nodes(found.matrix.universe.split(places)[0])
@@ -370,7 +370,7 @@ def _entries(
     names: Iterable[str],
     shape: _Shape,
 ) -> int:
-    from reconcile.policy.entries import LIMIT
+    from reconcile.policy.access.entries import LIMIT
     from reconcile.report import graph
     from reconcile.report.access import entries_json, entries_text
     from reconcile.report.json_plan import write

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
-from reconcile.mask import masked
+from reconcile.source.mask import masked
 
 
 class _Door:

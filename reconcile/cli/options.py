@@ -11,7 +11,7 @@ from reconcile.cli.terminal import asker, flags
 from reconcile.model import RELEASES
 
 if TYPE_CHECKING:
-    from reconcile.options import Options
+    from reconcile.jobs.options import Options
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -205,8 +205,8 @@ apply = _add(_FILES + _LIVE + _LEAVE + _PLAN + _WRITES + _PARALLEL)
 
 def collect(**flags: Any) -> "Options":
     """Return the Options that the flags of a command stand for."""
-    from reconcile.options import Options
-    from reconcile.session import DEFAULT_FILE
+    from reconcile.jobs.options import Options
+    from reconcile.jobs.run import DEFAULT_FILE
 
     given = {name: value for name, value in flags.items() if value is not None}
     given["files"] = tuple(given.get("files") or (DEFAULT_FILE,))

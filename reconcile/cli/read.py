@@ -22,7 +22,7 @@ from reconcile.cli.terminal import (
 from reconcile.errors import Exit, UsageError, exit_of, worst
 
 if TYPE_CHECKING:
-    from reconcile.plan import Plan
+    from reconcile.plan.plan import Plan
 
 
 @click.command("import")
@@ -59,7 +59,7 @@ def import_(
     **flags: Any,
 ) -> int:
     """Write the desired state from the live server; its plan is empty at once."""
-    from reconcile.importing import import_server
+    from reconcile.jobs.importing import import_server
 
     written = import_server(options.collect(**flags), url, kinds, policy_file, folder)
     for path in written.paths:
@@ -107,9 +107,9 @@ def plan(
     **flags: Any,
 ) -> int:
     """Show what apply would do. Changes nothing."""
-    from reconcile import files
+    from reconcile.jobs.several import make_plans
     from reconcile.report import json_plan
-    from reconcile.several import make_plans
+    from reconcile.source import disk as files
 
     plans, failed = make_plans(options.collect(**flags))
     aside = files.is_stdout(out)
@@ -129,8 +129,8 @@ def plan(
 
 def _applying(saved: Path, plans: Sequence["Plan"]) -> str:
     """Say what can be done with a saved plan."""
-    from reconcile.files import is_stdout
     from reconcile.report.commands import stdin_remark
+    from reconcile.source.disk import is_stdout
 
     if any(plan.errors for plan in plans):
         return "It cannot be applied: see the errors"
@@ -191,7 +191,7 @@ def drift(
     **flags: Any,
 ) -> int:
     """Tell what on the server is not as the files say. Changes nothing."""
-    from reconcile.several import make_plans
+    from reconcile.jobs.several import make_plans
 
     plans, failed = make_plans(options.collect(**flags), check=False)
     show_drift(plans, View(format_, text_diff, full, members), failed)
@@ -226,8 +226,8 @@ def drift(
 )
 def snapshot(url: str | None, output: Path | None, **flags: Any) -> int:
     """Save the live state, to ask it later with --snapshot FILE."""
-    from reconcile import snapshot as snapshots
-    from reconcile.inquiry import live_state
+    from reconcile.jobs.access import live_state
+    from reconcile.live import snapshot as snapshots
 
     text = snapshots.dumps(live_state(options.collect(**flags), url))
     save(output, text, private=True)
@@ -238,7 +238,7 @@ def snapshot(url: str | None, output: Path | None, **flags: Any) -> int:
 @options.live
 def doctor(**flags: Any) -> int:
     """Look at server, version, credential and policy mode; say what to mend."""
-    from reconcile.doctor import examine
+    from reconcile.jobs.doctor import examine
     from reconcile.report.safe import safe
     from reconcile.report.width import filled
 
@@ -268,7 +268,7 @@ def schema(name: str) -> None:
 def saved_plans(path: str) -> tuple["Plan", ...]:
     """Return the plans of a file that `plan --out` wrote."""
     from reconcile.report import json_plan
-    from reconcile.text import decode, read
+    from reconcile.source.text import decode, read
 
     return json_plan.loads(decode(read(path), path), path)
 
@@ -281,7 +281,7 @@ def saved_plans(path: str) -> tuple["Plan", ...]:
 )
 def render(what: str, output: Path | None, **flags: Any) -> int:
     """Write the policy as the server gets it, for servers that read it from a file."""
-    from reconcile.session import load
+    from reconcile.jobs.run import load
 
     del what  # the only one so far
     (desired, *others) = load(options.collect(**flags), offline=True)

@@ -26,8 +26,8 @@ def rollback(name: str, list_: bool, ours: bool, **flags: Any) -> int:
     BACKUP is the name of a kept backup, or a path; without it the last one that an
     apply kept is meant. Only what that apply was to change is touched.
     """
-    from reconcile.rollback import open_rollback
-    from reconcile.several import planned
+    from reconcile.jobs.rollback import open_rollback
+    from reconcile.jobs.several import planned
 
     way = way_of(flags, ours=False)
     chosen = options.collect(**flags)
@@ -44,8 +44,8 @@ def rollback(name: str, list_: bool, ours: bool, **flags: Any) -> int:
 
 
 def _list(chosen: Any) -> int:
+    from reconcile.jobs.rollback import kept
     from reconcile.report import backups
-    from reconcile.rollback import kept
 
     out(backups.listing(kept(chosen)))
     return Exit.OK

@@ -135,7 +135,7 @@ def new(
     context: click.Context, world: Path | None, emulate: str | None, demo: bool
 ) -> None:
     """Make a world without serving it, for use as simulator:FILE."""
-    from reconcile.policy.words import plural
+    from reconcile.policy.language.words import plural
 
     path = _path(context, world)
     if path.exists():

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconcile import files
 from reconcile.errors import Diagnostic, Exit, ReconcileError
+from reconcile.source import disk as files
 
 if TYPE_CHECKING:
-    from reconcile.outcome import Result
-    from reconcile.plan import Failed, Plan
+    from reconcile.apply.outcome import Result
+    from reconcile.plan.plan import Failed, Plan
 
 
 @dataclass(slots=True)

@@ -25,10 +25,11 @@ def test(junit: Path | None, format_: str, live: bool, **flags: Any) -> int:
     They run offline, on users and nodes as they are after the plan. Each failure is
     told with its reason and place.
     """
-    from reconcile import checks, files
-    from reconcile.inquiry import ask
+    from reconcile.jobs.access import ask
     from reconcile.report import tests
     from reconcile.report.json_plan import write
+    from reconcile.review import tests as checks
+    from reconcile.source import disk as files
 
     asked = ask(options.collect(**flags), live=live)
     found = checks.run(asked.scene, asked.asserts)

@@ -30,7 +30,7 @@ def upgrade(release: str, full: bool, format_: str, live: bool, **flags: Any) ->
     the release's rule that makes it. Exit code 2 when anything changes, 0 when nothing
     does.
     """
-    from reconcile.inquiry import upgraded
+    from reconcile.jobs.access import upgraded
     from reconcile.report.json_plan import write
     from reconcile.report.upgrade import as_json, text
 

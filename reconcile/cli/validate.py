@@ -14,8 +14,8 @@ from reconcile.errors import Diagnostic, Exit, InputError, exit_of
 if TYPE_CHECKING:
     from reconcile.desired.findings import Findings
     from reconcile.desired.state import Desired, WantedPolicy
-    from reconcile.inquiry import Inquiry
-    from reconcile.options import Options
+    from reconcile.jobs.access import Inquiry
+    from reconcile.jobs.options import Options
     from reconcile.policy.reading.reception import Reception
 
 
@@ -82,8 +82,8 @@ def validate(format_: str, **flags: Any) -> int:
 def _check(chosen: "Options") -> _Checked:
     """Check the files. Raises InputError with all that makes them unreadable."""
     from reconcile.desired.findings import Findings
-    from reconcile.inquiry import ask
-    from reconcile.session import load
+    from reconcile.jobs.access import ask
+    from reconcile.jobs.run import load
 
     asked = None
     if chosen.snapshot is None:
@@ -136,7 +136,7 @@ def _print(checked: _Checked) -> None:
 
 
 def _verdict(checked: _Checked) -> str:
-    from reconcile.policy.words import plural
+    from reconcile.policy.language.words import plural
 
     number = len(checked.findings)
     warned = f", {plural(number, 'warning')}" if number else ""
@@ -146,8 +146,8 @@ def _verdict(checked: _Checked) -> str:
 
 
 def _read(states: Iterable["Desired"]) -> Iterator[_Read]:
-    from reconcile.checks import hopeless
     from reconcile.policy.reading.reception import receive
+    from reconcile.review.tests import hopeless
 
     for state in states:
         if state.policy is not None:
@@ -159,7 +159,8 @@ def _read(states: Iterable["Desired"]) -> Iterator[_Read]:
 
 def _of_words(read: Iterable[_Read]) -> Iterator[Diagnostic]:
     """Yield what is to be said of the policies when nobody knows users and nodes."""
-    from reconcile import lint, scene
+    from reconcile.review import lint
+    from reconcile.review import state as scene
 
     for each in read:
         yield from lint.of_words(scene.wanted(each.policy), each.by, each.state)
@@ -169,7 +170,8 @@ def _of_tailnets(
     states: Iterable["Desired"], asked: Callable[[], "Inquiry"]
 ) -> Iterator[Diagnostic]:
     """Yield what is to be said of the policies in the tailnet of a snapshot."""
-    from reconcile import lint, plan
+    from reconcile.plan import plan
+    from reconcile.review import lint
 
     for state in states:
         if state.policy is not None:
@@ -186,7 +188,7 @@ def _tested(
 
     Without a snapshot these are only the tests that fail whatever nodes there are.
     """
-    from reconcile import checks
+    from reconcile.review import tests as checks
 
     if not any(state.asserts or checks.has_tests(state) for state in states):
         return [], ""

@@ -22,10 +22,10 @@ from reconcile.cli.terminal import (
 from reconcile.errors import Exit, ReconcileError, UsageError, exit_of, worst
 
 if TYPE_CHECKING:
-    from reconcile.backup import Kept
-    from reconcile.outcome import Outcome
-    from reconcile.plan import Asked, Failed, Plan
-    from reconcile.session import Run
+    from reconcile.apply.backup import Kept
+    from reconcile.apply.outcome import Outcome
+    from reconcile.jobs.run import Run
+    from reconcile.plan.plan import Asked, Failed, Plan
 
 
 @click.command()
@@ -41,8 +41,8 @@ def apply(plan_file: str | None, ours: bool, **flags: Any) -> int:
 
     A saved plan knows its files, its server and what it was limited to.
     """
-    from reconcile.plan import Asked
-    from reconcile.several import runs
+    from reconcile.jobs.several import runs
+    from reconcile.plan.plan import Asked
 
     if flags["theirs"] and ours:
         raise UsageError("--theirs and --ours exclude each other", "leave one out")
@@ -121,7 +121,7 @@ def carry(runs: Sequence["Run"], plans: Sequence["Plan"], way: Way) -> int:
 
 def _require_alone(flags: Mapping[str, Any]) -> None:
     """Refuse what a saved plan says itself: it is applied as it was reviewed."""
-    from reconcile.plan import Asked
+    from reconcile.plan.plan import Asked
 
     names = {"files": "-f"}
     for field in fields(Asked):
@@ -136,9 +136,9 @@ def _require_alone(flags: Mapping[str, Any]) -> None:
 
 def _require_near(asked: "Asked") -> None:
     """Refuse a saved plan that names files elsewhere: it may be a stranger's."""
-    from reconcile.border import OUTSIDE, around
     from reconcile.errors import Refused
-    from reconcile.text import STDIN
+    from reconcile.source.border import OUTSIDE, around
+    from reconcile.source.text import STDIN
 
     here = around("tailnet.yaml")
     away = [path for path in asked.files if here.outside(path) == OUTSIDE]
@@ -157,7 +157,7 @@ def _planned(
     The runs come with their plans; of several servers, those that fail are added to
     `failed`. A saved plan needs all of its servers.
     """
-    from reconcile.several import planned
+    from reconcile.jobs.several import planned
 
     if saved is None:
         return planned(opened, failed, lambda run: run.plan())
@@ -186,8 +186,8 @@ def _still(old: "Plan", run_: "Run") -> "Plan":
     What it does to access is told anew, and so are tests and assertions: others may
     have moved what the plan does not touch.
     """
-    from reconcile.session import require_files
-    from reconcile.stale import require_same
+    from reconcile.jobs.run import require_files
+    from reconcile.plan.stale import require_same
 
     require_files(old, run_.desired)
     fresh = run_.plan(check=False, limited=False)
@@ -259,7 +259,7 @@ def _ask() -> None:
 
 def _require_unmoved(runs: Sequence["Run"], plans: Sequence["Plan"]) -> None:
     """Refuse when somebody changed what the plans touch while the question waited."""
-    from reconcile.stale import require_same
+    from reconcile.plan.stale import require_same
 
     for run_, plan_ in zip(runs, plans, strict=True):
         require_same(plan_, run_.plan(check=False))
@@ -268,7 +268,7 @@ def _require_unmoved(runs: Sequence["Run"], plans: Sequence["Plan"]) -> None:
 def _carryout(opened: Sequence["Run"], plans: Sequence["Plan"], way: Way) -> int:
     import gc
 
-    from reconcile.apply import Apply, untouched
+    from reconcile.apply.run import Apply, untouched
 
     gc.enable()  # thousands of writes can take hours
     pairs = zip(opened, plans, strict=True)

@@ -8,7 +8,7 @@ from reconcile.desired.findings import Findings, did_you_mean
 from reconcile.desired.layers import Tree
 from reconcile.desired.state import Accept
 from reconcile.errors import Diagnostic
-from reconcile.variables import quoted
+from reconcile.source.variables import quoted
 
 # What the files alone show. Of other codes, the files alone cannot tell that there is
 # nothing to accept.

@@ -9,13 +9,14 @@ from reconcile.desired.findings import Findings, proposal
 from reconcile.desired.layers import Tree
 from reconcile.desired.settings import route_help
 from reconcile.desired.state import WantedPolicy
-from reconcile.policy import claims, selectors
-from reconcile.policy.claims import Assert, Claim, Paths, Port, Routers
-from reconcile.policy.fields import entries
-from reconcile.policy.releases import ROLES
-from reconcile.policy.words import NODE
-from reconcile.source import Path
-from reconcile.variables import quoted
+from reconcile.policy.access import claims
+from reconcile.policy.access.claims import Assert, Claim, Paths, Port, Routers
+from reconcile.policy.language import selectors
+from reconcile.policy.language.fields import entries
+from reconcile.policy.language.releases import ROLES
+from reconcile.policy.language.words import NODE
+from reconcile.source.variables import quoted
+from reconcile.source.yaml import Path
 
 _SIDES = {"from": ROLES | {"member", "tagged"}}
 _SIDES["to"] = _SIDES["from"] | {"internet"}

@@ -11,11 +11,11 @@ from reconcile.desired.settings import Places
 from reconcile.desired.state import Desired, NodeSettings, WantedPolicy, WantedUser
 from reconcile.desired.users import expired
 from reconcile.errors import Related
-from reconcile.near import nearest
-from reconcile.policy.references import References, references
+from reconcile.policy.language.references import References, references
 from reconcile.remedies import Drop, Put
-from reconcile.source import Path
-from reconcile.variables import quoted
+from reconcile.source.near import nearest
+from reconcile.source.variables import quoted
+from reconcile.source.yaml import Path
 
 _NO_OWNER = (
     "Headscale refuses a tag that the live policy does not own "

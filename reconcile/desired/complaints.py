@@ -16,10 +16,10 @@ from reconcile.desired.openness import WHY, is_policy, no_rules
 from reconcile.desired.scalars import flow, scalar
 from reconcile.desired.schema import UNKNOWN, Violation, allows
 from reconcile.errors import Diagnostic
-from reconcile.near import nearest
 from reconcile.remedies import Drop, Help, Instead, Put
-from reconcile.source import Path, Source
-from reconcile.variables import Expanded, quoted
+from reconcile.source.near import nearest
+from reconcile.source.variables import Expanded, quoted
+from reconcile.source.yaml import Path, Source
 
 # What YAML 1.1 and other languages read as true and false, and this file does not.
 _SPOKEN = {

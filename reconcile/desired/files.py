@@ -9,15 +9,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from reconcile import globs, text
-from reconcile.border import NO_FILE, Border, around, of_the_shell
-from reconcile.border import identity as real_name
 from reconcile.desired.findings import Findings
 from reconcile.desired.form import check
 from reconcile.errors import Diagnostic, InputError, Position, Related
-from reconcile.git import written
-from reconcile.source import Source, parse
-from reconcile.variables import quoted
+from reconcile.source import globs, text
+from reconcile.source.border import NO_FILE, Border, around, of_the_shell
+from reconcile.source.border import identity as real_name
+from reconcile.source.git import written
+from reconcile.source.variables import quoted
+from reconcile.source.yaml import Source, parse
 
 _KEY = re.compile(r"\b(?:hskey|tskey)-[A-Za-z0-9_-]{8,}")
 _NOT_INCLUDED = ("server", "servers", "variables", "include")

@@ -6,10 +6,10 @@ from typing import TypedDict, Unpack
 
 from reconcile.desired.scalars import scalar
 from reconcile.errors import MOST_ERRORS, Diagnostic, Position, Related, too_many
-from reconcile.near import nearest
 from reconcile.remedies import Help, Instead, Way
-from reconcile.source import Path
-from reconcile.variables import as_written, quoted
+from reconcile.source.near import nearest
+from reconcile.source.variables import as_written, quoted
+from reconcile.source.yaml import Path
 
 _OF_SECRETS = "RC0026"
 

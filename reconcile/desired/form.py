@@ -9,7 +9,7 @@ from reconcile.desired.openness import is_policy, no_rules
 from reconcile.desired.scalars import flow
 from reconcile.errors import Diagnostic
 from reconcile.remedies import Drop, Help, Put, Way
-from reconcile.source import Path, Source
+from reconcile.source.yaml import Path, Source
 
 _VERSION = Put(("version",), "1")
 # Texts for which the schema has a word, or "", that says "none".

@@ -7,10 +7,10 @@ from reconcile.desired.files import folder_of
 from reconcile.desired.findings import Findings
 from reconcile.desired.layers import Form, Origin, Tree, add
 from reconcile.desired.state import WantedPolicy
-from reconcile.hujson import Document
-from reconcile.policy.fields import APPROVERS, RULES, field_name, section_name
-from reconcile.policy.render import render
-from reconcile.source import Path
+from reconcile.policy.language.fields import APPROVERS, RULES, field_name, section_name
+from reconcile.policy.language.render import render
+from reconcile.source.hujson import Document
+from reconcile.source.yaml import Path
 
 _BY_NAME = ("groups", "hosts", "ipsets", "postures", "tagOwners", "autoApprovers")
 

@@ -6,7 +6,7 @@ from typing import Any
 from reconcile.desired.findings import Findings, dotted
 from reconcile.desired.layers import Tree
 from reconcile.remedies import Drop
-from reconcile.source import Path
+from reconcile.source.yaml import Path
 
 # What speaks of a section that has to be there: the path, and why it does nothing.
 _NEEDS: tuple[tuple[Path, str, str], ...] = (

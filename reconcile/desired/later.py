@@ -3,7 +3,7 @@
 One table, so that nothing that somebody writes is ever silently ignored.
 """
 
-from reconcile.source import Path
+from reconcile.source.yaml import Path
 
 _LATER = {
     "keys": "pre-auth keys",

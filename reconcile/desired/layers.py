@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from reconcile.desired.files import File
 from reconcile.desired.findings import Findings, dotted
 from reconcile.errors import Position, Related
-from reconcile.source import Path
+from reconcile.source.yaml import Path
 
 _NOT_MERGED = ("version", "include")
 _IN_FILES = {"file", "files"}

@@ -2,7 +2,7 @@
 
 from reconcile.desired.findings import Findings, did_you_mean
 from reconcile.desired.state import Desired, Match, NodeSettings
-from reconcile.variables import quoted
+from reconcile.source.variables import quoted
 
 # What a device chooses itself: its host name, and the name derived from it.
 _CHOSEN_BY_DEVICE = {"hostname", "name"}

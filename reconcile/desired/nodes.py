@@ -12,8 +12,8 @@ from reconcile.desired.settings import SettingsReader
 from reconcile.desired.state import Match, NodeRule, WantedNode
 from reconcile.errors import Related
 from reconcile.remedies import Drop, Put
-from reconcile.source import Path
-from reconcile.variables import as_written, quoted
+from reconcile.source.variables import as_written, quoted
+from reconcile.source.yaml import Path
 
 # What every supported server accepts as a new name of a node.
 _SAFE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])")

@@ -5,7 +5,7 @@ so that nobody may get there by saying nothing.
 """
 
 from reconcile.remedies import Drop, Help, Put
-from reconcile.source import Path
+from reconcile.source.yaml import Path
 
 WHY = "Headscale from 0.27 on lets every node reach every other one then"
 

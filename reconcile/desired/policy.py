@@ -5,8 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from reconcile import hujson, text
-from reconcile.border import identity
 from reconcile.desired import fragments
 from reconcile.desired.files import Files, beside, folder_of
 from reconcile.desired.findings import Findings
@@ -14,10 +12,12 @@ from reconcile.desired.layers import Tree
 from reconcile.desired.openness import WHY, no_rules
 from reconcile.desired.state import Delivery, WantedPolicy
 from reconcile.errors import Diagnostic, InputError, Position
-from reconcile.policy.fields import get
-from reconcile.policy.render import render
-from reconcile.source import Path as Place
-from reconcile.variables import as_written
+from reconcile.policy.language.fields import get
+from reconcile.policy.language.render import render
+from reconcile.source import hujson, text
+from reconcile.source.border import identity
+from reconcile.source.variables import as_written
+from reconcile.source.yaml import Path as Place
 
 _SECTION = ("policy",)
 _DELIVER = ("policy", "deliver")

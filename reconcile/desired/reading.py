@@ -21,10 +21,10 @@ from reconcile.desired.state import (
 )
 from reconcile.errors import InputError, Position
 from reconcile.remedies import Put
-from reconcile.text import DISK, Storage
+from reconcile.source.text import DISK, Storage
 
 if TYPE_CHECKING:
-    from reconcile.policy.claims import Assert
+    from reconcile.policy.access.claims import Assert
 
 
 _VERSION = Put(("version",), "1")
@@ -152,7 +152,7 @@ def _asserts(
 ) -> "tuple[Assert, ...]":
     if "assert" not in tree.value:
         return ()
-    from reconcile.desired import asserts  # most files have none
+    from reconcile.desired import asserts
 
     return asserts.read(tree, wanted, findings)
 

@@ -3,7 +3,7 @@
 import json
 import re
 
-from reconcile.source import is_plain_text
+from reconcile.source.yaml import is_plain_text
 
 Value = str | int | bool | list["Value"] | dict[str, "Value"]
 

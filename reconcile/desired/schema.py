@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from reconcile.desired.fits import Schema, check_of
-from reconcile.source import Path
+from reconcile.source.yaml import Path
 
 UNKNOWN = "unknown"
 _NOTES = {"$schema", "$defs", "title", "description", "examples"}
@@ -50,7 +50,7 @@ def violations(value: dict[str, Any]) -> list[Violation]:
     """Return what is wrong with the form of a file; each unknown key is one."""
     if check_of(_schema())(value):
         return []
-    from reconcile.desired import strict  # most files have no mistake
+    from reconcile.desired import strict
 
     return strict.violations(value, _schema())
 

@@ -10,8 +10,8 @@ from reconcile.desired.layers import Tree
 from reconcile.desired.state import Said, ServerRef
 from reconcile.errors import Position
 from reconcile.remedies import Add, Put, Way
-from reconcile.source import Path
-from reconcile.variables import as_written, is_ours, quoted, used
+from reconcile.source.variables import as_written, is_ours, quoted, used
+from reconcile.source.yaml import Path
 
 ALL = "all"
 SIMULATOR = "simulator:"

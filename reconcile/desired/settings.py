@@ -12,10 +12,10 @@ from reconcile.desired.layers import Tree
 from reconcile.desired.state import NEVER, Expiry, NodeSettings, Routes
 from reconcile.errors import Position, Related
 from reconcile.model import EXIT_ROUTES, canonical_route
-from reconcile.near import nearest
 from reconcile.remedies import Drop, Help, Instead
-from reconcile.source import Path
-from reconcile.variables import quoted
+from reconcile.source.near import nearest
+from reconcile.source.variables import quoted
+from reconcile.source.yaml import Path
 
 _FIELDS = ("tags", "routes", "exit_node", "expiry")
 _ROUTE = re.compile(r"[0-9A-Fa-f:.]+/(?:0|[1-9][0-9]{0,2})")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from reconcile.errors import Diagnostic, Position
 
 if TYPE_CHECKING:
-    from reconcile.policy.claims import Assert
+    from reconcile.policy.access.claims import Assert
 
 NEVER: Literal["never"] = "never"
 API_KEY = "HEADSCALE_API_KEY"

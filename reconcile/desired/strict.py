@@ -13,7 +13,7 @@ from jsonschema.validators import extend
 
 from reconcile.desired.fits import Schema, check_of
 from reconcile.desired.schema import UNKNOWN, Violation
-from reconcile.source import Path
+from reconcile.source.yaml import Path
 
 
 def violations(value: Any, schema: Schema) -> list[Violation]:

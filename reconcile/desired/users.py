@@ -12,8 +12,8 @@ from reconcile.desired.settings import day
 from reconcile.desired.state import WantedUser
 from reconcile.errors import Related
 from reconcile.remedies import Drop, Help, Put
-from reconcile.source import Path
-from reconcile.variables import as_written, quoted
+from reconcile.source.variables import as_written, quoted
+from reconcile.source.yaml import Path
 
 # What every supported server accepts, a policy can name and a URL can carry.
 _SAFE_NAME = re.compile(r"(?=.{2})[a-z][a-z0-9._-]*(@[a-z0-9.-]+)?")

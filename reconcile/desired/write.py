@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconcile import hujson
 from reconcile.desired import entries
 from reconcile.desired.entries import usable
 from reconcile.desired.scalars import Value, flow, key, scalar
 from reconcile.desired.state import NodeSettings, Routes
 from reconcile.errors import InputError
 from reconcile.model import Live, Node, ServerInfo, User, natural
-from reconcile.policy.references import references
+from reconcile.policy.language.references import references
+from reconcile.source import hujson
 
 _WIDTH = 88
 _PLAIN: dict[str, Value] = {"tags": [], "routes": {"approve": []}, "exit_node": False}

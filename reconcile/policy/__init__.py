@@ -1,8 +1,8 @@
 """The policy language, offline: what a policy says, what changed, what it allows.
 
-Nothing here knows files or servers. A policy is the plain value that
-`reconcile.hujson.parse(text).value` or inline YAML gives, and every place in it is a
-path that `Document.locate` turns into a position.
+Nothing here knows files or servers. A policy is the plain value that HuJSON
+(`reconcile.source.hujson.parse(text).value`) or inline YAML gives, and every place in
+it is a path that `Document.locate` turns into a position.
 
 Text and meaning:
 
@@ -32,10 +32,15 @@ postures, roles, IP sets, services) is taken as large as it could be and is name
 `unsure`: an answer that leaves something out is never called safe.
 """
 
-from reconcile.policy.changes import Item, PolicyDiff, compare
-from reconcile.policy.identity import Ambiguous, Directory, auto_approved
-from reconcile.policy.references import Mention, References, owned_tags, references
-from reconcile.policy.render import render
+from reconcile.policy.edits.changes import Item, PolicyDiff, compare
+from reconcile.policy.language.references import (
+    Mention,
+    References,
+    owned_tags,
+    references,
+)
+from reconcile.policy.language.render import render
+from reconcile.policy.meaning.identity import Ambiguous, Directory, auto_approved
 
 __all__ = [
     "Ambiguous",

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from reconcile.policy.access import Access
-from reconcile.policy.answers import Match, Why
-from reconcile.policy.document import Origin, Rule, targets_of
-from reconcile.policy.entries import Entry
-from reconcile.policy.releases import Release
-from reconcile.policy.selectors import Selector
-from reconcile.policy.ways import Ways
-from reconcile.policy.words import USE, counted, plural
+from reconcile.policy.access.access import Access
+from reconcile.policy.access.answers import Match, Why
+from reconcile.policy.access.entries import Entry
+from reconcile.policy.access.ways import Ways
+from reconcile.policy.language.document import Origin, Rule, targets_of
+from reconcile.policy.language.releases import Release
+from reconcile.policy.language.selectors import Selector
+from reconcile.policy.language.words import USE, counted, plural
 from reconcile.report.effect import (
     Paint,
     doubts,
@@ -25,7 +25,7 @@ from reconcile.report.effect import (
 )
 from reconcile.report.safe import safe
 from reconcile.report.width import filled, table
-from reconcile.scene import Scene, said
+from reconcile.review.state import Scene, said
 
 _NO_RULE = "(no policy at all)"
 _NEAREST = 10

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from reconcile.backup import Backup, Kept
+from reconcile.apply.backup import Backup, Kept
 from reconcile.desired.servers import ALL
-from reconcile.plan import Asked, Plan
-from reconcile.policy.words import plural
+from reconcile.plan.plan import Asked, Plan
+from reconcile.policy.language.words import plural
 from reconcile.report import commands
 from reconcile.report.safe import safe
 

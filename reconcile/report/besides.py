@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from reconcile.after import SetOff
-from reconcile.diff.changes import Change
-from reconcile.plan import Plan
+from reconcile.plan.changes import Change
+from reconcile.plan.plan import Plan
 from reconcile.report.line import Line
+from reconcile.review.after import SetOff
 
 _BY = "by autoApprovers, with the policy"
 

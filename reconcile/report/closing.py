@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from itertools import chain
 
-from reconcile.plan import Asked, Plan
-from reconcile.policy.words import plural
+from reconcile.plan.plan import Asked, Plan
+from reconcile.policy.language.words import plural
 from reconcile.report import commands, effect, origin
 from reconcile.report.json_plan import checksum, summary
 from reconcile.report.line import Paint

@@ -3,8 +3,8 @@
 import shlex
 from collections.abc import Iterator
 
-from reconcile.plan import Asked
-from reconcile.text import STDIN
+from reconcile.plan.plan import Asked
+from reconcile.source.text import STDIN
 
 _DEFAULT = ("tailnet.yaml",)
 

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from reconcile.after import SetOff
-from reconcile.effect import Effect, Flow, Runner
 from reconcile.errors import Position
 from reconcile.model import natural
-from reconcile.policy.words import EVERYTHING, Size, counted, plural
+from reconcile.policy.language.words import EVERYTHING, Size, counted, plural
 from reconcile.report.safe import safe
 from reconcile.report.width import filled, table
+from reconcile.review.access import Effect, Flow, Runner
+from reconcile.review.after import SetOff
 
 if TYPE_CHECKING:
-    from reconcile.policy.entries import Behind, Entry
+    from reconcile.policy.access.entries import Behind, Entry
 
 Paint = Callable[[str, str], str]
 _SHOWN = 20

@@ -7,11 +7,11 @@ picture have ids of our own, and what could end a label is written as an entity.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from reconcile.effect import Effect
-from reconcile.policy.entries import Entry
-from reconcile.policy.words import counted, plural
+from reconcile.policy.access.entries import Entry
+from reconcile.policy.language.words import counted, plural
 from reconcile.report.effect import services_text, side
 from reconcile.report.safe import safe
+from reconcile.review.access import Effect
 
 _PLAIN = frozenset(" .,:-_/@()+=…")
 

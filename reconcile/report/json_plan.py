@@ -12,7 +12,11 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from reconcile import __version__
-from reconcile.diff.changes import (
+from reconcile.errors import WRONG_SHAPE, Diagnostic, Related, not_ours
+from reconcile.kinds import KINDS
+from reconcile.live.headscale.releases import CAPABILITIES
+from reconcile.model import ServerInfo, instant
+from reconcile.plan.changes import (
     Action,
     Change,
     OneWay,
@@ -23,20 +27,16 @@ from reconcile.diff.changes import (
     Replaced,
     Unlisted,
 )
-from reconcile.errors import WRONG_SHAPE, Diagnostic, Related, not_ours
-from reconcile.kinds import KINDS
-from reconcile.model import ServerInfo, instant
-from reconcile.order import steps
-from reconcile.plan import Asked, Failed, Plan, digest
+from reconcile.plan.order import steps
+from reconcile.plan.plan import Asked, Failed, Plan, digest
+from reconcile.plan.stale import fingerprint
 from reconcile.report import effect
 from reconcile.report.effect import place_from_json, place_json
 from reconcile.report.safe import safe_lines
-from reconcile.server.releases import CAPABILITIES
-from reconcile.stale import fingerprint
-from reconcile.text import from_json
+from reconcile.source.text import from_json
 
 if TYPE_CHECKING:
-    from reconcile.checks import Checks
+    from reconcile.review.tests import Checks
 
 FORMAT = "1.0"
 
@@ -393,8 +393,8 @@ def _load_server(
 def _load_checks(entry: dict[str, Any]) -> "Checks | None":
     if entry.get("tests") is None:
         return None
-    from reconcile.checks import Checks
     from reconcile.report.tests import list_from_json
+    from reconcile.review.tests import Checks
 
     return Checks(list_from_json(entry["tests"]), list_from_json(entry["asserts"]))
 

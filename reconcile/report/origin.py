@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reconcile.diff.changes import Action, Change, Origin, word
+from reconcile.plan.changes import Action, Change, Origin, word
 from reconcile.report.safe import safe
 
 

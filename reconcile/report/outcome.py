@@ -5,13 +5,13 @@ from dataclasses import asdict
 from difflib import unified_diff
 from typing import Any
 
-from reconcile.diff.changes import Action, Change
-from reconcile.outcome import PATIENCE, Outcome, Result
-from reconcile.plan import Failed, Plan
+from reconcile.apply.outcome import PATIENCE, Outcome, Result
+from reconcile.plan.changes import Action, Change
+from reconcile.plan.plan import Failed, Plan
+from reconcile.plan.stale import shown
 from reconcile.report.json_plan import to_json, write
 from reconcile.report.line import Paint, plain
 from reconcile.report.safe import safe
-from reconcile.stale import shown
 
 _VERBS = {
     "user.create": "create",

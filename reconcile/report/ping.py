@@ -6,9 +6,9 @@ from whoever may reach any of its ports. Seen with clients (0.28.0 to main).
 
 from collections.abc import Iterator
 
-from reconcile.policy.answers import Why
-from reconcile.policy.ways import Ways
-from reconcile.policy.words import counted
+from reconcile.policy.access.answers import Why
+from reconcile.policy.access.ways import Ways
+from reconcile.policy.language.words import counted
 from reconcile.report.access import Told, framed, held_back, in_part, reasons, verdict
 from reconcile.report.effect import Paint
 from reconcile.report.safe import safe

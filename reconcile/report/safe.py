@@ -2,7 +2,7 @@
 
 import re
 
-from reconcile.mask import masked
+from reconcile.source.mask import masked
 
 # Control characters (C0, DEL, C1), line and paragraph separators, and the marks that
 # change the direction of text: each could hide or forge a line of the output.

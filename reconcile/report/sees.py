@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconcile.model import EXIT_ROUTES
-from reconcile.policy.offers import Because, Peer, Withheld
-from reconcile.policy.tailnet import Machine
-from reconcile.policy.words import NODE, counted
+from reconcile.policy.access.offers import Because, Peer, Withheld
+from reconcile.policy.language.words import NODE, counted
+from reconcile.policy.meaning.tailnet import Machine
 from reconcile.report.access import rule_json, rule_place
 from reconcile.report.effect import Paint, doubts
 from reconcile.report.safe import safe
 from reconcile.report.width import filled, table
-from reconcile.scene import Scene, said
+from reconcile.review.state import Scene, said
 
 _EVERYBODY = "no rule is in force, and this release shows everybody then"
 

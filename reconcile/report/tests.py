@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
-from reconcile.checks import ASSERT, Check, Checks, Failure
 from reconcile.errors import Position
-from reconcile.policy.words import plural
+from reconcile.policy.language.words import plural
 from reconcile.report.effect import Paint, doubts, place_from_json, place_json
 from reconcile.report.safe import safe
 from reconcile.report.width import filled
+from reconcile.review.tests import ASSERT, Check, Checks, Failure
 
 
 def text(title: str, checks: Checks, paint: Paint) -> str:

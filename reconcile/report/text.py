@@ -7,7 +7,9 @@ from itertools import chain, groupby
 from typing import Any
 
 from reconcile import __version__
-from reconcile.diff.changes import (
+from reconcile.errors import Exit, exit_of
+from reconcile.kinds import BY_NAME
+from reconcile.plan.changes import (
     Action,
     Change,
     Origin,
@@ -17,11 +19,9 @@ from reconcile.diff.changes import (
     Unlisted,
     word,
 )
-from reconcile.errors import Exit, exit_of
-from reconcile.kinds import BY_NAME
-from reconcile.order import steps
-from reconcile.plan import Failed, Plan
-from reconcile.policy.words import plural
+from reconcile.plan.order import steps
+from reconcile.plan.plan import Failed, Plan
+from reconcile.policy.language.words import plural
 from reconcile.report import effect, origin
 from reconcile.report.besides import Besides
 from reconcile.report.closing import LEFT_OUT_BY, closing

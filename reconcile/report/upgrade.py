@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconcile.errors import Diagnostic
-from reconcile.policy.words import counted, plural
+from reconcile.policy.language.words import counted, plural
 from reconcile.report import diagnostics, effect
 from reconcile.report.effect import Paint
 from reconcile.report.safe import safe
-from reconcile.upgrade import Upgrade
+from reconcile.review.upgrade import Upgrade
 
 
 def text(found: Upgrade, paint: Paint, *, full: bool = False) -> str:

@@ -9,7 +9,7 @@ from reconcile.simulator.names import base_name, given_name, host_name
 from reconcile.simulator.release import Release
 from reconcile.simulator.wire import INVALID, NOT_FOUND, UNKNOWN, Refusal
 from reconcile.simulator.world import ZERO_TIME, Key, Node, Pending, User, World, now
-from reconcile.variables import quoted
+from reconcile.source.variables import quoted
 
 
 def debug_create(call: Call) -> dict[str, Any]:

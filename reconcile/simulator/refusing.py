@@ -8,16 +8,17 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from reconcile import hujson, model
+from reconcile import model
 from reconcile.errors import InputError
-from reconcile.policy.document import Policy, Problem
-from reconcile.policy.fields import Path, section_name
+from reconcile.policy.language.document import Policy, Problem
+from reconcile.policy.language.fields import Path, section_name
+from reconcile.policy.meaning.refusals import refusals
+from reconcile.policy.meaning.resolve import Resolver
+from reconcile.policy.meaning.tailnet import Tailnet
 from reconcile.policy.reading import read
-from reconcile.policy.refusals import refusals
-from reconcile.policy.resolve import Resolver
-from reconcile.policy.tailnet import Tailnet
 from reconcile.simulator.release import Release
 from reconcile.simulator.world import World
+from reconcile.source import hujson
 
 
 class BadPolicy(Exception):

@@ -5,7 +5,7 @@ Facts that a client can notice; the recordings under tests/contract hold them ho
 
 from dataclasses import dataclass
 
-from reconcile.variables import quoted
+from reconcile.source.variables import quoted
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from reconcile import files, hujson
 from reconcile.errors import Diagnostic, InputError, Position, ReconcileError
 from reconcile.simulator.world import World
-from reconcile.text import Lines, from_json
-from reconcile.variables import quoted
+from reconcile.source import disk as files
+from reconcile.source import hujson
+from reconcile.source.text import Lines, from_json
+from reconcile.source.variables import quoted
 
 
 def parse(text: str, file: str = "world") -> World:

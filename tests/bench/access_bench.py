@@ -15,10 +15,10 @@ import subprocess
 import sys
 import time
 
-from reconcile.policy.difference import diff
+from reconcile.policy.access.difference import diff
+from reconcile.policy.language.releases import release
+from reconcile.policy.meaning.tailnet import Tailnet
 from reconcile.policy.reading import read
-from reconcile.policy.releases import release
-from reconcile.policy.tailnet import Tailnet
 from tests.bench.tailnets import INPUTS, Input
 
 RUNS = 3

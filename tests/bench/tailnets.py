@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconcile.model import Node, User
-from reconcile.policy.sets import V6, IntervalSet, texts
+from reconcile.policy.language.sets import V6, IntervalSet, texts
 
 RULES = 2000
 

@@ -15,8 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
-from reconcile import cli, connection
-from reconcile.server import connect
+from reconcile import cli
+from reconcile.jobs import connection
+from reconcile.live import connect
 from reconcile.simulator import SimulatorTransport
 from reconcile.simulator.worldfile import parse
 

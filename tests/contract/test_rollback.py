@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from reconcile.errors import Unreachable
+from reconcile.live.headscale.adapter import Headscale
 from reconcile.model import Operation
-from reconcile.server.headscale import Headscale
 from tests.interruptions import story
 from tests.support import pasted
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconcile.snapshot import loads
+from reconcile.live.snapshot import loads
 from tests.contract import real
 from tests.contract.namespace import missing
 from tests.contract.sees import pings

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconcile.server import releases
+from reconcile.live.headscale import releases
 from tests.contract import real
 from tests.contract.namespace import missing
 from tests.contract.tailnets import clients, own, questions, record, trials

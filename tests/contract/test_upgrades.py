@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from reconcile import effect, snapshot
-from reconcile.policy.evaluate import Evaluator
+from reconcile.live import snapshot
+from reconcile.policy.access.evaluate import Evaluator
 from reconcile.policy.reading import read
-from reconcile.scene import Scene
+from reconcile.review import access as effect
+from reconcile.review.state import Scene
 from tests.contract import real
 from tests.contract.policies.comparison import delivered, unequal
 from tests.contract.tailnets.state import Device, Person, State

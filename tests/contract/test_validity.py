@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from reconcile.errors import InputError
-from reconcile.hujson import parse
 from reconcile.policy.reading.reception import receive
+from reconcile.source.hujson import parse
 
 from .real import PROGRAMS, program
 from .validity.cases import CASES

@@ -48,9 +48,9 @@ def _child(
     write: AtWrite | None,
 ) -> None:
     """Be the program: what it prints goes to a file. Who is alone waits for nobody."""
-    from reconcile import apply
+    from reconcile.apply import run as apply
     from reconcile.cli import main
-    from reconcile.server import exchange
+    from reconcile.live import exchange
 
     exchange.random.uniform = lambda _low, _high: 0.0  # pauses between tries
     if alone:

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconcile.model import Node, User
-from reconcile.policy.access import Access
-from reconcile.policy.difference import diff
-from reconcile.policy.offers import Offers, Peer
+from reconcile.policy.access.access import Access
+from reconcile.policy.access.difference import diff
+from reconcile.policy.access.offers import Offers, Peer
+from reconcile.policy.access.universe import World, merge
+from reconcile.policy.meaning.tailnet import Tailnet
 from reconcile.policy.reading import read
-from reconcile.policy.tailnet import Tailnet
-from reconcile.policy.universe import World, merge
 from tests.support import owned
 
 USERS = [User("1", "ann", email="ann@example.com"), User("2", "ben"), User("3", "cy")]

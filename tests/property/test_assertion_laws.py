@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconcile.model import Node
-from reconcile.policy.access import Access
-from reconcile.policy.assertions import Assertions
-from reconcile.policy.claims import Paths, Port
-from reconcile.policy.difference import diff
+from reconcile.policy.access.access import Access
+from reconcile.policy.access.assertions import Assertions
+from reconcile.policy.access.claims import Paths, Port
+from reconcile.policy.access.difference import diff
 from reconcile.policy.reading import read
 from tests.property.test_access_laws import (
     NODES,

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconcile.desired.state import Desired, Match, NodeSettings, Removed, WantedNode
-from reconcile.diff.binding import Bindings
-from reconcile.diff.replacement import kept
 from reconcile.errors import Position
 from reconcile.model import Node
+from reconcile.plan.binding import Bindings
+from reconcile.plan.replacement import kept
 from tests.support import bind
 
 HERE = Position("tailnet.yaml", 1, 1)

@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconcile.model import Node
-from reconcile.policy.families import Families
-from reconcile.policy.matrix import Matrix
+from reconcile.policy.access.families import Families
+from reconcile.policy.access.matrix import Matrix
+from reconcile.policy.access.universe import Universe, World, bits
+from reconcile.policy.meaning.tailnet import Tailnet
 from reconcile.policy.reading import read
-from reconcile.policy.tailnet import Tailnet
-from reconcile.policy.universe import Universe, World, bits
 
 FAMILIES = ((4,), (6,), (4, 6), (4, 6))
 POLICY = read({"acls": []}, "0.29")

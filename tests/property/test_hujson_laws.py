@@ -8,9 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reconcile.errors import InputError
-from reconcile.hujson import parse, standardize
-from reconcile.hujson_form import mistaken
-from reconcile.hujson_reader import Reader
+from reconcile.source.hujson import parse, standardize
+from reconcile.source.hujson_form import mistaken
+from reconcile.source.hujson_reader import Reader
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SCALAR = st.none() | st.booleans() | st.integers(-(10**9), 10**9) | TEXT

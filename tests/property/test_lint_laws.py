@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconcile.model import Node
-from reconcile.policy.difference import diff
-from reconcile.policy.document import Policy, Problem
+from reconcile.policy.access.difference import diff
+from reconcile.policy.access.matrix import Matrix
+from reconcile.policy.access.reach import minus
+from reconcile.policy.access.universe import World
+from reconcile.policy.language.document import Policy, Problem
 from reconcile.policy.lint import of_tailnet, of_text
-from reconcile.policy.matrix import Matrix
-from reconcile.policy.reach import minus
 from reconcile.policy.reading import read
-from reconcile.policy.universe import World
 from tests.property.test_access_laws import NODES, POLICY, machine, tailnet
 
 GONE = ("RC0501", "RC0502")

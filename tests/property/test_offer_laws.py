@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconcile.model import Node
-from reconcile.policy.access import Access
-from reconcile.policy.offers import Offers
+from reconcile.policy.access.access import Access
+from reconcile.policy.access.offers import Offers
+from reconcile.policy.language.releases import release as row_of
+from reconcile.policy.meaning.tailnet import Tailnet
 from reconcile.policy.reading import read
-from reconcile.policy.releases import release as row_of
-from reconcile.policy.tailnet import Tailnet
 from tests.property.test_access_laws import EXITS, NODES, POLICY, USERS
 from tests.support import owned
 

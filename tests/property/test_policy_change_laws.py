@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.policy.changes import compare
+from reconcile.policy.edits.changes import compare
 
 NAMES = st.sampled_from(["a@", "b@", "group:x", "tag:t", "tag:u", "*"])
 TARGET = st.builds("{}:{}".format, NAMES, st.integers(1, 5))

@@ -7,13 +7,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconcile import hujson
 from reconcile.desired import fragments
 from reconcile.desired.findings import Findings
 from reconcile.desired.state import WantedPolicy
-from reconcile.policy.changes import compare
-from reconcile.policy.render import render
-from reconcile.source import parse
+from reconcile.policy.edits.changes import compare
+from reconcile.policy.language.render import render
+from reconcile.source import hujson
+from reconcile.source.yaml import parse
 
 NAMES = st.text("abc:/@.", min_size=1, max_size=4)
 MEMBERS = st.lists(NAMES, max_size=3)

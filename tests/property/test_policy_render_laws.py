@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.hujson import parse
-from reconcile.policy.fields import SECTIONS
-from reconcile.policy.render import render
+from reconcile.policy.language.fields import SECTIONS
+from reconcile.policy.language.render import render
+from reconcile.source.hujson import parse
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 VALUE = st.recursive(

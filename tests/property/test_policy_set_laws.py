@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.policy.sets import IntervalSet
+from reconcile.policy.language.sets import IntervalSet
 
 PAIR = st.tuples(st.integers(0, 40), st.integers(0, 8)).map(
     lambda p: (p[0], p[0] + p[1])

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconcile.model import Node
-from reconcile.policy.access import Access
-from reconcile.policy.assertions import Assertions
-from reconcile.policy.claims import SSH, Paths, Port
-from reconcile.policy.difference import diff
-from reconcile.policy.entries import Entry
-from reconcile.policy.evaluate import Evaluator
+from reconcile.policy.access.access import Access
+from reconcile.policy.access.assertions import Assertions
+from reconcile.policy.access.claims import SSH, Paths, Port
+from reconcile.policy.access.difference import diff
+from reconcile.policy.access.entries import Entry
+from reconcile.policy.access.evaluate import Evaluator
+from reconcile.policy.language.selectors import SELF
 from reconcile.policy.reading import read
-from reconcile.policy.selectors import SELF
 from tests.property.test_access_laws import NODES, tailnet, valid
 from tests.property.test_assertion_laws import PLACES
 from tests.property.test_lint_laws import POLICIES, findings

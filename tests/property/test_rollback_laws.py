@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from reconcile.errors import Unreachable
-from reconcile.server.headscale import Headscale
+from reconcile.live.headscale.adapter import Headscale
 
 EXAMPLES = int(os.environ.get("RECONCILE_ROLLBACKS", "15"))
 TAGS = ("tag:a", "tag:b")

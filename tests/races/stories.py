@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from reconcile.diff.nodes import state
 from reconcile.model import Live
+from reconcile.plan.nodes import state
 
 KINDS = ("same node", "same policy", "disjoint")
 

@@ -16,12 +16,12 @@ from typing import Any
 import httpx
 
 from reconcile import desired as desired_state
-from reconcile.apply import Apply
-from reconcile.diff import kinds_needed
-from reconcile.plan import build
+from reconcile.apply.run import Apply
+from reconcile.live import connect
+from reconcile.live.credential import Secret
+from reconcile.plan.compare import kinds_needed
+from reconcile.plan.plan import build
 from reconcile.report.outcome import render_json, render_text
-from reconcile.server import connect
-from reconcile.server.credential import Secret
 from reconcile.simulator import SimulatorTransport
 from reconcile.simulator.worldfile import parse
 from tests.contract import seeds

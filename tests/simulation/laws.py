@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from reconcile.hujson import parse
 from reconcile.simulator.world import Node, World
+from reconcile.source.hujson import parse
 from tests.simulation.making import AUTO_ROUTES, EXIT, SWAP, Goal
 
 View = Mapping[tuple[str, int], Mapping[str, Any]]

@@ -21,11 +21,16 @@ from unittest import mock
 
 import httpx
 
-from reconcile import apply, connection, files, mask, server
+from reconcile import live as server
+from reconcile.apply import run as apply
 from reconcile.cli import run
 from reconcile.desired import reading
-from reconcile.server import exchange, headscale, http
+from reconcile.jobs import connection
+from reconcile.live import exchange, http
+from reconcile.live.headscale import adapter as headscale
 from reconcile.simulator import world
+from reconcile.source import disk as files
+from reconcile.source import mask
 
 START = datetime(2030, 6, 1, tzinfo=UTC)
 KEY = "hskey-api-SECRETprefix-SECRETsecretSECRETsecretSECRET"
@@ -170,7 +175,7 @@ class Machine:
             for place, name, value in places:
                 stack.enter_context(mock.patch.object(place, name, value))
             stack.enter_context(
-                mock.patch("reconcile.runner.local_address", return_value="")
+                mock.patch("reconcile.live.own_node.local_address", return_value="")
             )
             stack.enter_context(mock.patch.dict(os.environ, environ))
             yield

@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from reconcile import apply, files
-from reconcile.server import headscale, http
-from reconcile.server.headscale import Headscale
+from reconcile.apply import run as apply
+from reconcile.live import http
+from reconcile.live.headscale import adapter as headscale
+from reconcile.live.headscale.adapter import Headscale
+from reconcile.source import disk as files
 from tests.simulation.run import play
 
 _EACH = 50

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from reconcile import variables
-from reconcile.border import Border
 from reconcile.cli import cli
 from reconcile.report.json_plan import digest
+from reconcile.source import variables
+from reconcile.source.border import Border
 from tests.strangers import attempts
 from tests.strangers.attempts import ATTEMPTS, AWAY, CANARY, COMMANDS, KEY, SECRETS
 from tests.support import call_git
@@ -155,7 +155,7 @@ def place(tmp_path, command, repository, monkeypatch):
     monkeypatch.setenv("HEADSCALE_URL", f"simulator:{found.world}")
     monkeypatch.setenv("HEADSCALE_API_KEY", KEY)
     monkeypatch.setenv("COLUMNS", "400")
-    monkeypatch.setattr("reconcile.delivery._PATIENCE", 0.1)
+    monkeypatch.setattr("reconcile.apply.deliver._PATIENCE", 0.1)
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     yield found

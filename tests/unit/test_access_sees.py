@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from reconcile import snapshot
+from reconcile.live import snapshot
 from reconcile.model import EXIT_ROUTES, ServerInfo
 from tests.support import live, node, server, user
 

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from reconcile.applied import known_as
-from reconcile.git import applied_ref
+from reconcile.jobs.last_apply import known_as
+from reconcile.source.git import applied_ref
 from tests.support import call_git, dedent
 
 REF = "refs/reconcile/simulator%3Aworld.json/applied"
@@ -132,7 +132,7 @@ def test_a_saved_plan_is_remembered_unless_it_was_limited(commit, command):
 
 def test_a_partial_apply_is_not_remembered(commit, command, monkeypatch):
     from reconcile.errors import Rejected
-    from reconcile.server.headscale import Headscale
+    from reconcile.live.headscale.adapter import Headscale
 
     def refuse(self, operation):
         raise Rejected("no", status=400)
@@ -417,7 +417,7 @@ def test_a_ref_that_is_broken_is_a_note_every_time(applied, commit, command, tmp
 
 
 def test_git_that_does_not_answer_is_a_note(applied, command, monkeypatch):
-    from reconcile import git
+    from reconcile.source import git
 
     real = git._run
     monkeypatch.setattr(

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from reconcile import apply as module
-from reconcile.apply import Apply, untouched
+from reconcile.apply import run as module
+from reconcile.apply.outcome import Outcome
+from reconcile.apply.run import Apply, untouched
 from reconcile.errors import AuthError, Exit, NotFound, Rejected, Unreachable
 from reconcile.model import EXIT_ROUTES, PolicyText, User
-from reconcile.outcome import Outcome
-from reconcile.plan import build
+from reconcile.plan.plan import build
 from reconcile.report.outcome import render_text
 from tests.support import live, node, user
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reconcile import snapshot
-from reconcile.policy.access import Access
-from reconcile.policy.assertions import Assertions
-from reconcile.policy.claims import Paths, Port, Routers
+from reconcile.live import snapshot
+from reconcile.policy.access.access import Access
+from reconcile.policy.access.assertions import Assertions
+from reconcile.policy.access.claims import Paths, Port, Routers
 from reconcile.policy.reading import read
 from tests.support import live, node, tailnet, user
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from reconcile import backup, git, mask
+from reconcile.apply import backup
 from reconcile.errors import InputError
-from reconcile.server.headscale import Headscale
+from reconcile.live.headscale.adapter import Headscale
+from reconcile.source import git, mask
 from tests.support import call_git, dedent
 
 KEPT = "refs/reconcile/simulator%3Aworld.json/backup/"

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from reconcile.diff import diff
 from reconcile.errors import InputError
+from reconcile.plan.compare import diff
 from tests.support import bind, live, node, problems
 
 

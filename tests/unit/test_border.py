@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from reconcile import desired as desired_state
-from reconcile import files, globs
 from reconcile.errors import Exit, InputError, Refused
-from reconcile.text import DISK
+from reconcile.source import disk as files
+from reconcile.source import globs
+from reconcile.source.text import DISK
 from tests.support import NOW, call_git
 
 CANARY = "canary-in-a-file-outside"

@@ -7,10 +7,10 @@ import sys
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconcile import snapshot
 from reconcile.desired import schema
+from reconcile.live import snapshot
+from reconcile.live.headscale.adapter import Headscale
 from reconcile.model import Operation
-from reconcile.server.headscale import Headscale
 from tests.support import live, node, user
 
 RULES = '"acls": [{"action": "accept", "src": ["alice@"], "dst": ["tag:db:22"], "proto": "tcp"}]'
@@ -247,7 +247,7 @@ def test_without_assertions_and_changes_nothing_is_evaluated(write, tmp_path):
         write(yaml)
         program = (
             "import sys; from reconcile.cli import run; run(['plan']);"
-            "found = {'reconcile.policy.matrix', 'reconcile.policy.evaluate'};"
+            "found = {'reconcile.policy.access.matrix', 'reconcile.policy.access.evaluate'};"
             "print('loaded:', sorted(found & sys.modules.keys()))"
         )
         done = subprocess.run(
@@ -260,7 +260,7 @@ def test_without_assertions_and_changes_nothing_is_evaluated(write, tmp_path):
             capture_output=True,
             text=True,
         )
-        names = ["reconcile.policy.matrix"] if loaded else []
+        names = ["reconcile.policy.access.matrix"] if loaded else []
         assert done.stdout.splitlines()[-1] == f"loaded: {names}", done.stderr
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.policy.circles import on_circles
+from reconcile.policy.language.circles import on_circles
 
 NAMES = st.sampled_from("abcdef")
 

@@ -11,7 +11,7 @@ import pytest
 
 from reconcile import cli as command_line
 from reconcile.cli import cli
-from reconcile.hujson import parse
+from reconcile.source.hujson import parse
 
 ROOT = Path(__file__).parents[2]
 POLICY = '{"tagOwners": {"tag:web": []}, "acls": []}\n'
@@ -339,7 +339,7 @@ def test_ctrl_c_while_planning(write, command, monkeypatch):
         raise KeyboardInterrupt
 
     write()
-    monkeypatch.setattr("reconcile.several.make_plans", interrupted)
+    monkeypatch.setattr("reconcile.jobs.several.make_plans", interrupted)
     code, out, err = command("plan")
     assert (code, out, err.strip()) == (1, "", "Interrupted.")
 
@@ -458,7 +458,7 @@ for name in ["", *cli.commands]:
     heavy = {"httpx", "yaml", "jsonschema", "deepdiff", "httpcore"} & set(sys.modules)
     assert not heavy, (name, heavy)
 assert run(["plan", "--nosuch"]) == 64
-assert "reconcile.session" not in sys.modules
+assert "reconcile.jobs.run" not in sys.modules
 """
     with child("-c", program) as process:
         _, err = process.communicate(timeout=60)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reconcile import delivery
+from reconcile.apply import deliver as delivery
 from reconcile.report.json_plan import digest
 
 ROOT = Path(__file__).parents[2]
@@ -338,7 +338,7 @@ def test_a_slow_server_is_waited_for(ground, command, monkeypatch):
 
 def test_a_policy_that_moved_since_the_plan_is_left_alone(ground, command, monkeypatch):
     folder = ground(COMMAND)
-    from reconcile import apply
+    from reconcile.apply import run as apply
 
     def meanwhile(self):
         world = json.loads((folder / "world.json").read_text())

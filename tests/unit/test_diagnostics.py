@@ -9,7 +9,7 @@ from reconcile.codes import TITLES
 from reconcile.errors import Diagnostic, Position, Related
 from reconcile.report.diagnostics import LIMIT, render, summary
 from reconcile.report.excerpt import WIDTH, excerpt
-from reconcile.text import Lines
+from reconcile.source.text import Lines
 
 EXPECTED = Path(__file__).with_name("diagnostics")
 FORMATS = ("text", "json", "github", "gitlab", "sarif")

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from reconcile.diff import diff
-from reconcile.diff.changes import Action
 from reconcile.model import PolicyText
+from reconcile.plan.changes import Action
+from reconcile.plan.compare import diff
 from tests.support import NOW, changes, live, node, problems, user
 
 TAGS = "policy: { tagOwners: { 'tag:web': [], 'tag:db': [] }, acls: [] }\n"

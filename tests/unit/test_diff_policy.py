@@ -2,11 +2,11 @@
 
 import pytest
 
-from reconcile.diff import diff
-from reconcile.diff.changes import Action
-from reconcile.diff.policies import facts
 from reconcile.errors import InputError
 from reconcile.model import PolicyText
+from reconcile.plan.changes import Action
+from reconcile.plan.compare import diff
+from reconcile.plan.policies import facts
 from tests.support import live, node, server
 
 FILE = "policy: { file: policy.hujson }"

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from reconcile.diff import diff, kinds_needed
-from reconcile.diff.changes import Action
+from reconcile.plan.changes import Action
+from reconcile.plan.compare import diff, kinds_needed
 from tests.support import changes, live, node, problems, user
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from reconcile import snapshot
-from reconcile.effect import between, of_changes, scene_after, scene_now
 from reconcile.errors import Position
+from reconcile.live import snapshot
 from reconcile.model import ServerInfo
-from reconcile.plan import build
+from reconcile.plan.plan import build
 from reconcile.report.effect import as_json, from_json, section, total
 from reconcile.report.json_plan import dumps, loads
 from reconcile.report.line import plain
 from reconcile.report.text import render_plans
+from reconcile.review.access import between, of_changes, scene_after, scene_now
 from tests.support import live, node, owned, user
 
 RULE = '{"action": "accept", "src": ["%s"], "dst": ["%s"], "proto": "tcp"}'
@@ -442,8 +442,8 @@ def test_an_empty_plan_does_not_load_the_evaluator(tmp_path):
     (tmp_path / "tailnet.yaml").write_text("version: 1\npolicy: { acls: [] }\n")
     program = (
         "import sys; from reconcile.cli import run; run(['plan']); "
-        "assert 'reconcile.session' in sys.modules; "
-        "assert 'reconcile.policy.matrix' not in sys.modules; run(['plan'])"
+        "assert 'reconcile.jobs.run' in sys.modules; "
+        "assert 'reconcile.policy.access.matrix' not in sys.modules; run(['plan'])"
     )
     (tmp_path / "w.json").write_text(
         '{"policy": {"text": "{\\"acls\\": []}", "updated": ""}}'

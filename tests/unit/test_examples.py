@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from reconcile import snapshot
 from reconcile.desired import read, schema
+from reconcile.live import snapshot
 from tests.support import live, node, user
 
 ROOT = Path(__file__).parents[2]

@@ -5,9 +5,9 @@ import os
 import pytest
 
 from reconcile import desired as desired_state
-from reconcile import git
 from reconcile.errors import InputError, ReconcileError
-from reconcile.text import DISK
+from reconcile.source import git
+from reconcile.source.text import DISK
 from tests.support import NOW, call_git
 
 HOSTILE = [

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from reconcile.effect import Effect, Flow
 from reconcile.report.graph import FORMS, Edge, Graph, of_effect, of_entries
+from reconcile.review.access import Effect, Flow
 
 HOSTILE = [
     '"]-->x',

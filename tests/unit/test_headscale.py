@@ -14,10 +14,10 @@ from reconcile.errors import (
     ServerError,
     StalePlan,
 )
+from reconcile.live import connect
+from reconcile.live.credential import Secret
+from reconcile.live.headscale.wire import nodes, parse_instant, users
 from reconcile.model import Operation, PolicyText, User
-from reconcile.server import connect
-from reconcile.server.credential import Secret
-from reconcile.server.entries import nodes, parse_instant, users
 from tests.support import NOW
 
 

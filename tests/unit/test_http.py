@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from reconcile.errors import NotAControlServer, Refused, Unreachable
-from reconcile.server.credential import Secret
-from reconcile.server.http import Http, ReadOnlyTransport, error_message
-from reconcile.server.network import proxy_of
+from reconcile.live.credential import Secret
+from reconcile.live.http import Http, ReadOnlyTransport, error_message
+from reconcile.live.network import proxy_of
 
 
 class Recorder(httpx.BaseTransport):

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from reconcile.errors import InputError
-from reconcile.hujson import Document, parse, standardize
+from reconcile.source.hujson import Document, parse, standardize
 
 POLICY = """\
 // who may do what

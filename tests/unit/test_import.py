@@ -104,8 +104,8 @@ def test_a_folder_that_cannot_be_made(world, command, folder):
 def test_when_one_file_cannot_be_written_none_is_left(
     world, command, tmp_path, monkeypatch
 ):
-    from reconcile import files
     from reconcile.errors import ReconcileError
+    from reconcile.source import disk as files
 
     real = files.create
 

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from reconcile import interrupts
+from reconcile.live import interrupts
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from reconcile import delivery, programs
-from reconcile.leave import _means
+from reconcile.apply import deliver as delivery
+from reconcile.jobs.leave import _means
 from reconcile.simulator.fronts import serve
+from reconcile.source import programs
 from tests.support import call_git, pasted
 
 ROOT = Path(__file__).parents[2]

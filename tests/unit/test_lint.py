@@ -4,16 +4,16 @@ import json
 
 import pytest
 
-from reconcile.lint import of_scene, of_words
 from reconcile.model import User
+from reconcile.policy.access.matrix import Matrix
+from reconcile.policy.access.universe import World
+from reconcile.policy.language.selectors import Selector
 from reconcile.policy.lint import inclusion, of_tailnet
 from reconcile.policy.lint.inclusion import Wider, text_findings
-from reconcile.policy.matrix import Matrix
 from reconcile.policy.reading import read
 from reconcile.policy.reading.reception import receive
-from reconcile.policy.selectors import Selector
-from reconcile.policy.universe import World
-from reconcile.scene import Scene, read_words, written
+from reconcile.review.lint import of_scene, of_words
+from reconcile.review.state import Scene, read_words, written
 from tests.support import node, server, tailnet
 
 USERS = [User("1", "ann", email="ann@example.com"), User("2", "ben"), User("3", "cy")]

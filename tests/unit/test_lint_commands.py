@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from reconcile import lint
-from reconcile.effect import of_sides, sides
-from reconcile.plan import build
-from reconcile.snapshot import dumps
+from reconcile.live.snapshot import dumps
+from reconcile.plan.plan import build
+from reconcile.review import lint
+from reconcile.review.access import of_sides, sides
 from tests.support import live, node, user
 
 USERS = [user(1, "alice"), user(2, "bob")]
@@ -182,7 +182,7 @@ def test_a_plan_that_moves_no_access_loads_no_lint(tmp_path):
     (tmp_path / "live.json").write_text(dumps(live(USERS, NODES)))
     code = (
         "import sys; from reconcile.cli import run; run(['plan', '--from', 'live.json']);"
-        "sys.exit(any(m.startswith(('reconcile.lint', 'reconcile.policy.lint'))"
+        "sys.exit(any(m.startswith(('reconcile.review.lint', 'reconcile.policy.lint'))"
         " for m in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)

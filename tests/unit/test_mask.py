@@ -9,8 +9,8 @@ from urllib.parse import quote
 import pytest
 
 from reconcile.errors import ReconcileError
-from reconcile.files import create, output
-from reconcile.mask import MASK, masked, remember
+from reconcile.source.disk import create, output
+from reconcile.source.mask import MASK, masked, remember
 from tests.bad_server import KEY, answer, edited, running
 from tests.unit.test_bad_server import prepare
 

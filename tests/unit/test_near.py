@@ -1,6 +1,6 @@
 """What was probably meant by a misspelt word."""
 
-from reconcile import near
+from reconcile.source import near
 
 
 def test_the_nearest_of_some_names():

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from reconcile.diff import diff
-from reconcile.effect import of_changes, scene_now
-from reconcile.server.entries import nodes as read_nodes
+from reconcile.live.headscale.wire import nodes as read_nodes
+from reconcile.plan.compare import diff
+from reconcile.review.access import of_changes, scene_now
 from tests.support import changes, live, node, user
 
 USERS = [user(1, "ann"), user(2, "ben")]

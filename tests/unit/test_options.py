@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from reconcile.plan import build
+from reconcile.plan.plan import build
 from tests.support import live, node, pasted, problems, user
 from tests.unit.test_cli import SAME, WORLD, users, write  # noqa: F401
 
@@ -119,7 +119,7 @@ def test_one_of_a_row_is_no_misspelling_of_another(wanted):
 
 
 def test_what_the_last_apply_removed_is_not_mentioned(wanted):
-    from reconcile.diff import diff
+    from reconcile.plan.compare import diff
 
     state = wanted("removed: ['node:old-latpop', 'node:gone']")
     here = live([], [node(1, "old-laptop")])

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.diff import diff
-from reconcile.diff.bridge import with_bridge
-from reconcile.diff.changes import Action, Change
 from reconcile.kinds import Phase
 from reconcile.model import temporary_name
-from reconcile.order import steps
+from reconcile.plan.bridge import with_bridge
+from reconcile.plan.changes import Action, Change
+from reconcile.plan.compare import diff
+from reconcile.plan.order import steps
 from tests.support import live, node, user
 
 

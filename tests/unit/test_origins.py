@@ -7,12 +7,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from reconcile.desired.state import Desired
-from reconcile.diff import diff
-from reconcile.diff.bridge import with_bridge
-from reconcile.diff.changes import Action, Origin
 from reconcile.model import PolicyText
-from reconcile.order import steps
-from reconcile.plan import Base, build
+from reconcile.plan.bridge import with_bridge
+from reconcile.plan.changes import Action, Origin
+from reconcile.plan.compare import diff
+from reconcile.plan.order import steps
+from reconcile.plan.plan import Base, build
 from reconcile.report.json_plan import dumps, loads, origins, to_json
 from reconcile.report.text import render_drift, render_plans
 from tests.support import live, node, user

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from reconcile.files import overwrite
+from reconcile.source.disk import overwrite
 from tests.unit.test_cli import ROOT, SAME, WORLD, write  # noqa: F401
 
 FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
@@ -275,8 +275,8 @@ def test_import_on_a_full_disk_leaves_no_file(tmp_path):
 
 
 def test_a_file_that_cannot_be_finished_is_not_left_empty(tmp_path, monkeypatch):
-    from reconcile import files
     from reconcile.errors import ReconcileError
+    from reconcile.source import disk as files
 
     path = tmp_path / "tailnet.yaml"
     real = type(path).open

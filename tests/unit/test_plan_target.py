@@ -1,6 +1,6 @@
 """Plans of a part, and what the server knows better than the files."""
 
-from reconcile.plan import build
+from reconcile.plan.plan import build
 from tests.support import live, node, user
 
 

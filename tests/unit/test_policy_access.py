@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from reconcile.model import Node, User
-from reconcile.policy.access import SILENT, Access
-from reconcile.policy.assertions import Assertions
-from reconcile.policy.claims import Paths, Port
-from reconcile.policy.difference import AccessDiff, diff
-from reconcile.policy.document import Policy
+from reconcile.policy.access.access import SILENT, Access
+from reconcile.policy.access.assertions import Assertions
+from reconcile.policy.access.claims import Paths, Port
+from reconcile.policy.access.difference import AccessDiff, diff
+from reconcile.policy.language.document import Policy
+from reconcile.policy.language.sets import prefix
+from reconcile.policy.meaning.resolve import INTERNET
+from reconcile.policy.meaning.tailnet import Tailnet
 from reconcile.policy.reading import read
-from reconcile.policy.resolve import INTERNET
-from reconcile.policy.sets import prefix
-from reconcile.policy.tailnet import Tailnet
 from tests.support import owned
 
 USERS = tuple(User(str(i), name) for i, name in enumerate(["ann", "ben", "cy"]))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconcile.policy.changes import Item, PolicyDiff, compare
+from reconcile.policy.edits.changes import Item, PolicyDiff, compare
 
 ADMINS = {"action": "accept", "src": ["group:admins"], "dst": ["*:*"]}
 ALICE = {"action": "accept", "src": ["alice@"], "dst": ["tag:db:5432"]}

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from reconcile.model import Node, User
-from reconcile.policy.evaluate import Evaluator
+from reconcile.policy.access.evaluate import Evaluator
+from reconcile.policy.language.releases import release
+from reconcile.policy.language.sets import texts
+from reconcile.policy.meaning.tailnet import Machine
 from reconcile.policy.reading import read
-from reconcile.policy.releases import release
-from reconcile.policy.sets import texts
-from reconcile.policy.tailnet import Machine
 from tests.support import tailnet
 
 USERS = (

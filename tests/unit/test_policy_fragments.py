@@ -7,10 +7,10 @@ from hashlib import sha256
 import pytest
 
 from reconcile.desired import read
-from reconcile.diff import diff
 from reconcile.errors import InputError
-from reconcile.hujson import parse
-from reconcile.session import Run
+from reconcile.jobs.run import Run
+from reconcile.plan.compare import diff
+from reconcile.source.hujson import parse
 from tests.support import live
 
 FILES = "version: 1\npolicy: { files: [policy/base.hujson, 'policy/team-*.hujson'] }\n"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.hujson import parse
-from reconcile.policy.pointers import path_of
+from reconcile.policy.language.pointers import path_of
+from reconcile.source.hujson import parse
 
 POLICY = parse(
     """// é

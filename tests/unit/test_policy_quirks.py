@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from reconcile.model import Node, PolicyText, ServerInfo, User
-from reconcile.policy.access import Access
-from reconcile.policy.difference import diff
-from reconcile.policy.evaluate import Evaluator
+from reconcile.policy.access.access import Access
+from reconcile.policy.access.difference import diff
+from reconcile.policy.access.evaluate import Evaluator
+from reconcile.policy.language.releases import RELEASES
 from reconcile.policy.reading import read
-from reconcile.policy.releases import RELEASES
-from reconcile.scene import read_words, stored
+from reconcile.review.state import read_words, stored
 from tests.support import tailnet
 
 USERS = (

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from reconcile.errors import Position
-from reconcile.hujson import parse
+from reconcile.policy.language.releases import RELEASES, release
 from reconcile.policy.reading import diagnostics, read
-from reconcile.policy.releases import RELEASES, release
+from reconcile.source.hujson import parse
 
 ALL = tuple(RELEASES)
 NEW = ("0.29", "main", "tailscale")

@@ -1,9 +1,9 @@
 """A host or group that means something else has its own cause in access."""
 
 from reconcile.model import Node, User
-from reconcile.policy.difference import diff
+from reconcile.policy.access.difference import diff
+from reconcile.policy.meaning.tailnet import Tailnet
 from reconcile.policy.reading import read
-from reconcile.policy.tailnet import Tailnet
 
 ROUTE = frozenset({"10.1.0.0/16"})
 TAILNET = Tailnet(

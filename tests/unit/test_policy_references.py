@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from reconcile.hujson import parse
 from reconcile.model import Node, User
-from reconcile.policy.identity import Ambiguous, Directory, auto_approved
-from reconcile.policy.references import owned_tags, references
-from reconcile.policy.selectors import parse as selector
+from reconcile.policy.language.references import owned_tags, references
+from reconcile.policy.language.selectors import parse as selector
+from reconcile.policy.meaning.identity import Ambiguous, Directory, auto_approved
+from reconcile.source.hujson import parse
 
 POLICY = """{
   "Groups": {"group:a": ["alice@", "bob@example.com"], "group:idle": []},

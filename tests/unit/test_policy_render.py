@@ -2,8 +2,8 @@
 
 import pytest
 
-from reconcile.hujson import parse
-from reconcile.policy.render import render
+from reconcile.policy.language.render import render
+from reconcile.source.hujson import parse
 
 POLICY = {
     "tests": [{"accept": ["tag:db:5432"], "src": "alice@"}],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconcile.policy.sets import (
+from reconcile.policy.language.sets import (
     ALL_PORTS,
     EVERYTHING,
     IntervalSet,

@@ -1,6 +1,6 @@
 """The policy between two writes opens to nobody what neither of the two does."""
 
-from reconcile.policy.union import union
+from reconcile.policy.language.union import union
 
 
 def acl(src, dst):

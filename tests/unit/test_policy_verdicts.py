@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from reconcile.model import Node, User
-from reconcile.policy.evaluate import Evaluator
+from reconcile.policy.access.evaluate import Evaluator
 from reconcile.policy.reading import read
 from tests.support import tailnet
 

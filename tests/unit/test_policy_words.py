@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from reconcile.lint import of_words
 from reconcile.policy.reading.reception import receive
 from reconcile.policy.reading.words import HOSTED_FIELDS
-from reconcile.scene import written
+from reconcile.review.lint import of_words
+from reconcile.review.state import written
 
 BASE = {
     "groups": {"group:ops": ["ann@", "ben@example.com"]},

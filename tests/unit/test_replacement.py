@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from reconcile.diff import diff
 from reconcile.errors import StalePlan
-from reconcile.order import steps
-from reconcile.plan import build
-from reconcile.stale import require_same
+from reconcile.plan.compare import diff
+from reconcile.plan.order import steps
+from reconcile.plan.plan import build
+from reconcile.plan.stale import require_same
 from tests.support import bind, live, node, problems, user
 
 OLD = f"machine_key: 'mkey:{1:064x}'"

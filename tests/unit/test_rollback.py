@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from reconcile.errors import Unreachable
-from reconcile.server.headscale import Headscale
+from reconcile.live.headscale.adapter import Headscale
 from tests.support import call_git, dedent, pasted
 
 REF = "refs/reconcile/simulator%3Aworld.json"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconcile.runner import own_node
+from reconcile.live.own_node import own_node
 from tests.support import node
 
 NODES = (node(1, "laptop"), node(2, "desk", addresses=("100.64.0.2", "fd7a::2")))
@@ -33,7 +33,7 @@ def test_an_address_that_is_none_is_never_looked_up():
 def test_the_kernel_is_asked_and_nothing_is_sent(monkeypatch):
     """Loopback is the one address of which every machine knows the way."""
     monkeypatch.undo()
-    from reconcile.runner import local_address
+    from reconcile.live.own_node import local_address
 
     assert local_address("127.0.0.1") == "127.0.0.1"
 
@@ -45,7 +45,9 @@ def test_a_plan_says_what_becomes_of_the_own_node(command, monkeypatch, tmp_path
 
     file = WorldFile(tmp_path / "w.json", create=world)
     (laptop,) = (n for n in file.world.nodes if n.name == "laptop")
-    monkeypatch.setattr("reconcile.runner.local_address", lambda _: laptop.addresses[0])
+    monkeypatch.setattr(
+        "reconcile.live.own_node.local_address", lambda _: laptop.addresses[0]
+    )
     yaml = "version: 1\npolicy: { acls: [] }\n"
     (tmp_path / "tailnet.yaml").write_text(yaml)
     monkeypatch.setenv("HEADSCALE_API_KEY", "any")

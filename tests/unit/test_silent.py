@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from reconcile.desired.schema import text
-from reconcile.diff import diff
+from reconcile.plan.compare import diff
 from tests.support import NOW, live, node, user
 
 LATER = NOW + timedelta(days=400)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from reconcile import snapshot
 from reconcile.errors import InputError
+from reconcile.live import snapshot
 from reconcile.model import Live, PolicyText
 from tests.support import NOW, live, node, server, user
 

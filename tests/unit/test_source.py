@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconcile.errors import MOST_ERRORS, InputError
-from reconcile.source import parse
-from reconcile.variables import Expanded, as_written, quoted
+from reconcile.source.variables import Expanded, as_written, quoted
+from reconcile.source.yaml import parse
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from jsonschema import Draft202012Validator
 
 from reconcile.errors import InputError, StalePlan
 from reconcile.model import PolicyText
-from reconcile.plan import build, digest
+from reconcile.plan.plan import build, digest
+from reconcile.plan.stale import require_same
 from reconcile.report.json_plan import dumps, loads
 from reconcile.report.text import Shape, render_drift, render_plans
-from reconcile.stale import require_same
 from tests.support import NOW, live, node, server, user
 
 SCHEMA = json.loads(

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from reconcile import snapshot
+from reconcile.live import snapshot
 from tests.support import live, node, user
 
 POLICY = """{

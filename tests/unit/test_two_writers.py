@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconcile.apply import Apply
+from reconcile.apply.outcome import Outcome, Result
+from reconcile.apply.run import Apply
 from reconcile.errors import Exit, Rejected, StalePlan
 from reconcile.model import EXIT_ROUTES, PolicyText, User
-from reconcile.outcome import Outcome, Result
-from reconcile.plan import build
+from reconcile.plan.plan import build
 from reconcile.report.outcome import render_json, render_text
 from tests.support import NOW, live, node, user
 from tests.unit.test_apply import Clock, Model, raising, run, told

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from reconcile.diff import diff
+from reconcile.plan.compare import diff
 from tests.support import NOW, live, node, user
 
 LATER = NOW.replace(year=2031)

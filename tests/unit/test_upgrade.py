@@ -8,13 +8,13 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from reconcile import snapshot
-from reconcile.policy.document import Policy
+from reconcile.live import snapshot
+from reconcile.policy.access.upgrading import compare
+from reconcile.policy.language.document import Policy
+from reconcile.policy.language.release_words import differing, label, sentence
+from reconcile.policy.language.releases import RELEASES, Release
+from reconcile.policy.meaning.tailnet import Tailnet
 from reconcile.policy.reading import read
-from reconcile.policy.release_words import differing, label, sentence
-from reconcile.policy.releases import RELEASES, Release
-from reconcile.policy.tailnet import Tailnet
-from reconcile.policy.upgrading import compare
 from tests.support import dedent, live, node, tailnet, user
 
 USERS = (user(1, "alice", email="alice@example.com"), user(2, "bob"))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from reconcile import snapshot
-from reconcile.diff import diff
-from reconcile.effect import of_changes, scene_now
 from reconcile.errors import InputError
+from reconcile.live import snapshot
 from reconcile.model import user_labels
+from reconcile.plan.compare import diff
+from reconcile.review.access import of_changes, scene_now
 from tests.support import changes, live, node, problems, server, user
 
 LOCAL = user(1, "max")

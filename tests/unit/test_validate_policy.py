@@ -5,11 +5,11 @@ import json
 import pytest
 
 from reconcile.desired import schema
-from reconcile.lint import of_words
 from reconcile.model import RELEASES
+from reconcile.policy.language.releases import RELEASES as ROWS
 from reconcile.policy.reading.reception import receive
-from reconcile.policy.releases import RELEASES as ROWS
-from reconcile.scene import written
+from reconcile.review.lint import of_words
+from reconcile.review.state import written
 
 FILE = "version: 1\npolicy: { file: policy.hujson }\n"
 GRANT = '{"grants": [{"src": ["*"], "dst": ["*"], "ip": ["tcp:22"]}]}'

@@ -12,7 +12,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from reconcile.policy.document import (
+from reconcile.policy.access.matrix import Matrix
+from reconcile.policy.access.universe import World
+from reconcile.policy.language.document import (
     Origin,
     Policy,
     Problem,
@@ -20,7 +22,8 @@ from reconcile.policy.document import (
     SshRule,
     targets_of,
 )
-from reconcile.policy.fields import Path
+from reconcile.policy.language.fields import Path
+from reconcile.policy.language.references import references
 from reconcile.policy.lint.broad import breadth, endless_tests, is_open, opens_all_ports
 from reconcile.policy.lint.findings import BROAD, NAMED, counted, finding, listed
 from reconcile.policy.lint.ground import Ground
@@ -35,9 +38,6 @@ from reconcile.policy.lint.logins import login_findings
 from reconcile.policy.lint.meaning import meanings
 from reconcile.policy.lint.names import twice, unused
 from reconcile.policy.lint.overlap import Among, Overlap
-from reconcile.policy.matrix import Matrix
-from reconcile.policy.references import references
-from reconcile.policy.universe import World
 
 MOST = 0.5  # of all pairs of nodes: a rule for more of them, on all ports, is broad
 SMALL = 5  # a tailnet of fewer nodes has no "most of it"

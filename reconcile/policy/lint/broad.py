@@ -6,12 +6,12 @@ The limits: everybody to everything on every port; sources outside of the tailne
 
 from collections.abc import Iterable, Iterator
 
-from reconcile.policy import selectors
-from reconcile.policy.document import Policy, Problem, Rule
+from reconcile.policy.language import selectors
+from reconcile.policy.language.document import Policy, Problem, Rule
+from reconcile.policy.language.releases import TCP
+from reconcile.policy.language.selectors import Selector
+from reconcile.policy.language.sets import EVERYTHING, IntervalSet, prefix
 from reconcile.policy.lint.findings import ENDLESS, finding
-from reconcile.policy.releases import TCP
-from reconcile.policy.selectors import Selector
-from reconcile.policy.sets import EVERYTHING, IntervalSet, prefix
 
 MANY = 1 << 20  # addresses
 _FAMILIES = (prefix("0.0.0.0/0"), prefix("::/0"))

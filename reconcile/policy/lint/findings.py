@@ -1,8 +1,8 @@
 """The codes of lint and the making of its findings, which are warnings all."""
 
-from reconcile.policy.document import Problem
-from reconcile.policy.fields import Path
-from reconcile.policy.words import listed
+from reconcile.policy.language.document import Problem
+from reconcile.policy.language.fields import Path
+from reconcile.policy.language.words import listed
 from reconcile.remedies import Cut
 
 DEAD = "RC0501"  # a rule matches nothing

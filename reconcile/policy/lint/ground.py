@@ -4,11 +4,14 @@ from collections.abc import Collection, Iterator
 from functools import cached_property
 
 from reconcile.model import natural
-from reconcile.near import nearest
-from reconcile.policy.absence import Absence
-from reconcile.policy.document import Problem, Rule, SshRule, targets_of
-from reconcile.policy.fields import Path, field_name, find, section_name
-from reconcile.policy.identity import Directory
+from reconcile.policy.access.absence import Absence
+from reconcile.policy.access.matrix import Matrix
+from reconcile.policy.access.universe import bits, merge
+from reconcile.policy.language.document import Problem, Rule, SshRule, targets_of
+from reconcile.policy.language.fields import Path, field_name, find, section_name
+from reconcile.policy.language.references import Mention, References, references
+from reconcile.policy.language.selectors import UNKNOWN, Selector
+from reconcile.policy.language.sets import IntervalSet, prefix, texts
 from reconcile.policy.lint.findings import (
     MEANING,
     STRANGER,
@@ -18,13 +21,10 @@ from reconcile.policy.lint.findings import (
     finding,
     listed,
 )
-from reconcile.policy.matrix import Matrix
-from reconcile.policy.references import Mention, References, references
-from reconcile.policy.refusals import refuses_namesakes
-from reconcile.policy.resolve import INTERNET
-from reconcile.policy.selectors import UNKNOWN, Selector
-from reconcile.policy.sets import IntervalSet, prefix, texts
-from reconcile.policy.universe import bits, merge
+from reconcile.policy.meaning.identity import Directory
+from reconcile.policy.meaning.refusals import refuses_namesakes
+from reconcile.policy.meaning.resolve import INTERNET
+from reconcile.source.near import nearest
 
 _RULES = ("acls", "grants", "ssh", "nodeAttrs")
 _TESTS = ("tests", "sshTests")

@@ -10,7 +10,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import accumulate, islice
 from operator import xor
 
-from reconcile.policy.document import Policy, Problem, Rule, Service, SshRule
+from reconcile.policy.access.universe import bits
+from reconcile.policy.language.document import Policy, Problem, Rule, Service, SshRule
+from reconcile.policy.language.releases import TCP
+from reconcile.policy.language.selectors import Selector
+from reconcile.policy.language.sets import IntervalSet, prefix
 from reconcile.policy.lint.broad import is_open
 from reconcile.policy.lint.findings import (
     COVERED,
@@ -21,11 +25,7 @@ from reconcile.policy.lint.findings import (
     finding,
     listed,
 )
-from reconcile.policy.releases import TCP
-from reconcile.policy.resolve import TAILNET
-from reconcile.policy.selectors import Selector
-from reconcile.policy.sets import IntervalSet, prefix
-from reconcile.policy.universe import bits
+from reconcile.policy.meaning.resolve import TAILNET
 
 Widening = Callable[[Selector], Iterable[Selector]]
 

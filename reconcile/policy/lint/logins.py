@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reconcile.policy.document import Problem, SshRule
+from reconcile.policy.access.matrix import Matrix
+from reconcile.policy.access.universe import merge
+from reconcile.policy.language.document import Problem, SshRule
 from reconcile.policy.lint.inclusion import asked, locked, shadowed
 from reconcile.policy.lint.overlap import Crowd, Overlap
-from reconcile.policy.matrix import Matrix
-from reconcile.policy.universe import merge
 
 
 @dataclass(slots=True)

@@ -9,11 +9,17 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
-from reconcile.policy.document import Policy, Problem, Rule, SshRule, targets_of
-from reconcile.policy.fields import Path, find, get, rules
+from reconcile.policy.language.document import (
+    Policy,
+    Problem,
+    Rule,
+    SshRule,
+    targets_of,
+)
+from reconcile.policy.language.fields import Path, find, get, rules
+from reconcile.policy.language.releases import ICMPV6, PINGABLE
 from reconcile.policy.lint.findings import MEANING, counted, finding, listed
 from reconcile.policy.reading.ssh import localpart_domain
-from reconcile.policy.releases import ICMPV6, PINGABLE
 
 _NEWER = "upgrade Headscale to 0.29 or newer"
 

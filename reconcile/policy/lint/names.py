@@ -2,10 +2,17 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from reconcile.policy.document import Policy, Problem
-from reconcile.policy.fields import Path, entries, find, rules, section_name, strings
+from reconcile.policy.language.document import Policy, Problem
+from reconcile.policy.language.fields import (
+    Path,
+    entries,
+    find,
+    rules,
+    section_name,
+    strings,
+)
+from reconcile.policy.language.references import References
 from reconcile.policy.lint.findings import TWICE, UNUSED, finding
-from reconcile.policy.references import References
 
 _SECTIONS = {"group": "groups", "host": "hosts", "tag": "tagOwners"}
 _LISTS = (

@@ -11,16 +11,16 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from reconcile.policy.counts import Things
-from reconcile.policy.document import Origin, Rule, targets_of
-from reconcile.policy.families import Families
+from reconcile.policy.access.counts import Things
+from reconcile.policy.access.families import Families
+from reconcile.policy.access.matrix import Matrix
+from reconcile.policy.access.reach import Reach, disjoint, minus
+from reconcile.policy.access.targets import Offered
+from reconcile.policy.access.universe import World, bits, merge
+from reconcile.policy.language.document import Origin, Rule, targets_of
+from reconcile.policy.language.words import Size
 from reconcile.policy.lint.showing import Showing
-from reconcile.policy.matrix import Matrix
-from reconcile.policy.reach import Reach, disjoint, minus
 from reconcile.policy.reading.ssh import localpart_domain
-from reconcile.policy.targets import Offered
-from reconcile.policy.universe import World, bits, merge
-from reconcile.policy.words import Size
 
 Among = Callable[[Origin], bool]
 

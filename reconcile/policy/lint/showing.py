@@ -6,11 +6,11 @@ peer of an exit node may use it for what other rules open there.
 
 from functools import cached_property
 
-from reconcile.policy.matrix import Matrix
-from reconcile.policy.rows import NOWHERE, Side
-from reconcile.policy.targets import NOTHING, Offered
-from reconcile.policy.universe import bits, merge
-from reconcile.policy.viewers import offered
+from reconcile.policy.access.matrix import Matrix
+from reconcile.policy.access.rows import NOWHERE, Side
+from reconcile.policy.access.targets import NOTHING, Offered
+from reconcile.policy.access.universe import bits, merge
+from reconcile.policy.access.viewers import offered
 
 
 class Showing:

@@ -4,13 +4,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from reconcile.errors import Diagnostic, Position, Related
-from reconcile.policy.document import Policy, Problem
-from reconcile.policy.fields import RULES, Path, get, rule_at, section_name, strings
-from reconcile.policy.pairing import split_ports
+from reconcile.policy.language.document import Policy, Problem
+from reconcile.policy.language.fields import (
+    RULES,
+    Path,
+    get,
+    rule_at,
+    section_name,
+    strings,
+)
+from reconcile.policy.language.pairing import split_ports
+from reconcile.policy.language.releases import Release, release
+from reconcile.policy.language.words import listed, plural
 from reconcile.policy.reading import attributes, names, rules, ssh
 from reconcile.policy.reading.context import SHAPE, Context, quoted
-from reconcile.policy.releases import Release, release
-from reconcile.policy.words import listed, plural
 
 _LINES = 12  # that one finding lists
 

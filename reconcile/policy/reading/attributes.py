@@ -3,8 +3,10 @@
 from ipaddress import ip_network
 from typing import Any
 
-from reconcile.policy.document import Assertion, Attribution
-from reconcile.policy.fields import Path, find, get
+from reconcile.policy.language.document import Assertion, Attribution
+from reconcile.policy.language.fields import Path, find, get
+from reconcile.policy.language.selectors import Selector, is_address, parse
+from reconcile.policy.language.sets import prefix
 from reconcile.policy.reading.context import (
     DECLARATION,
     NAME,
@@ -15,8 +17,6 @@ from reconcile.policy.reading.context import (
 )
 from reconcile.policy.reading.rules import protocol
 from reconcile.policy.reading.words import HOSTED_WORDS, ONLY_TAILSCALE
-from reconcile.policy.selectors import Selector, is_address, parse
-from reconcile.policy.sets import prefix
 
 _RESERVED = (ip_network("100.100.100.0/24"), ip_network("100.115.92.0/23"))
 _VERDICTS = ("accept", "deny", "check")

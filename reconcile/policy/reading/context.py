@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from reconcile.near import MOST
-from reconcile.policy import selectors
-from reconcile.policy.document import Problem, Severity
-from reconcile.policy.fields import Path, find, get, section_name
+from reconcile.policy.language import selectors
+from reconcile.policy.language.document import Problem, Severity
+from reconcile.policy.language.fields import Path, find, get, section_name
+from reconcile.policy.language.references import references
+from reconcile.policy.language.releases import ROLES, Release
+from reconcile.policy.language.selectors import UNKNOWN, Selector
 from reconcile.policy.reading import words
-from reconcile.policy.references import references
-from reconcile.policy.releases import ROLES, Release
-from reconcile.policy.selectors import UNKNOWN, Selector
 from reconcile.remedies import Reword
+from reconcile.source.near import MOST
 
 # Codes of the policy layer; each has one meaning.
 SHAPE = "RC0601"  # a part is of the wrong type, or a field is unknown

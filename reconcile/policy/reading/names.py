@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconcile.policy import selectors
-from reconcile.policy.circles import on_circles
-from reconcile.policy.fields import Path, find
+from reconcile.policy.language import selectors
+from reconcile.policy.language.circles import on_circles
+from reconcile.policy.language.fields import Path, find
+from reconcile.policy.language.releases import ROLES, Release
+from reconcile.policy.language.selectors import Selector
+from reconcile.policy.language.sets import IntervalSet, prefix
 from reconcile.policy.reading.context import (
     DECLARATION,
     NAME,
@@ -13,9 +16,6 @@ from reconcile.policy.reading.context import (
     Context,
     quoted,
 )
-from reconcile.policy.releases import ROLES, Release
-from reconcile.policy.selectors import Selector
-from reconcile.policy.sets import IntervalSet, prefix
 
 _PRINCIPALS = ("user", "group", "domain")
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reconcile.policy.document import Policy, Problem
+from reconcile.policy.language.document import Policy, Problem
+from reconcile.policy.language.releases import RELEASES
+from reconcile.policy.language.words import counted, listed
 from reconcile.policy.reading import read
 from reconcile.policy.reading.context import IGNORED, UNSUPPORTED
-from reconcile.policy.releases import RELEASES
-from reconcile.policy.words import counted, listed
 
 HEADSCALES = tuple(row.name for row in RELEASES.values() if not row.hosted)
 _MOST = 8  # words in one message

@@ -5,10 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from reconcile.policy import sets
-from reconcile.policy.document import Policy, Rule, Service, Target
-from reconcile.policy.fields import Path, find
-from reconcile.policy.pairing import split_ports
+from reconcile.policy.language import sets
+from reconcile.policy.language.document import Policy, Rule, Service, Target
+from reconcile.policy.language.fields import Path, find
+from reconcile.policy.language.pairing import split_ports
+from reconcile.policy.language.releases import SCTP, TCP, UDP, Release
+from reconcile.policy.language.selectors import SELF, Selector
+from reconcile.policy.language.sets import ALL_PORTS, EMPTY, IntervalSet
 from reconcile.policy.reading.context import (
     GRANT,
     NAME,
@@ -18,9 +21,6 @@ from reconcile.policy.reading.context import (
     Context,
     quoted,
 )
-from reconcile.policy.releases import SCTP, TCP, UDP, Release
-from reconcile.policy.selectors import SELF, Selector
-from reconcile.policy.sets import ALL_PORTS, EMPTY, IntervalSet
 
 PROTOCOLS = {
     "icmp": 1,

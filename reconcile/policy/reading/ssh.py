@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
-from reconcile.policy.document import SshRule
-from reconcile.policy.fields import Path, find
+from reconcile.policy.language.document import SshRule
+from reconcile.policy.language.fields import Path, find
+from reconcile.policy.language.selectors import Selector, parse
 from reconcile.policy.reading.context import PLACE, SSH, UNSUPPORTED, Context, quoted
-from reconcile.policy.selectors import Selector, parse
 
 LONGEST = 168 * 3600.0
 DEFAULT = 12 * 3600.0

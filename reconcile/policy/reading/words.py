@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from reconcile.near import nearest
-from reconcile.policy import fields, sets
-from reconcile.policy.pairing import split_ports
-from reconcile.policy.releases import ROLES, Release
-from reconcile.policy.selectors import Selector
+from reconcile.policy.language import fields, sets
+from reconcile.policy.language.pairing import split_ports
+from reconcile.policy.language.releases import ROLES, Release
+from reconcile.policy.language.selectors import Selector
 from reconcile.remedies import Reword
+from reconcile.source.near import nearest
 
 ONLY_TAILSCALE = "only Tailscale itself has it"
 _NEAR = 0.7  # names that people choose are short: less than this fits by accident

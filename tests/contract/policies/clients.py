@@ -16,10 +16,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from reconcile.policy.access import Access
-from reconcile.policy.evaluate import Evaluator
+from reconcile.policy.access.access import Access
+from reconcile.policy.access.evaluate import Evaluator
+from reconcile.policy.language.sets import prefix
 from reconcile.policy.reading import read
-from reconcile.policy.sets import prefix
 from tests.contract import namespace, socks
 from tests.contract.clients import Clients
 from tests.contract.namespace import told

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from reconcile.policy import auto_approved
-from reconcile.policy.document import Policy
-from reconcile.policy.evaluate import Evaluator
-from reconcile.policy.filters import Filters, Opening, PortRule
+from reconcile.policy.access.evaluate import Evaluator
+from reconcile.policy.language.document import Policy
+from reconcile.policy.language.sets import EMPTY, IntervalSet, prefix, texts
+from reconcile.policy.meaning.filters import Filters, Opening, PortRule
+from reconcile.policy.meaning.resolve import INTERNET
+from reconcile.policy.meaning.tailnet import Machine
 from reconcile.policy.reading import read
-from reconcile.policy.resolve import INTERNET
-from reconcile.policy.sets import EMPTY, IntervalSet, prefix, texts
-from reconcile.policy.tailnet import Machine
 from tests import policy_cases
 from tests.contract.policies import tailnet
 from tests.policy_cases import Box, boxes, different, recorded_boxes

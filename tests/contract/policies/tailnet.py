@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from reconcile.model import Node, User
-from reconcile.policy.releases import release as row_of
-from reconcile.policy.tailnet import Tailnet
+from reconcile.policy.language.releases import release as row_of
+from reconcile.policy.meaning.tailnet import Tailnet
 from tests.contract.seeds import CREATED, EXIT, SeedNode, addresses
 
 # Names and e-mails. The token `team@example.com` fits two users, and `carol` has none.

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from reconcile.policy.evaluate import Evaluator
+from reconcile.policy.access.evaluate import Evaluator
 from reconcile.policy.reading import read
 from tests.contract import namespace
 from tests.contract.clients import Clients

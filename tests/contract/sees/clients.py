@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from reconcile.live.snapshot import loads
 from reconcile.model import Live
-from reconcile.snapshot import loads
 from tests.contract import namespace, real
 from tests.contract.clients import Clients
 from tests.contract.namespace import shown

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconcile.model import Live
-from reconcile.policy.evaluate import Evaluator
-from reconcile.policy.offers import Offers
-from reconcile.policy.resolve import Resolver
-from reconcile.scene import read_words, tailnet, written
+from reconcile.policy.access.evaluate import Evaluator
+from reconcile.policy.access.offers import Offers
+from reconcile.policy.meaning.resolve import Resolver
+from reconcile.review.state import read_words, tailnet, written
 from tests.contract.sees.cases import Policy
 
 Seen = dict[str, dict[str, list[str]]]  # by viewer and peer: routes besides addresses

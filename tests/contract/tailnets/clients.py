@@ -18,8 +18,8 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from reconcile.policy.tailnet import Machine
-from reconcile.snapshot import loads
+from reconcile.live.snapshot import loads
+from reconcile.policy.meaning.tailnet import Machine
 from tests.contract import namespace, socks
 from tests.contract.clients import Clients
 from tests.contract.policies.comparison import delivered, unequal

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from reconcile.snapshot import loads
+from reconcile.live.snapshot import loads
 from tests.contract.sees.comparison import expected
 from tests.contract.tailnets.comparison import Difference
 from tests.contract.tailnets.probes import TCP, Probes

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.cli import run
-from reconcile.plan import Plan
+from reconcile.plan.plan import Plan
 from reconcile.report import json_plan
 from tests.contract.tailnets.edits import Pair, files
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconcile.errors import ReconcileError
-from reconcile.policy.access import Access
-from reconcile.policy.assertions import Assertions
-from reconcile.policy.claims import SSH, Paths, Port, Routers
+from reconcile.policy.access.access import Access
+from reconcile.policy.access.assertions import Assertions
+from reconcile.policy.access.claims import SSH, Paths, Port, Routers
 from tests.contract.tailnets import ranges, trials
 from tests.contract.tailnets.comparison import Difference, lists_differ, probes_of
 from tests.contract.tailnets.meaning import ends, literal, served

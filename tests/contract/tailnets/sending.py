@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from reconcile.model import EXIT_ROUTES, Node, User
-from reconcile.policy.offers import Offers
+from reconcile.policy.access.offers import Offers
+from reconcile.policy.language.releases import release as row_of
+from reconcile.policy.meaning.resolve import Resolver
+from reconcile.policy.meaning.tailnet import Tailnet
 from reconcile.policy.reading import read
-from reconcile.policy.releases import release as row_of
-from reconcile.policy.resolve import Resolver
-from reconcile.policy.tailnet import Tailnet
 from tests.contract.seeds import CREATED
 from tests.contract.tailnets import ranges
 from tests.contract.tailnets.probes import Probes

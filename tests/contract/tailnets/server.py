@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reconcile import snapshot
 from reconcile.errors import ReconcileError
-from reconcile.order import steps
-from reconcile.server import connect
-from reconcile.server.credential import Secret
-from reconcile.server.headscale import Headscale
+from reconcile.live import connect, snapshot
+from reconcile.live.credential import Secret
+from reconcile.live.headscale.adapter import Headscale
+from reconcile.plan.order import steps
 from tests.contract import real
 from tests.contract.policies.server import PolicyServer
 from tests.contract.tailnets import own, rows, trials

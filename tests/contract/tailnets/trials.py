@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconcile import effect, snapshot
-from reconcile.policy.document import Problem
-from reconcile.policy.evaluate import Evaluator
+from reconcile.live import snapshot
+from reconcile.policy.access.evaluate import Evaluator
+from reconcile.policy.access.matrix import Matrix
+from reconcile.policy.access.universe import World
+from reconcile.policy.language.document import Problem
 from reconcile.policy.lint import of_tailnet
-from reconcile.policy.matrix import Matrix
 from reconcile.policy.reading import read
-from reconcile.policy.universe import World
-from reconcile.scene import Scene
+from reconcile.review import access as effect
+from reconcile.review.state import Scene
 from tests.contract.policies.comparison import refusals
 from tests.contract.tailnets.comparison import Difference
 from tests.contract.tailnets.probes import Probes

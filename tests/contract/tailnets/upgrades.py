@@ -24,12 +24,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reconcile import inquiry, snapshot
 from reconcile.errors import InputError
-from reconcile.options import Options
+from reconcile.jobs import access as inquiry
+from reconcile.jobs.options import Options
+from reconcile.live import connect, snapshot
+from reconcile.live.credential import Secret
 from reconcile.report import upgrade
-from reconcile.server import connect
-from reconcile.server.credential import Secret
 from tests.contract import real
 from tests.contract.policies.comparison import tolerated
 from tests.contract.policies.server import PolicyServer

@@ -1,0 +1,1 @@
+"""Doing a plan, delivering a policy, and what became of it."""

@@ -1,0 +1,1 @@
+"""One run of a command: from files and options to plans and answers."""

@@ -1,0 +1,1 @@
+"""Headscale: its API, its wire format, its releases."""

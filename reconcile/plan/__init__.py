@@ -1,0 +1,1 @@
+"""Wanted against live: the changes in their order, and whether they still hold."""

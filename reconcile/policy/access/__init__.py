@@ -1,0 +1,1 @@
+"""Who reaches what: answers, differences, and their causes."""

@@ -1,0 +1,1 @@
+"""What an edit of a policy changes, rule by rule."""

@@ -1,0 +1,1 @@
+"""The words of a policy: fields, selectors, references, and its text."""

@@ -1,0 +1,1 @@
+"""What a policy means beside users and nodes: what a server compiles."""

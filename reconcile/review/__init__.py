@@ -1,0 +1,1 @@
+"""What changes mean: access, tests and assertions, what was hardly meant."""

@@ -1,0 +1,1 @@
+"""Text with positions: YAML, HuJSON, variables, git, and how far files reach."""
