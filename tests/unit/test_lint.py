@@ -487,6 +487,22 @@ def test_a_rule_that_holds_others_back_is_not_offered_to_be_cut(
     assert ("would count again" in dead.help) != offered
 
 
+@pytest.mark.parametrize("release", ["0.27", "0.28"])
+def test_a_rule_whose_groups_are_dropped_is_not_to_be_removed(release):
+    """Seen on 0.27.1, beside an SSH rule to autogroup:self."""
+    groups = {"group:ops": ["ann@", "zed@"]}
+    value = policy(
+        acl("group:ops", "tag:web:80"),
+        groups=groups,
+        ssh=[login("accept", "cy@", "autogroup:self", "ops")],
+    )
+    matrix = Matrix([World.of(read(value, release), tailnet(USERS, NODES))])
+    found = [p for p in of_tailnet(matrix) if p.path == ("acls", 0)]
+    dead = [p for p in found if p.code == "RC0501"]
+    assert bool(dead) is (release == "0.27")
+    assert all("does not know" in p.why and p.edit is None for p in dead)
+
+
 @pytest.mark.parametrize(
     ("tag", "why"), [("router", "sends"), ("db", "no router that")]
 )

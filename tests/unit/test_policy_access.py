@@ -601,6 +601,15 @@ def test_a_network_sends_by_its_router(name: str, release: str) -> None:
     assert why.apart == (() if why.allowed else ("node:router",))
 
 
+@pytest.mark.parametrize("release", ["0.27", "0.28"])
+def test_a_network_reaches_each_of_its_routers(release: str) -> None:
+    """Also the one in reserve: its hosts need no tailnet for that."""
+    second = node(9, "spare", "", "tag:router", routes=["10.1.0.0/16"])
+    rules = [acl("10.1.0.0/16", "tag:router:22")]
+    found = Access(read({**NAMES, "acls": rules}, release), tailnet(*NODES, second))
+    assert found.why("10.1.2.3", "node:spare", 22).allowed
+
+
 def test_the_internet_sends_nothing_into_the_tailnet() -> None:
     found = Access(policy(acl("*", "*:*")), tailnet())
     why = found.why("8.8.8.8", "node:desk", 443)

@@ -153,7 +153,8 @@ class Networks(_Shown):
         limits: dict[int, int] = defaultdict(int)
         for machine in routers:
             near = behind(machine) | self._own(machine)
-            for place in bits(self._leads(machine)):
+            # Hosts reach their own router without the tailnet, one in reserve too.
+            for place in bits(behind(machine)):
                 limits[place] |= near
             for back, there in self._met(machine):
                 for place in bits(self._leads(machine) & back):

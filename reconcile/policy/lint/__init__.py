@@ -143,6 +143,8 @@ def _dead(ground: Ground, overlap: Overlap, told: set[str]) -> Iterator[Problem]
                 (why, help), can_go = _NOT_SHOWN, False
             if not reasons and overlap.is_apart(rule):
                 (why, help), can_go = _APART, False
+            if not reasons and _is_dropped(ground.world, rule):
+                (why, help), can_go = _DROPPED, False
             yield dead(rule, why, help, cut=can_go)
 
 
@@ -166,6 +168,19 @@ _APART = (
     "between peers alone",
     "add a rule between the router itself and the destinations",
 )
+
+
+_DROPPED = (
+    "its groups have a member whom the server does not know: beside a rule to "
+    "autogroup:self this release drops such groups",
+    "take the unknown members out of the groups",
+)
+
+
+def _is_dropped(world: World, rule: Rule | SshRule) -> bool:
+    """Tell whether a side of a rule has nothing left but groups that are dropped."""
+    sides = (rule.sources, targets_of(rule))
+    return not all(any(True for _ in world.resolver.heeded(side)) for side in sides)
 
 
 def _missing(ground: Ground, rule: Rule | SshRule) -> dict[str, str]:
