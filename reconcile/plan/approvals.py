@@ -35,6 +35,16 @@ class Unwanted:
         """The subnet routes among them."""
         return frozenset(self.anyway) - EXIT_ROUTES
 
+    @property
+    def set_off(self) -> frozenset[str]:
+        """What a policy write of the plan approves, but for what is an error anyway."""
+        new = frozenset(self.anyway) - self.bound.node.approved
+        new -= EXIT_ROUTES if self.says_no_exit else frozenset()
+        listed = self.bound.settings.routes
+        if listed is None or listed.mode != "exact":
+            return new
+        return new - self._unwanted(new - listed.approve)
+
     def subnets(self, address: str, approve: frozenset[str]) -> frozenset[str]:
         """Report the subnet routes that are not wanted, and return the others.
 

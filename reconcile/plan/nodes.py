@@ -37,6 +37,7 @@ from reconcile.plan.unlisted import unlisted
 from reconcile.policy.language.fields import Path
 from reconcile.remedies import Drop, Help, Put
 
+_BY_POLICY = "by autoApprovers, with the policy"
 _REAUTH = "cannot be undone from here: the device must re-authenticate"
 _ENROL = "the device must enrol again"
 _LATER = "takes effect when the node advertises it"
@@ -238,9 +239,26 @@ class _Comparison:
             self.after["exit_node"] = wanted
             if wanted and not self.node.available & EXIT_ROUTES:
                 self.notes["exit_node"] = f"not advertised yet: {_LATER}"
+        if {"routes", "exit_node"} & self.after.keys():
+            self._keep(unwanted.set_off)
         if not self._approved_after():
             self._caveat("node.routes.empty")
         self._ahead()
+
+    def _keep(self, routes: frozenset[str]) -> None:
+        """Keep what the plan's own policy write approves before this node's write.
+
+        The server takes the whole list of a node: what is not in it is taken back.
+        """
+        if subnets := routes - EXIT_ROUTES:
+            wanted = subnets.union(self.after.get("routes", self.node.routes))
+            self.after["routes"] = self._sorted(wanted)
+            others = wanted - self.node.routes - subnets
+            listed = f"{', '.join(self._sorted(subnets))} " if others else ""
+            self.notes["routes"] = f"{listed}{_BY_POLICY}"
+        if routes & EXIT_ROUTES and "exit_node" not in self.after:
+            self.after["exit_node"] = True
+            self.notes["exit_node"] = _BY_POLICY
 
     def _ahead(self) -> None:
         """Note what is approved, as wanted, for a node that does not advertise it."""

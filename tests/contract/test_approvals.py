@@ -67,20 +67,20 @@ def check(server: Server) -> None:
     assert before["router"] == before["exit"] == set()
     server.write(LISTED)
     set_off = server.planned()["access"]["set_off"]
-    # The plan's own write of routes comes later, and is the whole list of the node.
     assert {one["address"]: one["source"]["line"] for one in set_off} == {
         "node:exit": 8
     }
+    # The plan's own write of routes comes later, and is the whole list of the node.
+    out = server.command("plan")[1]
+    assert "+ routes      10.1.0.0/16, 10.2.0.0/16" in out
+    assert "10.1.0.0/16 by autoApprovers, with the policy" in out
+    assert "policy.hujson:8" in out
     server.apply()
     assert server.nodes()["exit"] == EXITS
-    assert server.nodes()["router"] == {"10.2.0.0/16"}
+    assert server.nodes()["router"] == {"10.1.0.0/16", "10.2.0.0/16"}
 
     server.write(LISTED, OTHER)
-    (one,) = server.planned()["access"]["set_off"]
-    assert (one["address"], one["routes"]) == ("node:router", ["10.1.0.0/16"])
-    out = server.command("plan")[1]
-    assert "+ routes      10.1.0.0/16" in out
-    assert "policy.hujson:6" in out
+    assert server.planned()["access"]["set_off"] == []
     server.apply()
     assert server.nodes()["router"] == {"10.1.0.0/16", "10.2.0.0/16"}
 

@@ -152,19 +152,12 @@ class Ledger:
     ) -> bool:
         """Hold the one list of the server to the parts of it that the files manage."""
         lost = {r for r in old - new if not _takes(entry, r)}
-        if self._approving():
-            # Routes are written after the policy, as the list that the plan has: what
-            # the policy approved by itself in between goes, and the plan says so.
-            lost -= AUTO_ROUTES
         more = {r for r in new - old if not _gives(entry, r)}
         known = self._known.get(number, frozenset())
         if not lost & known and more <= known:
             self.lost += bool(lost or more)
             return True
         return False
-
-    def _approving(self) -> bool:
-        return "autoApprovers" in (self._goal.policy or {})
 
 
 def _takes(entry: Any, route: str) -> bool:

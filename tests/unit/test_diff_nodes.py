@@ -147,7 +147,7 @@ def test_the_last_tag_cannot_be_removed_from_028_on(wanted, release):
 @pytest.mark.parametrize(
     ("release", "caveats"),
     [
-        ("0.26", ["by the old tags"]),
+        ("0.26", ["by the old tags", "does not tell whether the device asks"]),
         ("0.27", ["by the old tags", "until the server restarts"]),
     ],
 )
