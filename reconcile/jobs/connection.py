@@ -10,9 +10,9 @@ from reconcile.desired.state import ServerRef
 from reconcile.errors import ReconcileError, UsageError
 from reconcile.jobs.leave import Leave
 from reconcile.jobs.options import Options
-from reconcile.live import connect
 from reconcile.live.credential import Secret, from_command, from_env, from_file
 from reconcile.live.headscale.adapter import Headscale
+from reconcile.live.server import connect
 
 if TYPE_CHECKING:
     import httpx

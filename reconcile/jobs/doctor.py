@@ -13,9 +13,9 @@ from reconcile.jobs.last_apply import History
 from reconcile.jobs.leave import Leave
 from reconcile.jobs.options import Options
 from reconcile.jobs.run import DEFAULT_FILE, load
-from reconcile.live import now
 from reconcile.live.headscale.adapter import Headscale
 from reconcile.live.headscale.releases import CAPABILITIES
+from reconcile.live.server import now
 
 _SOON = timedelta(days=14)
 # The words for the writes that the release table has a caveat for.

@@ -17,7 +17,7 @@ import pytest
 
 from reconcile import cli
 from reconcile.jobs import connection
-from reconcile.live import connect
+from reconcile.live.server import connect
 from reconcile.simulator import SimulatorTransport
 from reconcile.simulator.worldfile import parse
 

@@ -24,8 +24,8 @@ from typing import Any
 
 import httpx
 
-from reconcile.live import connect
 from reconcile.live.credential import Secret
+from reconcile.live.server import connect
 from tests.bad_server import BadServer, Fault, running
 from tests.contract.real import PROGRAMS, RealServer
 from tests.interruptions.__main__ import Forward

@@ -17,8 +17,8 @@ import httpx
 
 from reconcile import desired as desired_state
 from reconcile.apply.run import Apply
-from reconcile.live import connect
 from reconcile.live.credential import Secret
+from reconcile.live.server import connect
 from reconcile.plan.compare import kinds_needed
 from reconcile.plan.plan import build
 from reconcile.report.outcome import render_json, render_text

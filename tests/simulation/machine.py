@@ -21,12 +21,11 @@ from unittest import mock
 
 import httpx
 
-from reconcile import live as server
 from reconcile.apply import run as apply
 from reconcile.cli import run
 from reconcile.desired import reading
 from reconcile.jobs import connection
-from reconcile.live import exchange, http
+from reconcile.live import exchange, http, server
 from reconcile.live.headscale import adapter as headscale
 from reconcile.simulator import world
 from reconcile.source import disk as files

@@ -14,9 +14,9 @@ from reconcile.errors import (
     ServerError,
     StalePlan,
 )
-from reconcile.live import connect
 from reconcile.live.credential import Secret
 from reconcile.live.headscale.wire import nodes, parse_instant, users
+from reconcile.live.server import connect
 from reconcile.model import Operation, PolicyText, User
 from tests.support import NOW
 

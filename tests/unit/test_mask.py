@@ -127,7 +127,7 @@ def test_files_keep_secrets_out(tmp_path):
 
 def test_what_nothing_caught_shows_no_secret():
     code = """
-from reconcile import mask
+from reconcile.source import mask
 from reconcile.cli import door
 import sys
 sys.excepthook = door.tell_unexpected

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.errors import ReconcileError
-from reconcile.live import connect, snapshot
+from reconcile.live import snapshot
 from reconcile.live.credential import Secret
 from reconcile.live.headscale.adapter import Headscale
+from reconcile.live.server import connect
 from reconcile.plan.order import steps
 from tests.contract import real
 from tests.contract.policies.server import PolicyServer

@@ -27,8 +27,9 @@ from typing import Any
 from reconcile.errors import InputError
 from reconcile.jobs import access as inquiry
 from reconcile.jobs.options import Options
-from reconcile.live import connect, snapshot
+from reconcile.live import snapshot
 from reconcile.live.credential import Secret
+from reconcile.live.server import connect
 from reconcile.report import upgrade
 from tests.contract import real
 from tests.contract.policies.comparison import tolerated
