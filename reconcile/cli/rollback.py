@@ -29,13 +29,13 @@ def rollback(name: str, list_: bool, ours: bool, **flags: Any) -> int:
     from reconcile.jobs.rollback import open_rollback
     from reconcile.jobs.several import planned
 
-    way = way_of(flags, ours=False)
+    way, screen = way_of(flags, ours=False)
     chosen = options.collect(**flags)
     if list_:
         return _list(chosen)
     run = open_rollback(chosen, name, ours=ours)
     try:
-        return carry(*planned([run], [], lambda one: one.plan()), way)
+        return carry(*planned([run], [], lambda one: one.plan()), way, screen)
     except StalePlan as error:
         error.hint = f"look at it anew: reconcile rollback {run.found.name}"
         raise
