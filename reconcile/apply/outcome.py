@@ -9,6 +9,7 @@ from reconcile.plan.changes import Change
 from reconcile.plan.order import Step
 
 if TYPE_CHECKING:
+    from reconcile.plan.plan import Plan
     from reconcile.review.tests import Checks
 
 # How long an apply waits, at most, for others who read before it wrote (seconds).
@@ -68,8 +69,9 @@ class Outcome:
 
     `overwritten` tells of those that somebody else undid, and `moved` is what somebody
     else changed of what this plan did not touch, so that it is due now.
-    `unread` is the reason why the server could not be read back, "" normally. `checks`
-    is what became of the assertions in what was read back.
+    `unread` is the reason why the server could not be read back, "" normally;
+    `read_back` is the plan of what was read, and `checks` what became of the assertions
+    in it.
     """
 
     results: tuple[Result, ...]
@@ -78,6 +80,7 @@ class Outcome:
     moved: tuple[Change, ...] = ()
     unread: str = ""
     interrupted: bool = False
+    read_back: "Plan | None" = None
     checks: "Checks | None" = None
 
     @property

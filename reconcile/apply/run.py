@@ -45,10 +45,6 @@ _ANEW = "make a new plan: reconcile plan"
 class Writable(Protocol):
     """The part of a server that an apply needs."""
 
-    @property
-    def seen(self) -> Live:
-        """What was read for the last plan."""
-
     def look(self, kinds: AbstractSet[str]) -> Live:
         """Return what is there now of some kinds."""
 
@@ -241,10 +237,12 @@ class Apply:
         except KeyboardInterrupt:
             return Outcome(results, unread="it was interrupted", interrupted=True)
         results = tuple(_settled(result, plan) for result in results)
-        undone = tuple(self._expected.overwritten(self._server.seen, plan.changes))
+        undone = tuple(self._expected.overwritten(plan.state, plan.changes))
         left = _left(self._plan, plan, results)
         moved = tuple(_news(self._known, plan.changes))
-        return Outcome(results, left, undone, moved, interrupted=interrupted)
+        return Outcome(
+            results, left, undone, moved, interrupted=interrupted, read_back=plan
+        )
 
     def _wait_for_others(self) -> None:
         """Wait until those who read before our writes have written as well.

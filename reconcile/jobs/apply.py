@@ -19,6 +19,7 @@ from reconcile.errors import (
 )
 from reconcile.jobs.run import Run, require_files
 from reconcile.jobs.several import planned
+from reconcile.model import Live
 from reconcile.plan.plan import Asked, Failed, Plan
 from reconcile.plan.stale import require_same
 from reconcile.report import json_plan
@@ -108,7 +109,7 @@ def carry(
     pairs = list(zip(runs, plans, strict=True))
     if not any(plan.changes for plan in plans):
         for run, plan in pairs:
-            _remember(run, plan, watcher)
+            _remember(run, plan, plan.state, watcher)
         return nothing
     for run, plan in pairs:
         run.require_leave(plan)
@@ -128,9 +129,10 @@ def _done(pairs: Sequence[tuple[Run, Plan]], way: Way, watcher: Watcher) -> Carr
         if any(outcome.interrupted for outcome in outcomes):
             outcomes.append(untouched(plan, "the run was interrupted"))
             continue
-        outcomes.append(_applied(run, plan, way, watcher))
-        if outcomes[-1].exit_code == Exit.OK:
-            _remember(run, plan, watcher)
+        outcome = _applied(run, plan, way, watcher)
+        outcomes.append(outcome)
+        if outcome.exit_code == Exit.OK and outcome.read_back:
+            _remember(run, plan, outcome.read_back.state, watcher)
     plans = tuple(plan for _, plan in pairs)
     return Carried(plans, way.failed, tuple(outcomes), kept)
 
@@ -138,18 +140,20 @@ def _done(pairs: Sequence[tuple[Run, Plan]], way: Way, watcher: Watcher) -> Carr
 def _applied(run: Run, plan: Plan, way: Way, watcher: Watcher) -> Outcome:
     outcome = Apply(
         plan,
-        run,
+        run.writer(plan),
         lambda: run.plan(check=False),
         known=run.first.changes if run.first else (),
         parallelism=way.parallelism,
         fail_fast=way.fail_fast,
         progress=watcher.progress,
     ).run()
-    return replace(outcome, checks=None if outcome.unread else run.holding())
+    if outcome.read_back is None:
+        return outcome
+    return replace(outcome, checks=run.review.holding(outcome.read_back.state))
 
 
-def _remember(run: Run, plan: Plan, watcher: Watcher) -> None:
-    if told := run.applied(plan):
+def _remember(run: Run, plan: Plan, live: Live, watcher: Watcher) -> None:
+    if told := run.applied(plan, live):
         watcher.note(safe(told))
 
 
@@ -205,8 +209,8 @@ def _still(old: Plan, run: Run) -> Plan:
     fresh = run.plan(check=False, limited=False)
     require_same(old, fresh)
     news = [note for note in fresh.notes if note not in old.notes]
-    old = replace(old, notes=(*old.notes, *news))
-    return old if old.errors else run.judged(old)
+    old = replace(old, notes=(*old.notes, *news), live=fresh.live)
+    return old if old.errors else run.review.judged(old)
 
 
 # -- what is refused -------------------------------------------------------------------

@@ -82,8 +82,8 @@ class Rollback(Run):
         """Nothing: a backup stands in no commit."""
         return ""
 
-    def _build(self, *, limited: bool) -> Plan:
-        plan = super()._build(limited=limited)
+    def _build(self, live: Live, *, limited: bool) -> Plan:
+        plan = super()._build(live, limited=limited)
         lost = (f"not brought back: {sentence}" for sentence in self._aim.lost)
         return replace(
             plan,
@@ -94,13 +94,13 @@ class Rollback(Run):
             diagnostics=tuple(map(_told, plan.diagnostics)),
         )
 
-    def applied(self, plan: Plan) -> str:
+    def applied(self, plan: Plan, live: Live) -> str:
         """Return what is still to be done, here and in the files; no ref moves."""
         told = []
-        anew = self._aim_at(self._last, None).desired
-        if not plan.limited and diff(anew, self._last).changes:
+        anew = self._aim_at(live, None).desired
+        if not plan.limited and diff(anew, live).changes:
             told.append(_AGAIN)
-        if left := len(diff(self._files, self._last).changes):
+        if left := len(diff(self._files, live).changes):
             commit = self.found.backup.commit
             undo = f": git revert {commit}" if commit and "+" not in commit else ""
             told.append(

@@ -4,9 +4,9 @@ Every command starts here, so that `plan`, `drift` and `apply` cannot differ in 
 they get to a plan.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from glob import escape
 from pathlib import Path
@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 from reconcile import desired as desired_state
 from reconcile.apply import backup
-from reconcile.desired.accepts import sift
 from reconcile.desired.servers import SIMULATOR, default_name
-from reconcile.desired.state import Delivery, Desired, ServerRef, WantedNode
+from reconcile.desired.state import Delivery, Desired, ServerRef
 from reconcile.errors import (
     Diagnostic,
     Position,
@@ -30,19 +29,15 @@ from reconcile.jobs.connection import default_server, open_server
 from reconcile.jobs.last_apply import History, LastApply
 from reconcile.jobs.leave import Leave
 from reconcile.jobs.options import Options
+from reconcile.jobs.review import Review
 from reconcile.live import snapshot
 from reconcile.live.headscale.adapter import Headscale
-from reconcile.live.own_node import own_node
-from reconcile.model import Live, Node, Operation, natural
-from reconcile.plan.changes import Change
+from reconcile.model import Live, Operation, natural
 from reconcile.plan.compare import kinds_needed
 from reconcile.plan.plan import Plan, build
-from reconcile.policy.language.words import plural
-from reconcile.review.access import Effect, Sides, moves_access, of_sides, sides
-from reconcile.review.after import opens_something
 
 if TYPE_CHECKING:
-    from reconcile.review.tests import Checks
+    pass
 
 
 def load(options: Options, *, offline: bool = False) -> tuple[Desired, ...]:
@@ -85,7 +80,6 @@ class Run:
         self.server: Headscale | None = None
         self.first: Plan | None = None  # the first plan of this run
         self._live: Callable[[AbstractSet[str]], Live]
-        self._last: Live
         if options.snapshot is not None:
             saved = snapshot_live(options.snapshot)
             self.ref = _server_of(saved, desired.server)
@@ -120,11 +114,6 @@ class Run:
         """The commit of the files as people know it, "" for none."""
         return self._history.label
 
-    @property
-    def seen(self) -> Live:
-        """What was read for the last plan."""
-        return self._last
-
     def look(self, kinds: AbstractSet[str]) -> Live:
         """Return what is there now of some kinds, for those who write."""
         return self._live(kinds)
@@ -143,24 +132,31 @@ class Run:
         lets a server that can do so look at a new policy, without storing it.
         `limited` heeds --target and --exclude.
         """
-        self._last = self.read()
+        live = self.read()
         made = replace(
-            self._build(limited=limited),
+            self._build(live, limited=limited),
             asked=self._options.asked,
             way=self._options.way,
         )
         self.first = self.first or made
         if why := self.last.why_not:
             made = replace(made, notes=(*made.notes, why))
-        return self._checked(self.judged(made)) if check else self._sifted(made)
+        review = self.review
+        return self._checked(review.judged(made)) if check else review.sifted(made)
 
-    def _build(self, *, limited: bool) -> Plan:
+    @property
+    def review(self) -> Review:
+        """What tells of a plan what it means."""
+        far = self.server is not None and not self.ref.url.startswith(SIMULATOR)
+        return Review(self.desired, self._live, far=far)
+
+    def _build(self, live: Live, *, limited: bool) -> Plan:
         """Build the plan; --theirs excludes the conflicts that a first one finds."""
         options = self._options
         made = partial(
             build,
             self.desired,
-            self._last,
+            live,
             name=self.ref.name,
             commit=self.label,
             base=self.last.base,
@@ -175,20 +171,21 @@ class Run:
         return made(target=options.target, exclude=(*options.exclude, *theirs))
 
     def back_up(self, plan: Plan, folder: Path | None) -> backup.Kept | None:
-        """Keep what the server has before a plan is done, as it was read last.
+        """Keep what the server has before a plan is done, as the plan was made from it.
 
         Returns None where there is neither a folder nor a repository. Raises
         ReconcileError when it cannot be kept.
         """
         history = self._history
-        taken = backup.before(plan, self._last, history.identity)
+        taken = backup.before(plan, plan.state, history.identity)
         return backup.keep(taken, plan.name, history.top, folder)
 
-    def applied(self, plan: Plan) -> str:
+    def applied(self, plan: Plan, _live: Live) -> str:
         """Remember that the server is as the files say; return what to tell of it.
 
-        Nothing is remembered when the plan left something out. That git could not do
-        it is told, and no more: the server is as it should be.
+        The second argument is what the server has now. Nothing is remembered when the
+        plan left something out. That git could not do it is told, and no more: the
+        server is as it should be.
         """
         options = self._options
         if plan.limited or options.target or options.exclude:
@@ -197,116 +194,6 @@ class Run:
             return self._history.record()
         except ReconcileError as error:
             return str(error)
-
-    def judged(self, plan: Plan) -> Plan:
-        """Add what the changes do, as `_judged` says, without accepted warnings."""
-        return self._sifted(self._judged(plan))
-
-    def _sifted(self, plan: Plan) -> Plan:
-        """Take out the warnings that the files accept, and count them."""
-        sifted = sift(plan.diagnostics, self.desired.accepts)
-        if not sifted.accepted:
-            return plan
-        note = f"{plural(sifted.accepted, 'warning')} accepted in the files"
-        return replace(plan, diagnostics=sifted.left, notes=(*plan.notes, note))
-
-    def _judged(self, plan: Plan) -> Plan:
-        """Add what the changes do to access, and whether tests and assertions hold.
-
-        They hold, or not, in the state that was read last with the plan's changes
-        made. Each that does not is an error of the plan.
-        """
-        asserts, waiting = self.desired.asserts, self._waiting(plan)
-        moved = moves_access(plan.changes, self._last) and self._really(plan.changes)
-        if not (asserts or moved or waiting):
-            return plan
-        from reconcile.review import tests as checks
-
-        both = self._sides(plan.changes, waiting)
-        effect = Effect()
-        if moved or waiting:
-            effect = of_sides(both, plan.changes, runner=self._runner(both))
-        if moved or effect.later:
-            found = (*plan.diagnostics, *self._said(both))
-            plan = replace(plan, access=effect, diagnostics=found)
-        if both.after is None:
-            done = checks.unchecked(asserts, both.failure)
-        else:
-            done = checks.run(both.after, asserts, tests=moved)
-        if not done.all:
-            return plan
-        return replace(
-            plan,
-            checks=done,
-            notes=(*plan.notes, *done.remarks),
-            diagnostics=(*plan.diagnostics, *checks.findings(done)),
-        )
-
-    def _waiting(self, plan: Plan) -> list[WantedNode]:
-        """Return the entries that are new and can open something once a node joins."""
-        new = {p.address for p in plan.pending if not p.origin.moved}
-        return [
-            entry
-            for entry in (self.desired.nodes or {}).values()
-            if f"node:{entry.name}" in new and opens_something(entry.settings)
-        ]
-
-    def _really(self, changes: Sequence[Change]) -> bool:
-        """Tell whether changes can move access, once the policy is known as well."""
-        try:
-            return moves_access(changes, self._with({"policy"}))
-        except ServerError:
-            return True  # what is missing then is told where access is
-
-    def _said(self, both: Sides) -> Iterator[Diagnostic]:
-        """Yield what the server refuses in a policy to be written, and what is odd."""
-        yield from both.refused
-        if both.before and both.after:
-            from reconcile.review.lint import brought
-
-            yield from brought(both.before, both.after, self.desired)
-
-    def holding(self) -> "Checks | None":
-        """Hold the assertions against the state that was read last, as it is.
-
-        None where the files assert nothing.
-        """
-        if not self.desired.asserts:
-            return None
-        from reconcile.review import tests as checks
-
-        asserts, both = self.desired.asserts, self._sides(())
-        if both.after is None:
-            return checks.unchecked(asserts, both.failure)
-        return checks.run(both.after, asserts, tests=False)
-
-    def _sides(
-        self, changes: Sequence[Change], waiting: Sequence[WantedNode] = ()
-    ) -> Sides:
-        """Return the last state before and after changes; what is missing is read."""
-        try:
-            live = self._with({"user", "node", "policy"})
-        except ServerError as error:
-            return Sides(failure=str(error))
-        return sides(self.desired, live, changes, waiting)
-
-    def _with(self, kinds: AbstractSet[str]) -> Live:
-        """Return the last state with these kinds too, read where they are missing."""
-        live = self._last
-        known = {"user": live.users, "node": live.nodes, "policy": live.policy}
-        missing = frozenset(kind for kind in kinds if known[kind] is None)
-        if not missing:
-            return live
-        rest = self._live(missing)
-        found = {f: getattr(rest, f) for f in ("users", "nodes", "policy")}
-        return replace(live, **{f: v for f, v in found.items() if v is not None})
-
-    def _runner(self, both: Sides) -> Node | None:
-        """Return the node that this program runs on, when that can be known."""
-        far = self.server is not None and not self.ref.url.startswith(SIMULATOR)
-        if not far or both.before is None:
-            return None
-        return own_node(machine.node for machine in both.before.tailnet.machines)
 
     def _checked(self, plan: Plan) -> Plan:
         policy = next((c for c in plan.changes if c.kind == "policy"), None)
@@ -335,8 +222,12 @@ class Run:
             return replace(plan, diagnostics=(*plan.diagnostics, refused))
         return replace(plan, diagnostics=tuple(map(_taken, plan.diagnostics)))
 
-    def write(self, operation: Operation) -> None:
-        """Make one change; a refusal of the policy tells the place in its file.
+    def writer(self, plan: Plan) -> "Writer":
+        """Return what makes the changes of a plan."""
+        return Writer(self, plan)
+
+    def write(self, operation: Operation, plan: Plan) -> None:
+        """Make one change of a plan; a refused policy tells the place in its file.
 
         Raises the ServerError that says why it was not made, UsageError when there is
         only a snapshot, and for a policy that is delivered what `deliver` raises.
@@ -344,7 +235,7 @@ class Run:
         if self.server is None:
             raise UsageError("apply needs a server, not a snapshot")
         policy = self.desired.policy
-        way = self._way_of_policy() if operation.verb == "policy.set" else None
+        way = self._way_of_policy(plan) if operation.verb == "policy.set" else None
         try:
             if way:
                 self._deliver(way, operation, self.server)
@@ -362,12 +253,12 @@ class Run:
         Raises InputError (exit code 4) without it.
         """
         if any(change.kind == "policy" for change in plan.changes):
-            self._way_of_policy()
+            self._way_of_policy(plan)
 
-    def _way_of_policy(self) -> Delivery | None:
+    def _way_of_policy(self, plan: Plan) -> Delivery | None:
         """Return how the policy is delivered, None when the server takes it."""
         policy, way = self.desired.policy, None
-        if policy and self._last.server.lacks("policy.write"):
+        if policy and plan.server.lacks("policy.write"):
             way = policy.deliver
         if way:
             self._leave.deliver(way)
@@ -390,6 +281,22 @@ class Run:
             return None
         path = path_of(message, hujson.parse(self.desired.policy.text))
         return None if path is None else self.desired.policy.locate(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """What makes the changes of one plan; `apply.run.Writable`."""
+
+    run: Run
+    plan: Plan
+
+    def look(self, kinds: AbstractSet[str]) -> Live:
+        """Return what is there now of some kinds."""
+        return self.run.look(kinds)
+
+    def write(self, operation: Operation) -> None:
+        """Make one change; raises what `Run.write` raises."""
+        self.run.write(operation, self.plan)
 
 
 def _taken(finding: Diagnostic) -> Diagnostic:

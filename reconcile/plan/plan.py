@@ -6,7 +6,7 @@ nothing else, so what was reviewed is what is done.
 
 import json
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -93,7 +93,8 @@ class Plan:
     and `converged` (address, field) of what its successor wants and the server has.
     `asked` is what it was asked for with, and `way` the options with which the server
     was got at, which a saved plan does not hold; `unmatched` is what --target and
-    --exclude name and is not there, with what may be meant instead.
+    --exclude name and is not there, with what may be meant instead. `live` is the state
+    that it was made from, None for a saved one.
     """
 
     name: str
@@ -119,6 +120,14 @@ class Plan:
     asked: Asked = Asked()
     way: tuple[str, ...] = ()
     unmatched: tuple[tuple[str, str], ...] = ()
+    live: Live | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def state(self) -> Live:
+        """The state that it was made from; raises ValueError for a saved plan."""
+        if self.live is None:
+            raise ValueError("a saved plan has no live state")
+        return self.live
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -230,6 +239,7 @@ def build(
         base=base.commit if base else "",
         converged=tuple(c for c in found.converged if chosen.has(*c)),
         unmatched=tuple(chosen.unmatched(desired, live)),
+        live=live,
     )
 
 

@@ -93,8 +93,8 @@ class _Server:
         return live
 
     def plan(self) -> Any:
-        self.seen = self.look(kinds_needed(self._desired))
-        return build(self._desired, self.seen, name="sim")
+        live = self.look(kinds_needed(self._desired))
+        return build(self._desired, live, name="sim")
 
 
 def _read(folder: Path, wishes: tuple[stories.Wish, ...]) -> Any:
