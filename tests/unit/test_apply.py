@@ -29,10 +29,6 @@ class Model:
         self.written, self.looks = [], []
         self.lock = threading.Lock()
 
-    @property
-    def seen(self):
-        return self.state
-
     def look(self, kinds):
         if hook := self.before.get("look"):
             hook()
