@@ -38,7 +38,7 @@ class Unwanted:
     @property
     def set_off(self) -> frozenset[str]:
         """What a policy write of the plan approves, but for what is an error anyway."""
-        new = frozenset(self.anyway) - self.bound.node.approved
+        new = self.facts.set_off(self.bound.node)
         new -= EXIT_ROUTES if self.says_no_exit else frozenset()
         listed = self.bound.settings.routes
         if listed is None or listed.mode != "exact":

@@ -1,5 +1,6 @@
 """The policy: one document, compared by bytes or by meaning, told by meaning."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,7 +15,7 @@ from reconcile.plan.found import Found
 from reconcile.policy.edits.changes import Item, compare
 from reconcile.policy.language import fields
 from reconcile.policy.language.references import references
-from reconcile.policy.language.releases import release
+from reconcile.policy.language.releases import Release, release
 from reconcile.policy.meaning.identity import approvals
 from reconcile.source.hujson import parse
 
@@ -37,7 +38,8 @@ class PolicyFacts:
     """What nodes must know of the policy that will be in force after the plan.
 
     `users` are those of the server, called as they will be; `locate` gives the place
-    of a part of the policy, and `written` tells that the plan writes it.
+    of a part of the policy. `written` tells that the plan writes it, and `approving`
+    that the server approves routes then.
     """
 
     def __init__(
@@ -46,11 +48,21 @@ class PolicyFacts:
         users: tuple[User, ...],
         locate: Callable[..., Position],
         *,
-        written: bool,
+        written: bool = False,
+        approving: bool = False,
     ) -> None:
         self._value, self._users, self._locate = value, users, locate
         self.owned_tags = frozenset(references(value).tags)
-        self._written = written
+        self._written, self._approving = written, approving
+
+    def set_off(self, node: Node) -> frozenset[str]:
+        """Return what the plan's policy write approves of a node, with its tags then.
+
+        The nodes of a plan are written later.
+        """
+        if not self._approving or not node.available - node.approved:
+            return frozenset()
+        return frozenset(approvals(self._value, node, self._users)) - node.approved
 
     def approved_anyway(
         self, node: Node, tags: frozenset[str]
@@ -97,9 +109,38 @@ def facts(
     """
     if desired.policy is not None and written:
         policy = desired.policy
-        return PolicyFacts(policy.value, users, policy.locate, written=due)
+        before = _value(live.policy.text if live.policy else None)
+        row = release(live.server.release)
+        # Whether a server approves when it reads its file anew was not looked at.
+        approving = due and policy.deliver is None
+        approving = approving and approves(row, before, policy.value)
+        return PolicyFacts(
+            policy.value, users, policy.locate, written=due, approving=approving
+        )
     text = live.policy.text if live.policy else None
-    return PolicyFacts(_value(text), users, _stored(text or "{}"), written=False)
+    return PolicyFacts(_value(text), users, _stored(text or "{}"))
+
+
+def approves(row: Release, old: object, new: object) -> bool:
+    """Tell whether a server approves routes when a policy is written over another."""
+    return row.approves_always or _compiled(old) != _compiled(new)
+
+
+def _compiled(value: object) -> object:
+    """Return the parts of a policy whose change 0.26 takes for a change of the policy.
+
+    Seen on 0.26.1: it approves routes when rules, tag owners or approvers of routes
+    change, and neither for another `exitNode` nor for a name that nothing uses.
+    """
+    approvers = fields.get(fields.get(value, "autoApprovers"), "routes")
+    parts = [fields.get(value, "acls"), fields.get(value, "tagOwners"), approvers]
+    text = json.dumps(parts)
+    names = (
+        (name, meaning)
+        for section in ("groups", "hosts")
+        for _, name, meaning in fields.entries(value, section)
+    )
+    return parts, [pair for pair in names if f'"{pair[0]}' in text]
 
 
 def _stored(text: str) -> Callable[..., Position]:

@@ -4,7 +4,6 @@ A server approves routes by itself when a policy is written: what the plan's own
 writes approve is told here, and nowhere else.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +13,8 @@ from reconcile.errors import Position
 from reconcile.model import EXIT_ROUTES, Live, Natural, Node, User, natural, route_order
 from reconcile.plan.changes import Action, Change
 from reconcile.plan.order import approved
-from reconcile.policy.language.fields import Path, entries, get
+from reconcile.plan.policies import approves
+from reconcile.policy.language.fields import Path
 from reconcile.policy.language.releases import Release
 from reconcile.policy.meaning.identity import allowed_tags, approvals
 
@@ -146,7 +146,7 @@ def approved_by_writes(
     With a bridge it is written once more when the nodes have their new tags.
     """
     policy = next((c for c in changes if c.kind == "policy"), None)
-    if not policy or not (row.approves_always or _compiled(old) != _compiled(new)):
+    if not policy or not approves(row, old, new):
         return {}
     users, nodes = users_after(live, changes), nodes_after(live, changes)
     known = {user.id for user in users}
@@ -160,23 +160,6 @@ def approved_by_writes(
         for node, more in approved_by(nodes, users, new).items():
             found[node] = {**more, **found.get(node, {})}
     return {node.id: found[node.id] for node in nodes if node.id in found}
-
-
-def _compiled(value: object) -> object:
-    """Return the parts of a policy whose change 0.26 takes for a change of the policy.
-
-    Seen on 0.26.1: it approves routes when rules, tag owners or approvers of routes
-    change, and neither for another `exitNode` nor for a name that nothing uses.
-    """
-    approvers = get(get(value, "autoApprovers"), "routes")
-    parts = [get(value, "acls"), get(value, "tagOwners"), approvers]
-    text = json.dumps(parts)
-    names = (
-        (name, meaning)
-        for section in ("groups", "hosts")
-        for _, name, meaning in entries(value, section)
-    )
-    return parts, [pair for pair in names if f'"{pair[0]}' in text]
 
 
 def set_off(

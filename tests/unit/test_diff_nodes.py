@@ -447,6 +447,47 @@ def test_an_exit_node_that_defaults_do_not_want_is_no_drift(wanted):
     assert found.notes == ("node:nas: exit node approved by autoApprovers (not drift)",)
 
 
+WRITTEN = """
+policy:
+  acls: []
+  tagOwners: { "tag:router": [] }
+  autoApprovers: { routes: { 10.0.0.0/8: ["tag:router"] }, exitNode: ["tag:router"] }
+nodes:
+  nas: { ENTRY }
+"""
+
+
+@pytest.mark.parametrize(
+    ("entry", "after"),
+    [
+        ("exit_node: true", {"exit_node": True, "routes": ["10.1.0.0/16"]}),
+        (
+            "routes: { approve: [192.168.0.0/16], mode: at-least }",
+            {"routes": ["10.1.0.0/16", "192.168.0.0/16"], "exit_node": True},
+        ),
+    ],
+)
+def test_a_nodes_write_keeps_what_the_policy_approves_before(wanted, entry, after):
+    """Seen on five servers: the list of a node took it back."""
+    offers = ["10.1.0.0/16", "192.168.0.0/16", "0.0.0.0/0", "::/0"]
+    me = node(1, "nas", available=offers, tags=["tag:router"])
+    state = live([user(1, "alice")], [me], policy='{"acls": []}')
+    change = one(wanted(WRITTEN.replace("ENTRY", entry)), state)
+    assert change.after == after
+    assert "by autoApprovers, with the policy" in " ".join(change.notes.values())
+
+
+def test_a_nodes_write_approves_nothing_for_the_tags_to_come(wanted):
+    """The policy is written before the tags, and does not know them."""
+    me = node(1, "nas", user="alice", available=["10.1.0.0/16", "0.0.0.0/0", "::/0"])
+    state = live([user(1, "alice")], [me], policy='{"acls": []}')
+    files = WRITTEN.replace("ENTRY", "tags: [tag:router], exit_node: true")
+    assert one(wanted(files), state).after == {
+        "tags": ["tag:router"],
+        "exit_node": True,
+    }
+
+
 # -- expiry ----------------------------------------------------------------------------
 
 
