@@ -17,8 +17,7 @@ from reconcile.live import snapshot
 from reconcile.model import Live, canonical_route, route_order
 from reconcile.plan.changes import Action, State
 from reconcile.plan.plan import Plan
-from reconcile.source import disk as files
-from reconcile.source import git
+from reconcile.source import disk, git
 from reconcile.source.text import from_json
 
 FORMAT = "1"
@@ -117,7 +116,7 @@ def _in_folder(folder: Path, name: str, text: str) -> Kept:
         raise ReconcileError(f"cannot make {folder}: {error.strerror}") from None
     paths = (folder / f"{each}.json" for each in _numbered(name))
     path = next(path for path in paths if not path.exists())
-    files.output(path, text.encode(), private=True)
+    disk.output(path, text.encode(), private=True)
     return Kept(str(path), str(path))
 
 
@@ -125,7 +124,7 @@ def _in_repository(top: Path, server: str, name: str, text: str) -> Kept:
     there = git.backups(top, server)
     name = next(each for each in _numbered(name) if each not in there)
     ref = git.backup_ref(server, name)
-    files.require_no_secret(ref, text.encode())
+    disk.require_no_secret(ref, text.encode())
     old = there[: max(0, len(there) + 1 - KEPT)]
     git.keep_backup(top, server, name, text, instead_of=old)
     return Kept(name, ref)
@@ -172,8 +171,8 @@ def loads(text: str, path: str) -> Backup:
             raise ValueError("it was written by another major version")
         return Backup(
             snapshot.of_json(document["live"]),
-            _text(document["server"]),
-            _text(document["commit"]),
+            snapshot.text_of(document["server"]),
+            snapshot.text_of(document["commit"]),
             document["before"] == "rollback",
             tuple(map(_read, document["changes"])),
         )
@@ -191,41 +190,26 @@ def _read(entry: dict[str, Any]) -> Touched:
         raise ValueError(f"a change of a {kind} is not one: {', '.join(fields)[:60]}")
     if action is Action.CREATE and kind == "user" and "name" not in fields:
         raise ValueError("a user who was to be made has no name")
-    set_off = frozenset(map(canonical_route, _texts(entry["set_off"])))
-    return Touched(kind, action, _text(entry["id"]), fields, set_off)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _texts(value: Any) -> list[str]:
-    if not isinstance(value, list):
-        raise TypeError
-    return [_text(item) for item in value]
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError
-    return value
+    set_off = frozenset(map(canonical_route, snapshot.texts_of(entry["set_off"])))
+    return Touched(kind, action, snapshot.text_of(entry["id"]), fields, set_off)
 
 
 def _expiry(value: Any) -> str:
-    if value != NEVER and datetime.fromisoformat(_text(value)).tzinfo is None:
+    if (
+        value != NEVER
+        and datetime.fromisoformat(snapshot.text_of(value)).tzinfo is None
+    ):
         raise ValueError("a time has no zone")
-    return _text(value)
+    return snapshot.text_of(value)
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
-    "name": _text,
-    "display_name": _text,
-    "email": _text,
-    "text": _text,
-    "tags": _texts,
-    "routes": lambda value: [*map(canonical_route, _texts(value))],
-    "exit_node": _flag,
+    "name": snapshot.text_of,
+    "display_name": snapshot.text_of,
+    "email": snapshot.text_of,
+    "text": snapshot.text_of,
+    "tags": snapshot.texts_of,
+    "routes": lambda value: [*map(canonical_route, snapshot.texts_of(value))],
+    "exit_node": snapshot.flag_of,
     "expiry": _expiry,
 }

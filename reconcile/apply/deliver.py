@@ -17,7 +17,7 @@ from typing import IO
 
 from reconcile.desired.state import Delivery
 from reconcile.errors import AuthError, NotApplied, ReconcileError, ServerError
-from reconcile.source import disk as files
+from reconcile.source import disk
 from reconcile.source.variables import as_written
 
 # How long a server may take to show what was delivered, and how often it is asked.
@@ -70,7 +70,7 @@ def _to_file(
     """
     path = Path(way.file).resolve()
     before = _content(path)
-    files.overwrite(path, data)
+    disk.overwrite(path, data)
     try:
         if way.then:
             _run(way.then, b"", environ, timeout)
@@ -78,7 +78,7 @@ def _to_file(
         if before is None:
             path.unlink(missing_ok=True)
         else:
-            files.overwrite(path, before)
+            disk.overwrite(path, before)
         raise
 
 

@@ -109,13 +109,13 @@ def plan(
     """Show what apply would do. Changes nothing."""
     from reconcile.jobs.several import make_plans
     from reconcile.report import json_plan
-    from reconcile.source import disk as files
+    from reconcile.source import disk
 
     plans, failed = make_plans(options.collect(**flags))
-    aside = files.is_stdout(out)
+    aside = disk.is_stdout(out)
     if out is not None and plans:
         saved = json_plan.dumps(plans, failed=failed, members=members)
-        files.output(out, saved.encode(), private=True)
+        disk.output(out, saved.encode(), private=True)
     if not (aside and format_ == "json"):
         view = View(format_, text_diff, full, members, err=aside)
         show_plans(plans, view, failed)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconcile.errors import Diagnostic, Exit, ReconcileError
-from reconcile.source import disk as files
+from reconcile.source import disk
 
 if TYPE_CHECKING:
     from reconcile.apply.outcome import Result
@@ -116,10 +116,10 @@ def paint(*, err: bool = False) -> Callable[[str, str], str]:
 
 def save(output: Path | None, text: str, *, private: bool = False) -> None:
     """Write a result to a file and say so; without one, to standard output."""
-    if output is None or files.is_stdout(output):
+    if output is None or disk.is_stdout(output):
         out(text)
         return
-    files.output(output, text.encode(), private=private)
+    disk.output(output, text.encode(), private=private)
     click.echo(f"wrote {output}")
 
 

@@ -29,18 +29,18 @@ def test(junit: Path | None, format_: str, live: bool, **flags: Any) -> int:
     from reconcile.report import tests
     from reconcile.report.json_plan import write
     from reconcile.review import tests as checks
-    from reconcile.source import disk as files
+    from reconcile.source import disk
 
     asked = ask(options.collect(**flags), live=live)
     found = checks.run(asked.scene, asked.asserts)
-    aside = files.is_stdout(junit)
+    aside = disk.is_stdout(junit)
     if format_ == "json":
         release = asked.scene.policy.release.name
         out(write(tests.as_json(asked.title, release, found)), err=aside)
     else:
         out(tests.text(asked.title, found, paint(err=aside)), err=aside)
     if junit is not None:
-        files.output(junit, tests.junit(asked.title, found).encode())
+        disk.output(junit, tests.junit(asked.title, found).encode())
     if junit is not None and not aside:
         note(f"wrote {junit}")
     return Exit.TESTS_FAILED if found.failed else Exit.OK

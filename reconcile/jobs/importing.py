@@ -17,7 +17,7 @@ from reconcile.jobs.options import Options
 from reconcile.jobs.run import DEFAULT_FILE
 from reconcile.model import Live, Node
 from reconcile.plan.plan import Plan, build
-from reconcile.source import disk as files
+from reconcile.source import disk
 
 KINDS = ("user", "node", "policy")
 
@@ -61,14 +61,14 @@ def import_server(
             f"--policy-file {policy_file} is not the name of another file",
             "it goes beside tailnet.yaml; -o DIR chooses the folder of both",
         )
-    if files.is_stdout(folder):
+    if disk.is_stdout(folder):
         raise UsageError(
             "import writes two files, and standard output takes one",
             "name a folder with -o DIR",
         )
     paths = [folder / DEFAULT_FILE, folder / policy_file]
     for path in paths:
-        files.require_here(path)
+        disk.require_here(path)
         if path.exists():
             raise ReconcileError(
                 f"{path} exists and is not overwritten",
@@ -108,7 +108,7 @@ def _keep(folder: Path, contents: dict[Path, bytes]) -> None:
     written: list[Path] = []
     try:
         for path, data in contents.items():
-            files.create(path, data)
+            disk.create(path, data)
             written.append(path)
     except BaseException:
         for path in written:
@@ -145,7 +145,7 @@ def _prove(live: Live, contents: dict[Path, bytes], options: Options) -> None:
     """Read the files back and plan: anything but an empty plan is our mistake."""
     with tempfile.TemporaryDirectory(prefix="reconcile-") as folder:
         for path, data in contents.items():
-            files.create(Path(folder) / path.name, data)
+            disk.create(Path(folder) / path.name, data)
         main = str(Path(folder) / next(iter(contents)).name)
         environ = {"HEADSCALE_URL": live.server.url, **options.environ}
         try:

@@ -129,34 +129,37 @@ def _readers(kind: type) -> dict[str, Callable[[Any], Any]]:
     return readers
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Return a text; raises TypeError for anything else."""
     if not isinstance(value, str):
         raise TypeError
     return value
 
 
-def _flag(value: Any) -> bool:
+def flag_of(value: Any) -> bool:
+    """Return true or false; raises TypeError for anything else."""
     if not isinstance(value, bool):
         raise TypeError
     return value
 
 
-def _texts(value: Any) -> list[str]:
+def texts_of(value: Any) -> list[str]:
+    """Return a list of texts; raises TypeError for anything else."""
     if not isinstance(value, list):
         raise TypeError
-    return [_text(item) for item in value]
+    return [text_of(item) for item in value]
 
 
 def _map(value: Any) -> dict[str, str]:
-    return {_text(name): _text(text) for name, text in value.items()}
+    return {text_of(name): text_of(text) for name, text in value.items()}
 
 
 def _routes(value: Any) -> frozenset[str]:
-    return frozenset(canonical_route(route) for route in _texts(value))
+    return frozenset(canonical_route(route) for route in texts_of(value))
 
 
 def _instant(value: Any) -> datetime:
-    moment = datetime.fromisoformat(_text(value))
+    moment = datetime.fromisoformat(text_of(value))
     if moment.tzinfo is None:
         raise ValueError("a time has no zone")
     return moment
@@ -167,11 +170,11 @@ def _or_none(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 _READERS: dict[Any, Callable[[Any], Any]] = {
-    str: _text,
-    bool: _flag,
-    str | None: _or_none(_text),
-    frozenset[str]: lambda value: frozenset(_texts(value)),
-    tuple[str, ...]: lambda value: tuple(_texts(value)),
+    str: text_of,
+    bool: flag_of,
+    str | None: _or_none(text_of),
+    frozenset[str]: lambda value: frozenset(texts_of(value)),
+    tuple[str, ...]: lambda value: tuple(texts_of(value)),
     datetime | None: _or_none(_instant),
     dict[str, str]: _map,
 }

@@ -15,8 +15,7 @@ from typing import Any
 
 from reconcile.errors import Diagnostic, InputError, Position, ReconcileError
 from reconcile.simulator.world import World
-from reconcile.source import disk as files
-from reconcile.source import hujson
+from reconcile.source import disk, hujson
 from reconcile.source.text import Lines, from_json
 from reconcile.source.variables import quoted
 
@@ -218,7 +217,7 @@ class WorldFile:
 
     def _write(self, text: str) -> None:
         """Replace the file in one step: a reader sees the old world or the new one."""
-        files.overwrite(self.path, text.encode(), private=True)
+        disk.overwrite(self.path, text.encode(), private=True)
         self._seen, self._text = self._stamp(), text
 
     def _stamp(self) -> tuple[int, int, int]:

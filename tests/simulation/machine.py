@@ -28,8 +28,7 @@ from reconcile.jobs import connection
 from reconcile.live import exchange, http, server
 from reconcile.live.headscale import adapter as headscale
 from reconcile.simulator import world
-from reconcile.source import disk as files
-from reconcile.source import mask
+from reconcile.source import disk, mask
 
 START = datetime(2030, 6, 1, tzinfo=UTC)
 KEY = "hskey-api-SECRETprefix-SECRETsecretSECRETsecretSECRET"
@@ -167,7 +166,7 @@ class Machine:
             (connection, "connect", connect),
             (reading, "datetime", dates),
             (world, "time", stamps),
-            (files, "os", self.disk),
+            (disk, "os", self.disk),
         )
         environ = {"HEADSCALE_URL": "http://hs.example", "HEADSCALE_API_KEY": KEY}
         with contextlib.ExitStack() as stack:

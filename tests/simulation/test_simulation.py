@@ -12,7 +12,7 @@ from reconcile.apply import run as apply
 from reconcile.live import http
 from reconcile.live.headscale import adapter as headscale
 from reconcile.live.headscale.adapter import Headscale
-from reconcile.source import disk as files
+from reconcile.source import disk
 from tests.simulation.run import play
 
 _EACH = 50
@@ -48,10 +48,10 @@ def never_looks_at_the_policy(patch):
 def writes_files_bit_by_bit(patch):
     def overwrite(path, data, _now, _mode):
         path.write_bytes(data[:9])
-        files.os.fsync(0)
+        disk.os.fsync(0)
         path.write_bytes(data)
 
-    patch.setattr(files, "_replace", overwrite)
+    patch.setattr(disk, "_replace", overwrite)
 
 
 def takes_a_route_away(patch):

@@ -7,8 +7,7 @@ import pytest
 
 from reconcile import desired as desired_state
 from reconcile.errors import Exit, InputError, Refused
-from reconcile.source import disk as files
-from reconcile.source import globs
+from reconcile.source import disk, globs
 from reconcile.source.text import DISK
 from tests.support import NOW, call_git
 
@@ -151,10 +150,10 @@ def test_a_result_is_not_written_through_a_link_that_leads_out(net, tmp_path):
         (net / name).symlink_to(target)
     for name in ("out", "up/new"):
         with pytest.raises(Refused, match="leads out of the repository"):
-            files.output(Path(name), b"x")
+            disk.output(Path(name), b"x")
     assert not (tmp_path / "new").exists()
-    files.output(Path("in"), b"x")
-    files.output(tmp_path / "new", b"x")  # a person's own word
+    disk.output(Path("in"), b"x")
+    disk.output(tmp_path / "new", b"x")  # a person's own word
     assert (net / "here").read_bytes() == (tmp_path / "new").read_bytes() == b"x"
 
 

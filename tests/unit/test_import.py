@@ -105,16 +105,16 @@ def test_when_one_file_cannot_be_written_none_is_left(
     world, command, tmp_path, monkeypatch
 ):
     from reconcile.errors import ReconcileError
-    from reconcile.source import disk as files
+    from reconcile.source import disk
 
-    real = files.create
+    real = disk.create
 
     def create(path, data):
         if path.name == "policy.hujson":
             raise ReconcileError("cannot write: disk full")
         real(path, data)
 
-    monkeypatch.setattr(files, "create", create)
+    monkeypatch.setattr(disk, "create", create)
     world()
     code, _, err = command("import")
     assert (code, "disk full" in err) == (1, True)

@@ -276,7 +276,7 @@ def test_import_on_a_full_disk_leaves_no_file(tmp_path):
 
 def test_a_file_that_cannot_be_finished_is_not_left_empty(tmp_path, monkeypatch):
     from reconcile.errors import ReconcileError
-    from reconcile.source import disk as files
+    from reconcile.source import disk
 
     path = tmp_path / "tailnet.yaml"
     real = type(path).open
@@ -296,7 +296,7 @@ def test_a_file_that_cannot_be_finished_is_not_left_empty(tmp_path, monkeypatch)
 
     monkeypatch.setattr(type(path), "open", lambda *given: Full(real(*given)))
     with pytest.raises(ReconcileError, match="No space left on device"):
-        files.create(path, b"version: 1\n")
+        disk.create(path, b"version: 1\n")
     assert not path.exists()
 
 
