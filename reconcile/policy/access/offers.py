@@ -6,10 +6,11 @@ whichever way; being shown is not access. Seen on clients of 0.26.1 to main
 (tests/contract/sees).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 
+from reconcile.policy.access.ends import End, Ground
 from reconcile.policy.access.universe import exits, is_exit, usable
 from reconcile.policy.language.document import Origin, Policy, Rule, targets_of
 from reconcile.policy.language.selectors import Selector
@@ -19,7 +20,7 @@ from reconcile.policy.meaning.filters import companions, granted_on
 from reconcile.policy.meaning.resolve import INTERNET, Resolver
 from reconcile.policy.meaning.tailnet import Machine, Tailnet, addresses_of, seniority
 
-_WHOLE = prefix("0.0.0.0/0"), prefix("::/0")
+_CLIENTS = 1000  # of how many nodes it is kept which rules concern them
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,25 @@ class _Pair:
     """A rule as servers hold nodes against it: its sources and all its destinations."""
 
     origin: Origin
-    sources: IntervalSet
-    targets: IntervalSet
-    internet: bool
+    sources: End
+    targets: End
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """A node that is shown others, and the rules that concern it.
+
+    `there` are those that it is a source of. `reasons` has for each rule the nodes that
+    it makes peers, by index; `routing` to where it leads, or from where. Where routers
+    are steered, `granted` are the rules that grant it something.
+    """
+
+    machine: Machine
+    has_rules: bool
+    there: list[_Pair]
+    reasons: list[tuple[bytes, Because]]
+    routing: list[tuple[End, Because]]
+    granted: list[Rule]
 
 
 class Offers:
@@ -73,6 +90,11 @@ class Offers:
     def __init__(self, policy: Policy, tailnet: Tailnet, resolver: Resolver) -> None:
         self._policy, self._tailnet, self._resolver = policy, tailnet, resolver
         self._release = policy.release
+        self._ground = Ground(tailnet, policy.release)
+        self._ends: dict[object, End] = {}
+        self._devices: dict[str | None, list[_Pair]] = {}
+        self._firsts: dict[tuple[str, ...], dict[str, Machine]] = {}
+        self._client = lru_cache(_CLIENTS)(self._concerned)
         self._shared = [p for rule in self._rules for p in self._pairs(rule)]
         self._apart = any(map(self._is_apart, self._rules))
         self._steers = any(rule and rule.via for rule in self._rules)
@@ -86,17 +108,16 @@ class Offers:
     ) -> list[Peer]:
         """Return what a node is shown of all nodes, or of some, in their order."""
         found = []
-        pairs = self._told(viewer)
-        concerning = self._concerning(pairs, viewer)
+        client = self._client(viewer)
         for machine in self._tailnet.machines if among is None else among:
             if machine is viewer:
                 continue
-            because = self._because(concerning, machine)
-            if not pairs and self._apart:
-                theirs = self._concerning(self._told(machine), viewer)
-                because = self._because(theirs, machine)
+            if self._apart and not client.has_rules:
+                because = self._by_its_own(viewer, machine)
+            else:
+                because = self._because(client, machine)
             if because or self._shows_all:
-                found.append(self._peer(pairs, viewer, machine, because))
+                found.append(self._peer(client, machine, because))
         return found
 
     def meant(self) -> Iterator[IntervalSet]:
@@ -105,11 +126,11 @@ class Offers:
         Nodes without routes that have the same ones of these are shown the same, but
         for the own devices of their users.
         """
-        for rule in self._rules:
-            if rule is not None:
-                yield self._resolver.all_sources(rule.sources)
-                for selector in targets_of(rule):
-                    yield IntervalSet.union(self._resolver.targets(selector))
+        found = dict[End, None]()
+        for rule in filter(None, self._rules):
+            found[self._sources(rule.sources)] = None
+            found.update((self._meant([each]), None) for each in targets_of(rule))
+        yield from (end.addresses for end in found)
 
     @property
     def remarks(self) -> list[str]:
@@ -139,62 +160,71 @@ class Offers:
         """Return the rules by which a node is shown others: of all, and its own."""
         if not self._apart:
             return self._shared
-        own = (pair for rule in self._rules for pair in self._own(rule, machine))
-        return [*self._shared, *own]
+        if machine.subnets or machine.exits:
+            return [*self._shared, *self._own(machine)]
+        if machine.owner not in self._devices:  # which have the same rules
+            self._devices[machine.owner] = list(self._own(machine))
+        return [*self._shared, *self._devices[machine.owner]]
 
     def _pairs(self, rule: Rule | None) -> Iterator[_Pair]:
         if rule is None:
-            yield _Pair(None, EVERYTHING, EVERYTHING, True)
+            everything = End(self._ground, EVERYTHING)
+            yield _Pair(None, everything, everything)
             return
         if rule.via:
             return
-        resolver = self._resolver
-        sources = resolver.all_sources(resolver.heeded(rule.sources))
+        heeded = self._resolver.heeded
         opened = [t.selector for t in rule.targets if t.services]
-        yield from self._pair(rule, sources, self._meant(resolver.heeded(opened)))
+        sources = self._sources(heeded(rule.sources))
+        yield from self._pair(rule, sources, self._meant(heeded(opened)))
         if rule.capabilities:
-            chosen = granted_on(rule, self._policy, resolver)
-            yield from self._pair(
-                rule, resolver.all_sources(rule.sources), self._granted(chosen)
-            )
+            chosen = granted_on(rule, self._policy, self._resolver)
+            granted = self._granted(chosen)
+            yield from self._pair(rule, self._sources(rule.sources), granted)
             if companions(rule):
-                yield from self._pair(
-                    rule, resolver.all_sources(chosen), self._granted(rule.sources)
-                )
+                back = self._granted(rule.sources)
+                yield from self._pair(rule, self._sources(chosen), back)
 
-    def _pair(
-        self, rule: Rule, sources: IntervalSet, targets: IntervalSet
-    ) -> Iterator[_Pair]:
-        if sources and targets:
-            yield _Pair(rule, sources, targets, self._is_internet(targets))
+    def _pair(self, rule: Rule, sources: End, targets: End) -> Iterator[_Pair]:
+        if sources.addresses and targets.addresses:
+            yield _Pair(rule, sources, targets)
 
-    def _meant(self, selectors: Iterable[Selector]) -> IntervalSet:
-        targets = self._resolver.targets
-        return IntervalSet.union(entry for s in selectors for entry in targets(s))
+    def _sources(self, selectors: Iterable[Selector]) -> End:
+        return self._end(self._source, selectors)
 
-    def _granted(self, selectors: Iterable[Selector]) -> IntervalSet:
-        granted = self._resolver.granted
-        return IntervalSet.union(entry for s in selectors for entry in granted(s))
+    def _meant(self, selectors: Iterable[Selector]) -> End:
+        return self._end(self._resolver.targets, selectors)
 
-    def _is_internet(self, targets: IntervalSet) -> bool:
-        if any(whole <= targets for whole in _WHOLE):
-            return True
-        return targets == INTERNET or (
-            self._release.literal_exits and targets >= INTERNET
-        )
+    def _granted(self, selectors: Iterable[Selector]) -> End:
+        return self._end(self._resolver.granted, selectors)
 
-    def _own(self, rule: Rule | None, machine: Machine) -> Iterator[_Pair]:
-        """Yield what a rule means on one node alone: to own devices, or by `via`."""
-        if rule is None:
-            return
-        if rule.via:
-            yield from self._steering(rule, machine)
-        elif machine.owner is not None and self._is_apart(rule):
-            mine = self._tailnet.by_owner[machine.owner]
-            heeded = list(self._resolver.heeded(rule.sources))
-            chosen = self._resolver.all_sources(heeded)
-            sources = addresses_of(m for m in mine if m.addresses.overlaps(chosen))
-            yield from self._pair(rule, sources, addresses_of(mine))
+    def _source(self, selector: Selector) -> tuple[IntervalSet, ...]:
+        return (self._resolver.sources(selector),)
+
+    def _end(
+        self,
+        meaning: Callable[[Selector], tuple[IntervalSet, ...]],
+        selectors: Iterable[Selector],
+    ) -> End:
+        key = meaning, tuple(selectors)
+        if key not in self._ends:
+            entries = (entry for each in key[1] for entry in meaning(each))
+            self._ends[key] = End(self._ground, IntervalSet.union(entries))
+        return self._ends[key]
+
+    def _own(self, machine: Machine) -> Iterator[_Pair]:
+        """Yield what rules mean on one node alone: to own devices, or by `via`."""
+        for rule in self._rules:
+            if rule and rule.via:
+                yield from self._steering(rule, machine)
+            elif rule and machine.owner is not None and self._is_apart(rule):
+                mine = self._tailnet.by_owner[machine.owner]
+                chosen = self._sources(self._resolver.heeded(rule.sources)).addresses
+                sources = (m for m in mine if m.addresses.overlaps(chosen))
+                yield from self._pair(rule, self._of(sources), self._of(mine))
+
+    def _of(self, machines: Iterable[Machine]) -> End:
+        return End(self._ground, addresses_of(machines))
 
     def _steering(self, rule: Rule, machine: Machine) -> Iterator[_Pair]:
         """A router with a tag of a `via` grant has what overlaps its routes."""
@@ -207,62 +237,46 @@ class Offers:
             elif selector.by_address:
                 granted = self._resolver.granted(selector)
                 kept += [entry for entry in granted if machine.routes_to(entry)]
-        sources = self._resolver.all_sources(rule.sources)
-        yield from self._pair(rule, sources, IntervalSet.union(kept))
+        targets = End(self._ground, IntervalSet.union(kept))
+        yield from self._pair(rule, self._sources(rule.sources), targets)
 
     # Peers.
 
-    def _concerning(
-        self, pairs: Iterable[_Pair], viewer: Machine
-    ) -> tuple[list[_Pair], list[_Pair]]:
-        """Return the rules that a node is a source of, and those that lead to it."""
-        pairs = list(pairs)
-        return (
-            [pair for pair in pairs if self._is_source(pair, viewer)],
-            [pair for pair in pairs if self._is_led_to(pair, viewer)],
-        )
+    def _concerned(self, viewer: Machine) -> _Client:
+        """Return a node with the rules that concern it."""
+        pairs = self._told(viewer)
+        there = [p for p in pairs if p.sources.stands_for(viewer)]
+        back = [p for p in pairs if p.targets.leads_to(viewer)]
+        reasons = [(p.targets.led_to, Because(p.origin)) for p in there]
+        reasons += [(p.sources.standing, Because(p.origin, True)) for p in back]
+        granted = [
+            r for r in self._rules if r and self._steers and self._grants(r, viewer)
+        ]
+        routing = list(self._routing(pairs, viewer))
+        return _Client(viewer, bool(pairs), there, reasons, routing, granted)
 
-    def _because(
-        self, concerning: tuple[list[_Pair], list[_Pair]], machine: Machine
-    ) -> tuple[Because, ...]:
+    def _because(self, client: _Client, machine: Machine) -> tuple[Because, ...]:
         """Return the rules of a node that make another one its peer."""
-        there, back = concerning
+        at = machine.index
+        return _once(because for peers, because in client.reasons if peers[at])
+
+    def _by_its_own(self, viewer: Machine, machine: Machine) -> tuple[Because, ...]:
+        """Return the rules of another node that make it the peer of one without any."""
+        pairs = self._told(machine)
+        there = (p for p in pairs if p.sources.stands_for(viewer))
+        back = (p for p in pairs if p.targets.leads_to(viewer))
         return _once(
-            [Because(p.origin) for p in there if self._is_led_to(p, machine)]
-            + [Because(p.origin, True) for p in back if self._is_source(p, machine)]
+            [Because(p.origin) for p in there if p.targets.leads_to(machine)]
+            + [Because(p.origin, True) for p in back if p.sources.stands_for(machine)]
         )
-
-    def _is_led_to(self, pair: _Pair, target: Machine) -> bool:
-        if target.addresses.overlaps(pair.targets):
-            return True
-        if self._routes_into(pair.targets, target):
-            return True
-        return pair.internet and is_exit(target)
-
-    def _is_source(self, pair: _Pair, machine: Machine) -> bool:
-        if machine.addresses.overlaps(pair.sources):
-            return True
-        stands = self._release.routers_stand_for_networks
-        return stands and self._routes_into(pair.sources, machine)
-
-    def _routes_into(self, addresses: IntervalSet, machine: Machine) -> bool:
-        """Tell whether approved routes of a node overlap a set."""
-        if any(route.overlaps(addresses) for _, route in usable(machine)):
-            return True
-        counts = not self._release.exits_shown_by_internet  # exit routes are routes
-        return counts and any(prefix(r).overlaps(addresses) for r in exits(machine))
 
     def _peer(
-        self,
-        pairs: Sequence[_Pair],
-        viewer: Machine,
-        machine: Machine,
-        because: tuple[Because, ...],
+        self, client: _Client, machine: Machine, because: tuple[Because, ...]
     ) -> Peer:
-        steered = self._steered(viewer, machine)
+        steered = self._steered(client, machine)
         found = []
         for text in (*(t for t, _ in usable(machine)), *exits(machine)):
-            reasons = self._shown(pairs, viewer, machine, text, steered)
+            reasons = self._shown(client, machine, text, steered)
             if reasons is not None:
                 found.append(Route(text, reasons or because))
         whole = set(exits(machine))
@@ -275,6 +289,7 @@ class Offers:
 
     def withheld(self, viewer: Machine, peers: Iterable[Peer]) -> Iterator[Withheld]:
         """Yield what other nodes route, but do not show to one that has these peers."""
+        client = self._client(viewer)
         known = {peer.machine.index: peer for peer in peers}
         for machine in self._tailnet.routers:
             if machine is viewer:
@@ -283,18 +298,18 @@ class Offers:
             shown = {route.text for route in peer.routes} if peer else set()
             for text, _ in usable(machine):
                 if text not in shown:
-                    reason = self._reason(viewer, machine, text, bool(peer))
+                    reason = self._reason(client, machine, text, bool(peer))
                     yield Withheld(machine, (text,), reason)
             hidden = tuple(e for e in exits(machine) if not peer or e not in peer.exits)
             if hidden:
-                reason = self._reason(viewer, machine, hidden[0], bool(peer))
+                reason = self._reason(client, machine, hidden[0], bool(peer))
                 yield Withheld(machine, hidden, reason)
 
     def _reason(
-        self, viewer: Machine, machine: Machine, text: str, is_peer: bool
+        self, client: _Client, machine: Machine, text: str, is_peer: bool
     ) -> str:
-        here, there = f"{NODE}{viewer.name}", f"{NODE}{machine.name}"
-        steered = self._steered(viewer, machine)
+        here, there = f"{NODE}{client.machine.name}", f"{NODE}{machine.name}"
+        steered = self._steered(client, machine)
         if not is_peer and text in steered.here:
             rule = steered.here[text][0].rule
             return (
@@ -303,7 +318,7 @@ class Offers:
             )
         if not is_peer:
             no_peer = f"no rule makes {there} a peer of {here}"
-            return self._too_little(viewer, machine, text) or no_peer
+            return self._too_little(client, machine, text) or no_peer
         if text in steered.elsewhere:
             return "a grant with via takes it through other routers"
         first = self.first.get(text, machine)
@@ -311,13 +326,13 @@ class Offers:
             return f"the server leads there through {NODE}{first.name}"
         return f"no rule leads from {here} to it or from it to {here}"
 
-    def _too_little(self, viewer: Machine, machine: Machine, text: str) -> str:
+    def _too_little(self, client: _Client, machine: Machine, text: str) -> str:
         """Say which rule leads into the internet and yet shows no exit node."""
         if text not in exits(machine):
             return ""
         alone = "" if self._release.literal_exits else " and nothing beside it"
-        for pair in self._told(viewer):
-            if self._is_source(pair, viewer) and pair.targets.overlaps(INTERNET):
+        for pair in client.there:
+            if pair.targets.meets_internet:
                 return (
                     f"{pair.origin} leads into the internet, but shows exit nodes only "
                     f"where it leads to all of it (autogroup:internet){alone}"
@@ -327,12 +342,7 @@ class Offers:
     # Routes.
 
     def _shown(
-        self,
-        pairs: Sequence[_Pair],
-        viewer: Machine,
-        machine: Machine,
-        text: str,
-        steered: "_Steered",
+        self, client: _Client, machine: Machine, text: str, steered: "_Steered"
     ) -> tuple[Because, ...] | None:
         """Return why a route is shown, None where it is not.
 
@@ -342,63 +352,67 @@ class Offers:
         if text in exits(machine) and not literal:
             return ()
         is_first = text in exits(machine) or machine is self.first[text]
-        by_rule = self._leading(pairs, viewer, prefix(text)) if is_first else ()
+        by_rule = self._leading(client, prefix(text)) if is_first else ()
         if by_rule and text not in steered.elsewhere:
             return by_rule
         if text in steered.here and (is_first or text not in steered.by_rule):
             return steered.here[text]
-        shares = any(text == mine for mine, _ in usable(viewer))
+        shares = any(text == mine for mine, _ in usable(client.machine))
         return () if literal and is_first and shares else None
 
-    @cached_property
+    @property
     def first(self) -> dict[str, Machine]:
         """The router of each route that the server sends traffic to."""
-        found: dict[str, Machine] = {}
-        for machine in sorted(self._tailnet.routers, key=seniority):
-            for text, _ in usable(machine):
-                found.setdefault(text, machine)
-        return found
+        return self._first_by(())
 
-    def _leading(
-        self, pairs: Iterable[_Pair], viewer: Machine, route: IntervalSet
-    ) -> tuple[Because, ...]:
-        answers = self._release.exits_shown_by_internet
-        found = []
+    def _first_by(self, via: tuple[str, ...]) -> dict[str, Machine]:
+        """Return the first router of each route, of all or of those with some tags."""
+        if via not in self._firsts:
+            found = self._firsts[via] = dict[str, Machine]()
+            for machine in sorted(self._tailnet.routers, key=seniority):
+                if not via or not machine.tags.isdisjoint(via):
+                    for text, _ in usable(machine):
+                        found.setdefault(text, machine)
+        return self._firsts[via]
+
+    def _leading(self, client: _Client, route: IntervalSet) -> tuple[Because, ...]:
+        return _once(b for end, b in client.routing if route.overlaps(end.addresses))
+
+    def _routing(
+        self, pairs: Iterable[_Pair], viewer: Machine
+    ) -> Iterator[tuple[End, Because]]:
+        """Yield to where rules lead from a node, or from where they lead to it."""
         for pair in pairs:
-            if self._is_source(pair, viewer) and route.overlaps(pair.targets):
-                found.append(Because(pair.origin))
-            leads_back = answers and route.overlaps(pair.sources)
-            if leads_back and self._is_target(pair, viewer):
-                found.append(Because(pair.origin, True))
-        return _once(found)
-
-    def _is_target(self, pair: _Pair, viewer: Machine) -> bool:
-        if viewer.addresses.overlaps(pair.targets):
-            return True
-        stands = self._release.routers_stand_for_networks
-        return stands and any(r.overlaps(pair.targets) for _, r in usable(viewer))
+            if pair.sources.stands_for(viewer):
+                yield pair.targets, Because(pair.origin)
+            answers = self._release.exits_shown_by_internet
+            if answers and pair.targets.stands_for(viewer):
+                yield pair.sources, Because(pair.origin, True)
 
     # Grants with `via`.
 
-    def _steered(self, viewer: Machine, machine: Machine) -> "_Steered":
+    def _steered(self, client: _Client, machine: Machine) -> "_Steered":
         """Return what grants with `via` make of the routes between two nodes."""
         if not self._steers or not (machine.exits or machine.subnets):
             return _Steered({}, frozenset(), frozenset())
         here: dict[str, tuple[Because, ...]] = {}
         elsewhere, lost = set[str](), set[str]()
-        granted = [r for r in self._rules if r and self._grants(r, viewer)]
-        for rule in granted:
+        for rule in client.granted:
             for text in self._meets(rule, machine) if rule.via else ():
                 if machine.tags.isdisjoint(rule.via):
                     elsewhere.add(text)
                 else:
                     here[text] = (*here.get(text, ()), Because(rule))
-                first = self._first_of(rule, text)
+                first = self._first_by(rule.via).get(text)
                 if first and first is not machine:
                     lost.add(text)
         here = {text: found for text, found in here.items() if text not in lost}
         elsewhere |= lost
-        plain = [self._meant(targets_of(rule)) for rule in granted if not rule.via]
+        plain = [
+            self._meant(targets_of(rule)).addresses
+            for rule in client.granted
+            if not rule.via
+        ]
         open_ = {
             text
             for text in (*here, *elsewhere)
@@ -407,34 +421,17 @@ class Offers:
         return _Steered(here, frozenset(elsewhere - open_), frozenset(open_))
 
     def _grants(self, rule: Rule, viewer: Machine) -> bool:
-        return viewer.addresses.overlaps(self._resolver.all_sources(rule.sources))
+        return viewer.addresses.overlaps(self._sources(rule.sources).addresses)
 
     def _meets(self, rule: Rule, machine: Machine) -> Iterator[str]:
         """Yield the routes of a node into the destinations of a rule."""
-        meant = [
-            entry
-            for selector in targets_of(rule)
-            if selector.autogroup != "internet"
-            for entry in self._resolver.granted(selector)
-        ]
+        selectors = [s for s in targets_of(rule) if s.autogroup != "internet"]
+        meant = self._granted(selectors).addresses
         for text, route in usable(machine):
-            if any(map(route.overlaps, meant)):
+            if route.overlaps(meant):
                 yield text
         if any(s.autogroup == "internet" for s in targets_of(rule)):
             yield from exits(machine)
-
-    def _first_of(self, rule: Rule, text: str) -> Machine | None:
-        """Return the first router of a network with a tag of a grant, if there is one.
-
-        Grants that name different ones keep each other's from being shown.
-        """
-        tagged = (
-            machine
-            for machine in self._tailnet.routers
-            if machine.tags & set(rule.via)
-            and any(text == t for t, _ in usable(machine))
-        )
-        return min(tagged, key=seniority, default=None)
 
 
 @dataclass(frozen=True, slots=True)
