@@ -4,7 +4,9 @@
 of processor to read both policies, index the nodes, compute both accesses and their
 diff; how many times that is the floor (json.loads of both policies and one pass over
 the nodes); and the peak of memory. Each is the best of a few processes of its own.
-`python -m tests.bench.access_bench NAME NODES` is one such process.
+A row `sees NAME` is what `access sees` asks: what the server shows to one node.
+`python -m tests.bench.access_bench NAME NODES` is one such process, and the same with
+`sees` behind it.
 """
 
 import gc
@@ -16,7 +18,9 @@ import sys
 import time
 
 from reconcile.policy.access.difference import diff
+from reconcile.policy.access.offers import Offers
 from reconcile.policy.language.releases import release
+from reconcile.policy.meaning.resolve import Resolver
 from reconcile.policy.meaning.tailnet import Tailnet
 from reconcile.policy.reading import read
 from tests.bench.tailnets import INPUTS, Input
@@ -25,6 +29,7 @@ RUNS = 3
 NODES = 10_000
 TARGETS = {"team": 0.3, "hostile": 1.5}  # seconds; every other input 3
 MOVES = ("moves", "hostile_moves")  # not among the inputs that have a target
+SEES = ("team", "hostile", "routers")
 GROWTH = (20_000, 40_000, 100_000)
 
 
@@ -63,9 +68,26 @@ def measure(made: Input) -> dict[str, float]:
     }
 
 
-def best(name: str, nodes: int, runs: int = RUNS) -> dict[str, float]:
+def measure_sees(made: Input) -> dict[str, float]:
+    """Return what it takes to tell what a node is shown, and how many peers it has."""
+    policy = read(made.before, made.release)
+    advertised = release(made.release).advertised_routes
+    tailnet = Tailnet(made.users, made.nodes, advertised=advertised)
+    started = time.process_time()
+    offers = Offers(policy, tailnet, Resolver(policy, tailnet))
+    viewer = tailnet.machines[0]
+    peers = offers.peers(viewer)
+    withheld = list(offers.withheld(viewer, peers))
+    taken = time.process_time() - started
+    return {"whole": taken, "peers": len(peers), "withheld": len(withheld)}
+
+
+def best(
+    name: str, nodes: int, runs: int = RUNS, *, sees: bool = False
+) -> dict[str, float]:
     """Return the best of some processes of their own."""
     command = [sys.executable, "-m", "tests.bench.access_bench", name, str(nodes)]
+    command += ["sees"] if sees else []
     done = [
         json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
         for _ in range(runs)
@@ -88,6 +110,10 @@ def main() -> None:
     for name in INPUTS:
         limit = f"target {TARGETS.get(name, 3)} s"
         row(name, NODES, best(name, NODES), "" if name in MOVES else limit)
+    for name in SEES:
+        found = best(name, NODES, sees=True)
+        shown = f"{found['peers']:.0f} peers, {found['withheld']:.0f} routes not shown"
+        print(f"sees {name:<9} {NODES:>7} nodes {found['whole']:6.2f} s {shown}")
     for name in TARGETS:
         base = best(name, NODES)["whole"] / NODES
         for nodes in GROWTH:
@@ -107,4 +133,5 @@ if __name__ == "__main__":
     else:
         gc.disable()  # as the program does
         made = INPUTS[sys.argv[1]](random.Random(7), int(sys.argv[2]))
-        print(json.dumps(measure(made)))
+        ask = measure_sees if "sees" in sys.argv[3:] else measure
+        print(json.dumps(ask(made)))

@@ -20,7 +20,7 @@ from reconcile.policy.meaning.filters import companions, granted_on
 from reconcile.policy.meaning.resolve import INTERNET, Resolver
 from reconcile.policy.meaning.tailnet import Machine, Tailnet, addresses_of, seniority
 
-_CLIENTS = 1000  # of how many nodes it is kept which rules concern them
+_CLIENTS = 16  # of how many nodes it is kept which rules concern them
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +158,15 @@ class Offers:
 
     def _told(self, machine: Machine) -> list[_Pair]:
         """Return the rules by which a node is shown others: of all, and its own."""
-        if not self._apart:
-            return self._shared
+        return [*self._shared, *self._own(machine)] if self._apart else self._shared
+
+    def _alone(self, machine: Machine) -> list[_Pair]:
+        """Return the rules that a node has where there are none of all."""
         if machine.subnets or machine.exits:
-            return [*self._shared, *self._own(machine)]
+            return list(self._own(machine))
         if machine.owner not in self._devices:  # which have the same rules
             self._devices[machine.owner] = list(self._own(machine))
-        return [*self._shared, *self._devices[machine.owner]]
+        return self._devices[machine.owner]
 
     def _pairs(self, rule: Rule | None) -> Iterator[_Pair]:
         if rule is None:
@@ -262,7 +264,7 @@ class Offers:
 
     def _by_its_own(self, viewer: Machine, machine: Machine) -> tuple[Because, ...]:
         """Return the rules of another node that make it the peer of one without any."""
-        pairs = self._told(machine)
+        pairs = self._alone(machine)
         there = (p for p in pairs if p.sources.stands_for(viewer))
         back = (p for p in pairs if p.targets.leads_to(viewer))
         return _once(
