@@ -20,7 +20,7 @@ from reconcile.policy.language.document import Policy
 from reconcile.policy.language.selectors import SELF, Selector
 from reconcile.policy.language.sets import V6, IntervalSet, prefix
 from reconcile.policy.meaning.resolve import INTERNET, TAILNET, Resolver
-from reconcile.policy.meaning.tailnet import Machine, Tailnet, addresses_of
+from reconcile.policy.meaning.tailnet import Machine, Tailnet
 
 _BLOCK = 64  # how many addresses share one stored set of the nodes below them
 
@@ -316,7 +316,7 @@ class Universe:
         world = self.worlds[index]
         served = self.served(world)
         rest = addresses - self.addresses(self.split(served)[1])
-        return rest - TAILNET - addresses_of(world.machines.values())
+        return rest - TAILNET - world.tailnet.addresses
 
     def selected(self, world: World, selector: Selector) -> int:
         """Return the addresses of nodes that a selector means by identity."""

@@ -159,6 +159,11 @@ class Tailnet:
         return [low for low, _ in points], [self.machines[i] for _, i in points]
 
     @cached_property
+    def addresses(self) -> IntervalSet:
+        """The addresses of all nodes."""
+        return addresses_of(self.machines)
+
+    @cached_property
     def subnets(self) -> IntervalSet:
         """What the routes in force lead to, exit nodes aside."""
         return IntervalSet.union(
