@@ -1,7 +1,7 @@
 """A policy in a tailnet, read as one server's release reads it, ready to be asked."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from reconcile.desired.state import WantedPolicy
@@ -49,6 +49,9 @@ class Scene:
     words: Words
     expired: frozenset[str] = frozenset()
     computed: "Access | None" = None
+    _places: dict[Path, Position | None] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @property
     def unsure(self) -> dict[str, str]:
@@ -73,7 +76,9 @@ class Scene:
 
     def place(self, path: Path) -> Position | None:
         """Return where a part of the policy stands, None where nobody can tell."""
-        return place(self.words, path)
+        if path not in self._places:  # an answer may name a rule many times
+            self._places[path] = place(self.words, path)
+        return self._places[path]
 
 
 def place(words: Words, path: Path, key: bool = False) -> Position | None:

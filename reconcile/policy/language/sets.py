@@ -64,6 +64,10 @@ class IntervalSet:
     def __repr__(self) -> str:
         return f"IntervalSet({list(self.intervals)})"
 
+    def parts(self) -> list["IntervalSet"]:
+        """Return each interval as a set of its own."""
+        return [IntervalSet._of([interval]) for interval in self.intervals]
+
     def size(self) -> int:
         """Return how many numbers are in the set."""
         return sum(high - low + 1 for low, high in self.intervals)

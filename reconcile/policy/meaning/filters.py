@@ -208,5 +208,5 @@ def companions(rule: Rule) -> list[str]:
 
 def _narrowed(machine: Machine, entry: IntervalSet) -> list[IntervalSet]:
     """Narrow a capability's destination to the node; subnets it routes stay."""
-    own = [IntervalSet([interval]) for interval in entry & machine.addresses]
+    own = (entry & machine.addresses).parts()
     return [*own, entry] if machine.routes_to(entry) else own

@@ -91,7 +91,7 @@ class Resolver:
     def granted(self, selector: Selector) -> tuple[IntervalSet, ...]:
         """Return the destinations of a grant's capabilities; `*` is the tailnet."""
         if selector.kind == "any":
-            return tuple(IntervalSet([interval]) for interval in TAILNET)
+            return tuple(TAILNET.parts())
         return self.targets(selector)
 
     def covers(self, selector: Selector, machine: Machine) -> bool:
@@ -181,18 +181,17 @@ class Resolver:
         if selector.kind == "any":
             return [EVERYTHING]
         if selector.autogroup == "danger-all":  # the sources of a grant, turned round
-            return [IntervalSet([interval]) for interval in EVERYTHING]
+            return EVERYTHING.parts()
         if selector.autogroup == "internet":
             return [INTERNET]
         if selector.kind in UNKNOWN:
             return [self._unknown(selector, EVERYTHING)]
         if selector.kind in ("address", "host"):
-            literal = self._literal(selector)
-            return [IntervalSet([interval]) for interval in literal]
+            return self._literal(selector).parts()
         return [
-            IntervalSet([interval])
+            part
             for machine in self.machines(selector)
-            for interval in machine.addresses
+            for part in machine.addresses.parts()
         ]
 
     def _unknown(self, selector: Selector, whole: IntervalSet) -> IntervalSet:
