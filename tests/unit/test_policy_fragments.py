@@ -8,7 +8,7 @@ import pytest
 
 from reconcile.desired import read
 from reconcile.errors import InputError
-from reconcile.jobs.run import Run
+from reconcile.jobs.review import Review
 from reconcile.plan.compare import diff
 from reconcile.source.hujson import parse
 from tests.support import live
@@ -381,7 +381,7 @@ def test_a_server_that_refuses_the_write_points_there_too(
     put, world, command, files, place, monkeypatch
 ):
     # As if only the server knew what is wrong.
-    monkeypatch.setattr(Run, "judged", lambda _, plan: plan)
+    monkeypatch.setattr(Review, "judged", lambda _, plan: plan)
     world("0.28")
     inline = (
         'version: 1\npolicy: { acls: [{ action: deny, src: [bob@], dst: ["*:1"] }] }'
