@@ -11,10 +11,8 @@ from functools import cached_property
 from reconcile.policy.access.universe import exits, is_exit, usable
 from reconcile.policy.language.releases import Release
 from reconcile.policy.language.sets import Interval, IntervalSet, prefix
-from reconcile.policy.meaning.resolve import INTERNET
+from reconcile.policy.meaning.resolve import INTERNET, is_internet
 from reconcile.policy.meaning.tailnet import Machine, Tailnet
-
-_WHOLE = prefix("0.0.0.0/0"), prefix("::/0")
 
 
 class Ground:
@@ -111,10 +109,7 @@ class End:
 
     @cached_property
     def _is_internet(self) -> bool:
-        if any(whole <= self.addresses for whole in _WHOLE):
-            return True
-        literal = self._ground.release.literal_exits
-        return self.addresses == INTERNET or (literal and self.addresses >= INTERNET)
+        return is_internet(self.addresses, self._ground.release)
 
     def _marked(self, indexes: Iterable[int], others: bytes = b"") -> bytes:
         found = bytearray(others or len(self._ground.tailnet.machines))

@@ -18,11 +18,9 @@ from reconcile.policy.access.universe import (
 )
 from reconcile.policy.language.document import Origin
 from reconcile.policy.language.selectors import LITERAL, SELF, Selector
-from reconcile.policy.language.sets import EVERYTHING, IntervalSet, prefix
-from reconcile.policy.meaning.resolve import INTERNET
+from reconcile.policy.language.sets import EVERYTHING, IntervalSet
+from reconcile.policy.meaning.resolve import INTERNET, is_internet
 from reconcile.policy.meaning.tailnet import Machine
-
-_WHOLE = prefix("0.0.0.0/0"), prefix("::/0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ class Targets:
         """Tell whether a rule with these destinations shows exit nodes to its sources.
 
         Seen on clients: all releases but 0.26 compare the destinations of a whole rule
-        with the internet; up to 0.28 they must be it exactly, or hold a `/0`.
+        with the internet.
         """
         release, resolver = self._world.policy.release, self._world.resolver
         chosen = list(selectors)
@@ -110,9 +108,7 @@ class Targets:
         if all(s.autogroup != "internet" and not s.by_address for s in chosen):
             return False
         meant = IntervalSet.union(t for s in chosen for t in resolver.targets(s))
-        if any(whole <= meant for whole in _WHOLE):
-            return True
-        return meant == INTERNET or (release.literal_exits and meant >= INTERNET)
+        return is_internet(meant, release)
 
     def _target(self, selector: Selector) -> int:
         if selector not in self._known:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from reconcile.policy.language import sets
 from reconcile.policy.language.document import Policy, Rule, SshRule, targets_of
-from reconcile.policy.language.releases import ROLES
+from reconcile.policy.language.releases import ROLES, Release
 from reconcile.policy.language.selectors import UNKNOWN, Selector
 from reconcile.policy.language.sets import EMPTY, EVERYTHING, IntervalSet, prefix
 from reconcile.policy.meaning.identity import Directory
@@ -31,6 +31,19 @@ INTERNET = (
         )
     )
 ) | prefix("2000::/3")
+
+
+_WHOLE = prefix("0.0.0.0/0"), prefix("::/0")
+
+
+def is_internet(addresses: IntervalSet, release: Release) -> bool:
+    """Tell whether destinations show exit nodes to the sources of their rule.
+
+    Seen on clients: up to 0.28 they must be the internet exactly, or hold a `/0`.
+    """
+    if any(whole <= addresses for whole in _WHOLE):
+        return True
+    return addresses == INTERNET or (release.literal_exits and addresses >= INTERNET)
 
 
 def _names_self(policy: Policy) -> bool:
