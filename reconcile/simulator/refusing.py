@@ -11,7 +11,8 @@ from typing import Any
 from reconcile import model
 from reconcile.errors import InputError
 from reconcile.policy.language.document import Policy, Problem
-from reconcile.policy.language.fields import Path, section_name
+from reconcile.policy.language.fields import section_name
+from reconcile.policy.language.pointers import pointer
 from reconcile.policy.meaning.refusals import refusals
 from reconcile.policy.meaning.resolve import Resolver
 from reconcile.policy.meaning.tailnet import Tailnet
@@ -66,10 +67,5 @@ def _in_tailnet(policy: Policy, world: World) -> Iterator[Problem]:
 
 
 def _listed(problems: list[Problem] | tuple[Problem, ...]) -> str:
-    found = [f'{each.message} within "{_pointer(each.path)}"' for each in problems]
+    found = [f'{each.message} within "{pointer(each.path)}"' for each in problems]
     return found[0] if len(found) == 1 else "multiple errors:\n\t" + "\n\t".join(found)
-
-
-def _pointer(path: Path) -> str:
-    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
-    return "".join(f"/{step}" for step in steps)

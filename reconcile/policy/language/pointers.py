@@ -1,4 +1,4 @@
-"""Where a server's refusal of a policy points to."""
+"""Places in a policy as servers name them in a refusal."""
 
 import json
 import re
@@ -23,6 +23,12 @@ def path_of(message: str, policy: Document) -> Path | None:
     if place:
         return policy.path_at(policy.lines.offset(int(place[1]), int(place[2])))
     return None
+
+
+def pointer(path: Path) -> str:
+    """Return a path as servers name it, a JSON pointer: `/acls/0/dst`."""
+    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
+    return "".join(f"/{step}" for step in steps)
 
 
 def _followed(quoted: str, value: object) -> Path:
