@@ -6,7 +6,6 @@ nothing else. It is kept in the repository of the files, or in a folder.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -195,11 +194,8 @@ def _read(entry: dict[str, Any]) -> Touched:
 
 
 def _expiry(value: Any) -> str:
-    if (
-        value != NEVER
-        and datetime.fromisoformat(snapshot.text_of(value)).tzinfo is None
-    ):
-        raise ValueError("a time has no zone")
+    if value != NEVER:
+        snapshot.instant_of(value)
     return snapshot.text_of(value)
 
 

@@ -12,14 +12,13 @@ from itertools import chain
 from typing import Any
 
 from reconcile.apply.outcome import Overwritten
-from reconcile.errors import InputError
 from reconcile.model import Live, Node, Operation
 from reconcile.plan import departures, nodes
 from reconcile.plan.changes import Change, State
 from reconcile.plan.order import approved
 from reconcile.plan.stale import differences
 from reconcile.review.after import approved_by
-from reconcile.source import hujson
+from reconcile.source.hujson import value_of
 
 CONVERGED = "converged"
 _MOVED = "it was changed by somebody else after the plan"
@@ -39,7 +38,8 @@ class Expected:
         """Take note of a write that the server acknowledged."""
         self._written.setdefault(operation.address, {}).update(_fields(operation))
         if operation.verb == "policy.set":
-            self._policies.append(_value(str(operation.value)))
+            # What the server takes and we cannot read may be newer than we are.
+            self._policies.append(value_of(str(operation.value), {}))
 
     def kinds(self, operations: Iterable[Operation]) -> frozenset[str]:
         """Return what to read before some writes: nothing for those of a policy.
@@ -180,10 +180,3 @@ def _fields(operation: Operation) -> State:
         case _:
             return {}
     return {n: v for n, v in nodes.state(node, None).items() if n in names}
-
-
-def _value(text: str) -> object:
-    try:
-        return hujson.parse(text).value
-    except InputError:  # the server took it: it may be newer than we are
-        return {}

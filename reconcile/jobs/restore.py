@@ -24,13 +24,13 @@ from reconcile.desired.state import (
     WantedPolicy,
     WantedUser,
 )
-from reconcile.errors import InputError, Position
+from reconcile.errors import Position
 from reconcile.model import EXIT_ROUTES, Live, Node, User, over, temporary_name
 from reconcile.plan.bridge import is_bridge
 from reconcile.plan.changes import Action
 from reconcile.policy.meaning.identity import approvals
 from reconcile.review.after import instant_of
-from reconcile.source.hujson import parse
+from reconcile.source.hujson import parse, value_of
 
 _MADE_ANEW = "is made anew, with another id; its pre-auth keys stay gone"
 _FROM_PROVIDER = "the identity provider makes it anew at its next login"
@@ -223,7 +223,7 @@ class _Towards:
         """The policy of the backup, None where the apply wrote none."""
         policy = self._backup.live.policy
         if policy and any(each.kind == "policy" for each in self._backup.touched):
-            return _value(policy.text)
+            return value_of(policy.text)
         return None
 
     def _moment(self, expiry: datetime | None) -> Expiry | None:
@@ -298,12 +298,5 @@ def _approved(touched: Touched, then: Node | None, now: Node) -> dict[str, Any]:
 
 def _alike(one: str | None, other: str) -> bool:
     """Tell whether two policies mean the same: a server may lay them out anew."""
-    return _value(one) == _value(other) is not None
-
-
-def _value(text: str | None) -> object:
-    """Return what a policy says, None where there is none or it cannot be read."""
-    try:
-        return parse(text or "").value
-    except InputError:
-        return None
+    meaning = value_of(one)
+    return meaning is not None and bool(meaning == value_of(other))

@@ -70,7 +70,7 @@ def of_json(document: Any) -> Live:
     policy = document["policy"]
     return Live(
         server=_record(ServerInfo, document["server"]),
-        taken_at=_instant(document["taken_at"]),
+        taken_at=instant_of(document["taken_at"]),
         users=users,
         nodes=_records(Node, nodes),
         policy=_record(PolicyText, policy) if policy is not None else None,
@@ -158,7 +158,8 @@ def _routes(value: Any) -> frozenset[str]:
     return frozenset(canonical_route(route) for route in texts_of(value))
 
 
-def _instant(value: Any) -> datetime:
+def instant_of(value: Any) -> datetime:
+    """Return a time with its zone; raises TypeError or ValueError for anything else."""
     moment = datetime.fromisoformat(text_of(value))
     if moment.tzinfo is None:
         raise ValueError("a time has no zone")
@@ -175,6 +176,6 @@ _READERS: dict[Any, Callable[[Any], Any]] = {
     str | None: _or_none(text_of),
     frozenset[str]: lambda value: frozenset(texts_of(value)),
     tuple[str, ...]: lambda value: tuple(texts_of(value)),
-    datetime | None: _or_none(_instant),
+    datetime | None: _or_none(instant_of),
     dict[str, str]: _map,
 }

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconcile.desired.state import Desired, WantedPolicy
-from reconcile.errors import InputError, Position
+from reconcile.errors import Position
 from reconcile.model import Live, Node, PolicyText, User
 from reconcile.plan.bridge import is_bridge
 from reconcile.plan.changes import Action, Change, PolicyChange, PolicyItem
@@ -17,7 +17,7 @@ from reconcile.policy.language import fields
 from reconcile.policy.language.references import references
 from reconcile.policy.language.releases import Release, release
 from reconcile.policy.meaning.identity import approvals
-from reconcile.source.hujson import parse
+from reconcile.source.hujson import parse, value_of
 
 _NO_RULES = 'the policy has neither "acls" nor "grants": the server then allows '
 _OPEN = f'{_NO_RULES}ALL traffic; write "acls": [] for "allow nothing"'
@@ -109,7 +109,7 @@ def facts(
     """
     if desired.policy is not None and written:
         policy = desired.policy
-        before = _value(live.policy.text if live.policy else None)
+        before = value_of(live.policy.text if live.policy else None, {})
         row = release(live.server.release)
         # Whether a server approves when it reads its file anew was not looked at.
         approving = due and policy.deliver is None
@@ -118,7 +118,7 @@ def facts(
             policy.value, users, policy.locate, written=due, approving=approving
         )
     text = live.policy.text if live.policy else None
-    return PolicyFacts(_value(text), users, _stored(text or "{}"))
+    return PolicyFacts(value_of(text, {}), users, _stored(text or "{}"))
 
 
 def approves(row: Release, old: object, new: object) -> bool:
@@ -171,7 +171,7 @@ def diff_policy(desired: Desired, live: Live, found: Found) -> None:
         found.notes.append(_NOT_DELIVERED)
     if wanted.text == actual.text:
         return
-    before = _value(actual.text)
+    before = value_of(actual.text, {})
     if is_bridge(actual.text):
         found.notes.append(_UNFINISHED)
     if wanted.rendered and actual.text is not None and _same(before, wanted.value):
@@ -188,16 +188,6 @@ def diff_policy(desired: Desired, live: Live, found: Found) -> None:
             blocked=refusal(desired, live),
         )
     )
-
-
-def _value(text: str | None) -> Any:
-    """Return the meaning of a stored policy; what cannot be read means nothing."""
-    if text is None:
-        return {}
-    try:
-        return parse(text).value
-    except InputError:
-        return {}
 
 
 def _same(before: Any, wanted: Any) -> bool:

@@ -106,6 +106,16 @@ def parse(text: str, file: str = "policy.hujson") -> Document:
     return Document(text, file, value)
 
 
+def value_of(text: str | None, otherwise: Any = None) -> Any:
+    """Return what a text says; `otherwise` for none, or one that cannot be read."""
+    if text is None:
+        return otherwise
+    try:
+        return parse(text).value
+    except InputError:
+        return otherwise
+
+
 def _reads(text: str) -> bool:
     try:
         _fast(text)
